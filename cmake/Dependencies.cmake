@@ -1,0 +1,16 @@
+# Every third-party library, with its Debian package and the reason it is here. ./dev installs the same packages.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)                                              # libssl-dev: HMAC, SHA-256, random
+find_package(Boost 1.81.0 EXACT CONFIG REQUIRED COMPONENTS headers url json)    # libboost-*1.81-dev: Asio, HTTP parser, URL, JSON
+find_package(simdjson 3 CONFIG REQUIRED)                                        # libsimdjson-dev: JSON on the publish path
+find_package(SQLite3 REQUIRED)                                                  # libsqlite3-dev: the embedded store
+find_package(fmt 9 CONFIG REQUIRED)                                             # libfmt-dev: text formatting
+find_package(spdlog 1.10 CONFIG REQUIRED)                                       # libspdlog-dev: log lines (compiled target)
+find_package(tomlplusplus 3.3 CONFIG REQUIRED)                                  # libtomlplusplus-dev: configuration file
+find_package(CLI11 2.1 CONFIG REQUIRED)                                         # libcli11-dev: command line
+find_package(prometheus-cpp CONFIG REQUIRED)                                    # prometheus-cpp-dev: /metrics text
+if(BUILD_TESTING)
+  find_package(GTest 1.12 CONFIG REQUIRED)                                      # libgtest-dev: unit and contract tests
+  find_package(rapidcheck CONFIG REQUIRED)                                      # librapidcheck-dev: property tests
+  include(GoogleTest)
+endif()

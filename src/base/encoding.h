@@ -1,0 +1,18 @@
+#pragma once
+// Text encodings that several rooms need: hexadecimal, base64url (RFC 4648 section 5, without padding), UTF-8.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace belfry {
+
+std::string to_hex(std::string_view bytes);
+std::string to_base64url(std::string_view bytes);
+std::string to_base64(std::string_view bytes);
+// Strict: no padding, no other alphabet, no stray trailing bits.
+std::optional<std::string> from_base64url(std::string_view text);
+// RFC 3629: no overlong forms, no surrogates, at most U+10FFFF.
+bool is_utf8(std::string_view text);
+
+}  // namespace belfry

@@ -1,0 +1,128 @@
+#pragma once
+// Who is listening, and what each still needs.
+//
+// Route:  log/tail -> Shard::advance -> topic index -> sessions -> outlets.
+// Owner:  one Shard per shard thread (server); in the simulator, all in one thread. No I/O: the store's pages are
+//         asked for through PageSource and come back by Shard::on_page; time comes in as an argument.
+// Bound:  a session holds a cursor and never a queue. What is gathered in a turn is gone at its end.
+// Always: a session gets every event after its position that it asked for, in offset order, once; whoever cannot
+//         get it gets a Reset first. A position never passes an event that was not taken by the outlet.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/base.h"
+#include "hub/outlet.h"
+#include "log/log.h"
+#include "model/model.h"
+
+namespace belfry {
+
+// Slot in the low 32 bits, the slot's generation above: an answer to a dead session finds nobody.
+using SessionId = std::uint64_t;
+
+struct PageQuestion {
+  SessionId session = 0;
+  std::uint32_t generation = 0;  // of the session's selectors; an answer to an older question is dropped
+  PageRequest request;
+};
+
+struct PageAnswer {
+  SessionId session = 0;
+  std::uint32_t generation = 0;
+  Result<Page> page;
+};
+
+class PageSource {
+ public:
+  virtual ~PageSource() = default;
+  // False: no room; the session asks again at the next tick.
+  virtual bool ask(PageQuestion question) = 0;
+};
+
+struct Attach {
+  std::vector<Selector> selectors;
+  Offset position = 0;              // everything up to here is known to the client
+  bool from_earliest = false;       // position is 0 and what retention took is not missed
+  std::optional<ResetReason> reset; // to be told first
+  Timestamp expires{Duration::max()};  // the token's; the session is ended then
+};
+
+// Counts since the shard began; read on its thread.
+struct ShardCounts {
+  std::uint64_t delivered = 0;        // events taken by outlets
+  std::uint64_t writes = 0;           // Outlet::write calls
+  std::uint64_t pages = 0;            // pages asked of the store
+  std::uint64_t resets = 0;
+  std::uint64_t ephemeral_dropped = 0;
+  std::uint64_t overruns = 0;         // times the tail had moved on before the shard looked
+};
+
+// Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
+struct Planted {
+  bool heartbeat_tells_head = false;       // a session that is behind is told the log's head as its position
+  bool ignore_floor = false;               // trimmed events are not missed
+  bool skip_commits_during_replay = false; // a session goes live at the head it saw when it asked for a page
+  bool position_past_untaken = false;      // a refused entry counts as written
+  bool accept_stale_page = false;          // a page asked for with other selectors is taken
+  bool forget_late_topic = false;          // a subscription added while behind starts at the head
+  bool repeat_after_block = false;         // the last taken entry is written again
+  bool newest_first_page = false;          // entries of a page are written in topic order, not in offset order
+  bool ignore_overrun = false;             // a shard that was overrun goes on as if nothing had happened
+  bool skip_type_filter = false;
+  bool ignore_expiry = false;              // sessions outlive their tokens
+  bool collapse_across_topics = false;     // refresh events of different topics replace each other
+};
+
+class TopicIndex;
+struct Session;
+
+class Shard {
+ public:
+  // The tail and the pages outlive the shard.
+  Shard(const Tail& tail, PageSource& pages, Planted planted = {});
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // The outlet hears nothing before advance() or pump().
+  SessionId attach(Outlet& outlet, Attach attach, Instant now);
+  // Forgets the session; its outlet hears nothing more. Unknown ids are ignored, here and below.
+  void detach(SessionId id);
+  // Added selectors begin at the session's position. Selectors already there are ignored.
+  void subscribe(SessionId id, const std::vector<Selector>& selectors);
+  void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
+  void renew(SessionId id, Timestamp expires);
+  void writable(SessionId id);
+
+  // One turn: takes what is new from the tail, gives it to the sessions that have caught up (one write each), then
+  // pumps those that are behind (one write each). True if sessions that are behind could go on at once.
+  bool advance(Timestamp now);
+  void on_page(PageAnswer answer, Timestamp now);
+  // Expiry and heartbeats; every limits::tick_interval.
+  void tick(Instant now, Timestamp wall);
+  // Ends every session with the code.
+  void end_all(Code code);
+
+  std::optional<Offset> position(SessionId id) const;
+  Offset head() const { return head_; }
+  std::size_t sessions() const { return session_count_; }
+  const ShardCounts& counts() const { return counts_; }
+
+ private:
+  struct Parts;
+  // Members follow in hub/hub.cc's order of use; see there.
+  const Tail& tail_;
+  PageSource& pages_;
+  Planted planted_;
+  Offset head_ = 0;
+  std::size_t session_count_ = 0;
+  ShardCounts counts_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace belfry

@@ -1,0 +1,92 @@
+#pragma once
+// The log: where an event becomes true. Takes groups of publish requests, recognises repeats, commits what is new in
+// one transaction, and only then appends it to the tail.
+//
+// Route:  api (a publish request) -> log-writer's mailbox -> here -> store, then tail -> hub.
+// Owner:  server. Thread: log-writer. No I/O of its own: store and time come in, so the simulator runs this code.
+// Bound:  a group holds at most limits::commit_rows_max rows, but at least one request, whole.
+// Always: an outcome that says "stored" is given only after the store's commit; nothing reaches the tail before it.
+//         After Code::store_failed nothing is acknowledged any more.
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/base.h"
+#include "log/tail.h"
+#include "model/model.h"
+#include "store/store.h"
+
+namespace belfry {
+
+// One publish request. REQUIRES: its events were checked (wire/publish_body) and its rights too (model/rights).
+struct PublishRequest {
+  std::vector<Event> events;
+  std::string principal;         // scopes the key
+  std::string idempotency_key;   // empty: none
+  BodyHash body{};               // of the request's bytes; used only with a key
+};
+
+// Where one event went. Ephemeral events have offset and seq 0 and no cursor.
+struct Placed {
+  Cursor cursor;
+  Seq seq = 0;
+  std::string topic;
+};
+
+struct Published {
+  std::vector<Placed> events;
+  bool replayed = false;  // the key was known: these are the events of the first request
+};
+
+using PublishOutcome = Result<Published>;
+
+struct LogOptions {
+  std::size_t tail_bytes_max = limits::tail_bytes_max;
+  std::vector<std::string> ephemeral;      // topic patterns whose events are not stored
+  std::optional<Duration> retention{};     // events older than this are trimmed; none: kept for ever
+};
+
+class Log {
+ public:
+  // Opens the store under a fresh epoch and fills the tail with what is not indexed yet.
+  static Result<std::unique_ptr<Log>> open(Store& store, LogOptions options, Epoch fresh);
+
+  // How many of the first requests make one group: at most limits::commit_rows_max rows, at least one request.
+  static std::size_t group_size(std::span<const PublishRequest> requests);
+
+  // Commits one group; outcomes[i] answers requests[i]. Takes the events out of the requests.
+  std::vector<PublishOutcome> publish(std::span<PublishRequest> group, Timestamp now);
+
+  // One bounded slice of housekeeping (index, retention). True if there is more to do now.
+  Result<bool> maintain(Timestamp now);
+
+  // Set once a commit ended with Code::store_failed.
+  const std::optional<Error>& failure() const { return failure_; }
+
+  Tail& tail() { return *tail_; }
+  const Tail& tail() const { return *tail_; }
+  const EpochTable& epochs() const { return epochs_; }
+  bool is_ephemeral(std::string_view topic) const;
+
+ private:
+  struct Group;
+  Log(Store& store, LogOptions options) : store_(store), options_(std::move(options)) {}
+
+  void place(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
+  void announce_ephemeral(Group& group);
+  Result<void> commit(Group& group);
+  Result<std::optional<Published>> find_repeat(const PublishRequest& request, Timestamp now);
+
+  Store& store_;
+  LogOptions options_;
+  std::unique_ptr<Tail> tail_;
+  EpochTable epochs_;
+  Epoch epoch_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace belfry

@@ -1,0 +1,104 @@
+#pragma once
+// The tail: the newest part of the log in memory, shared by every shard.
+//
+// Route:  log (appends what was committed) -> here -> hub/shard (copies pointers to new batches once a turn).
+// Thread: append and trim by the log-writer; everything else from any thread. Batches are immutable, so a shard reads
+//         them without a lock; a slow shard cannot stall the writer and is overrun instead (it reads the store).
+// Bound:  bytes given at construction, but never less than what the store has not indexed yet.
+// Always: durable entries of consecutive batches have consecutive offsets; what is here is committed.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/base.h"
+#include "model/model.h"
+
+namespace belfry {
+
+// The ways an event can be written; each is encoded at most once per process.
+enum class Format : std::uint8_t { sse, sse_message, websocket, json_line };
+inline constexpr std::size_t format_count = 4;
+
+// An event of the tail or of a page, with its bytes for each transport, made on first use.
+class Entry {
+ public:
+  explicit Entry(Event event) : event_(std::move(event)) {}
+  ~Entry();
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+  const Event& event() const { return event_; }
+  // Any thread. If two threads encode at once, one result is kept.
+  template <class Encode>
+  const std::string& frame(Format format, Encode&& encode) const {
+    auto& slot = frames_[static_cast<std::size_t>(format)];
+    if (const std::string* made = slot.load(std::memory_order_acquire)) return *made;
+    return keep(slot, encode(event_));
+  }
+
+ private:
+  using Slot = std::atomic<const std::string*>;
+  static const std::string& keep(Slot& slot, std::string bytes);
+
+  Event event_;
+  mutable std::array<Slot, format_count> frames_{};
+};
+
+// What was committed together. Either all entries are durable, or all are ephemeral.
+struct Batch {
+  std::deque<Entry> entries;
+  std::size_t bytes = 0;
+
+  explicit Batch(std::vector<Event> events);
+  Offset last() const { return entries.back().event().offset; }
+};
+using BatchPtr = std::shared_ptr<const Batch>;
+
+class Tail {
+ public:
+  // `start` is the log's head when the tail is made: it begins empty, after `start`.
+  Tail(Offset start, std::size_t bytes_max) : bytes_max_(bytes_max), low_(start), head_(start) {}
+
+  // Everything up to here is committed. Any thread.
+  Offset head() const { return head_.load(std::memory_order_acquire); }
+  // Counts every append, ephemeral ones too: a shard has something to do when it changed.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  // Log-writer. REQUIRES: durable batches continue at head() + 1.
+  void append(BatchPtr batch);
+  // Log-writer. Lets the oldest batches go while over the bound, but nothing above `indexed`.
+  void trim(Offset indexed);
+  // Whether the bound cannot be kept without indexing first.
+  bool wants_index(Offset indexed) const;
+
+  // What a shard that has seen `version` and stands at `head` is missing, oldest first. `low`: the tail now holds
+  // (low, head]; if low > the shard's head, it was overrun and must let its sessions read the store.
+  struct News {
+    std::vector<BatchPtr> batches;
+    Offset low = 0;
+    std::uint64_t version = 0;
+  };
+  News since(std::uint64_t version) const;
+
+ private:
+  struct Slot {
+    BatchPtr batch;
+    std::uint64_t version;
+  };
+
+  const std::size_t bytes_max_;
+  mutable std::mutex mutex_;
+  std::deque<Slot> slots_;
+  std::size_t bytes_ = 0;
+  Offset low_;
+  std::atomic<Offset> head_;
+  std::atomic<std::uint64_t> version_{0};
+};
+
+}  // namespace belfry

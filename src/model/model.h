@@ -1,0 +1,7 @@
+#pragma once
+// What an event, a topic and a cursor are: values and rules, without I/O, clocks or randomness.
+
+#include "model/cursor.h"
+#include "model/event.h"
+#include "model/rights.h"
+#include "model/topic.h"

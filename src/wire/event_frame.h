@@ -1,0 +1,43 @@
+#pragma once
+// An event as bytes on each transport. The only place that knows the names of an event on the wire.
+//
+// The envelope, the same on all transports:
+//   {"id":"<cursor>","topic":"bookings/7","seq":3,"type":"booking.confirmed","time":"2026-11-21T04:00:00.000Z",
+//    "data":…,"notification":{…},"key":"…","expires":"…","keys":[…],"spread_ms":2000,"version":"…"}
+// Absent parts are left out; an ephemeral event has no id and no seq. Values; any thread.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "model/model.h"
+
+namespace belfry::wire {
+
+std::string envelope(const Event& event);
+
+// `event:`, `id:` (not for ephemeral ones), `data:` and an empty line (WHATWG HTML section 9.2). sse_message: without
+// the `event:` line, so that plain onmessage hears it.
+std::string sse_frame(const Event& event);
+std::string sse_message_frame(const Event& event);
+// The envelope and a line feed (NDJSON).
+std::string json_line(const Event& event);
+
+// Messages about the stream itself. On SSE `reset` is an event of that name; on WebSocket and NDJSON every message
+// has a "control" field, which events never have.
+std::string sse_begin(std::string_view cursor, std::uint32_t retry_ms);
+std::string sse_heartbeat(std::string_view cursor, std::uint64_t written);
+std::string sse_reset(ResetReason reason, std::string_view cursor);
+// A comment-free end for EventSource: the time after which it comes back.
+std::string sse_end(const Error& error, std::uint32_t retry_ms);
+
+std::string control_connected(std::string_view cursor, std::string_view user, std::uint32_t heartbeat_ms);
+std::string control_heartbeat(std::string_view cursor, std::uint64_t written);
+std::string control_reset(ResetReason reason, std::string_view cursor);
+std::string control_error(const Error& error, std::string_view request_id = {});
+
+// The answer to a poll: {"events":[…],"cursor":"…","next":"/v1/events?…","poll_after_ms":5000}.
+std::string poll_body(std::string_view events_json, std::string_view cursor, std::string_view next,
+                      std::uint32_t poll_after_ms);
+
+}  // namespace belfry::wire

@@ -1,0 +1,23 @@
+#pragma once
+// The body of POST /v1/events to events. The only place that knows the names of a publish request.
+//
+//   {"topic":"bookings/7", "type":"booking.confirmed", "data":…, "notification":{…}, "key":"…", "expires":"RFC 3339"}
+//   {"topic":"bookings/7", "type":"refresh", "keys":[["bookings"],["booking","7"]], "spread_ms":2000, "version":"…"}
+//
+// Or an array of those, or one a line (application/x-ndjson). Any thread.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/model.h"
+
+namespace belfry::wire {
+
+enum class BodyForm { json, json_lines };
+
+// All or nothing: the first event that is wrong refuses the whole body, and the error's field names it
+// ("events[3].topic" in a batch, "topic" otherwise). Data is validated, minified, and otherwise kept as it was sent.
+Result<std::vector<Event>> parse_publish_body(std::string_view body, BodyForm form);
+
+}  // namespace belfry::wire
