@@ -48,7 +48,7 @@ inline constexpr milliseconds retry_max{5000};
 inline constexpr std::uint32_t poll_after_ms = 5000;   // the server's advice to short polls
 
 // One write, one page, one turn.
-inline constexpr std::size_t write_events_max = 64;               // pieces of one gathered write (IOV_MAX is 1024)
+inline constexpr std::size_t write_events_max = 256;              // pieces of one gathered write (IOV_MAX is 1024)
 inline constexpr std::size_t write_bytes_max = 64 * 1024;         // also the most a slow session holds back
 inline constexpr std::size_t page_events_max = 256;
 inline constexpr std::size_t page_bytes_max = 64 * 1024;

@@ -78,7 +78,6 @@ struct Planted {
   bool collapse_across_topics = false;     // refresh events of different topics replace each other
 };
 
-class TopicIndex;
 struct Session;
 
 class Shard {
@@ -93,8 +92,9 @@ class Shard {
   SessionId attach(Outlet& outlet, Attach attach, Instant now);
   // Forgets the session; its outlet hears nothing more. Unknown ids are ignored, here and below.
   void detach(SessionId id);
-  // Added selectors begin at the session's position. Selectors already there are ignored.
-  void subscribe(SessionId id, const std::vector<Selector>& selectors);
+  // Added selectors begin at the session's position. Selectors already there are ignored. False, and nothing is added,
+  // if the session would have more than limits::stream_topics_max.
+  bool subscribe(SessionId id, const std::vector<Selector>& selectors);
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
   void renew(SessionId id, Timestamp expires);
   void writable(SessionId id);
@@ -114,11 +114,31 @@ class Shard {
   const ShardCounts& counts() const { return counts_; }
 
  private:
-  struct Parts;
-  // Members follow in hub/hub.cc's order of use; see there.
+  struct Parts;  // sessions, topic index, view of the tail
+
+  Session* find(SessionId id) const;
+  void forget(Session& session);
+  void take_news(Timestamp now);
+  void overrun(Offset low);
+  void deliver(const Entry& entry, const std::vector<struct Group*>& groups);
+  void deliver_ephemeral(const Entry& entry);
+  void gather(Session& session, const Entry& entry);
+  void flush();
+  void flush_session(Session& session, Offset base);
+  void pump_ready(Timestamp now);
+  void pump(Session& session, Timestamp now);
+  bool tell_reset(Session& session);
+  void ask_page(Session& session);
+  void take_page(Session& session, Page& page, Timestamp now);
+  // Offers the entries; moves the position to `upto` if all are taken. False if the session can not go on now.
+  bool offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now);
+  void settle(Session& session, OutletState state);
+  void make_ready(Session& session);
+  void retry_later(Session& session);
+
   const Tail& tail_;
   PageSource& pages_;
-  Planted planted_;
+  const Planted planted_;
   Offset head_ = 0;
   std::size_t session_count_ = 0;
   ShardCounts counts_;

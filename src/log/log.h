@@ -44,10 +44,19 @@ struct Published {
 
 using PublishOutcome = Result<Published>;
 
+// Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
+struct LogPlanted {
+  bool acknowledge_failed_commit = false;  // "stored" is answered although the commit failed
+  bool announce_before_commit = false;     // the tail shows events that may never be committed
+  bool forget_keys = false;                // a repeated publish is stored again
+  bool keep_epoch = false;                 // an opening does not begin a new epoch
+};
+
 struct LogOptions {
   std::size_t tail_bytes_max = limits::tail_bytes_max;
   std::vector<std::string> ephemeral;      // topic patterns whose events are not stored
   std::optional<Duration> retention{};     // events older than this are trimmed; none: kept for ever
+  LogPlanted planted{};
 };
 
 class Log {
@@ -76,16 +85,18 @@ class Log {
   struct Group;
   Log(Store& store, LogOptions options) : store_(store), options_(std::move(options)) {}
 
-  void place(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
-  void announce_ephemeral(Group& group);
-  Result<void> commit(Group& group);
-  Result<std::optional<Published>> find_repeat(const PublishRequest& request, Timestamp now);
+  Result<void> fill_tail(const Opened& opened);
+  void take(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
+  bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);
+  Result<Published> repeat_of(const IdempotencyRecord& record);
+  void commit(Group& group);
+  void answer(Group& group);
 
   Store& store_;
   LogOptions options_;
   std::unique_ptr<Tail> tail_;
   EpochTable epochs_;
-  Epoch epoch_;
+  Timestamp last_time_;  // event times never run backwards within the log
   std::optional<Error> failure_;
 };
 

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -94,8 +95,10 @@ class Tail {
 
   const std::size_t bytes_max_;
   mutable std::mutex mutex_;
-  std::deque<Slot> slots_;
+  std::deque<Slot> slots_;      // durable
+  std::deque<Slot> ephemeral_;  // only until every shard that keeps up has seen them: at most an eighth of the bound
   std::size_t bytes_ = 0;
+  std::size_t ephemeral_bytes_ = 0;
   Offset low_;
   std::atomic<Offset> head_;
   std::atomic<std::uint64_t> version_{0};

@@ -1,12 +1,37 @@
 #pragma once
-// A store without a disk: for tests, and for the simulator, which crashes it. Same contract as SQLite's.
+// A store without a disk: for tests, and for the simulator, which crashes it, restores old copies of it, and lets it
+// fail. Same contract as SQLite's.
 
+#include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "store/store.h"
 
 namespace belfry {
 
+// What a disk would hold. A copy is a backup. Thread: one.
+struct MemoryDisk {
+  struct TopicRow {
+    Seq last_seq = 0;
+    Offset floor = 0;
+  };
+
+  std::vector<EpochRow> epochs;
+  std::map<Offset, Event> log;
+  Offset head = 0;
+  std::map<std::string, TopicRow> topics;
+  std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
+
+  // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as after
+  // a crash between the flush and its answer.
+  enum class Trouble { none, full, failed_before, failed_after } trouble = Trouble::none;
+};
+
+// The disk outlives the store and its readers.
+std::unique_ptr<Store> make_memory_store(MemoryDisk& disk);
+// With a disk of its own.
 std::unique_ptr<Store> make_memory_store();
 
 }  // namespace belfry

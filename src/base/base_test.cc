@@ -1,0 +1,117 @@
+#include "base/base.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+namespace belfry {
+namespace {
+
+TEST(ErrorCatalogue, EqualsTheProtocolFile) {
+  std::ifstream file(BELFRY_SOURCE_DIR "/protocol/errors.json");
+  ASSERT_TRUE(file) << "protocol/errors.json is missing";
+  std::stringstream text;
+  text << file.rdbuf();
+  const auto rows = boost::json::parse(text.str()).at("codes").as_array();
+  ASSERT_EQ(rows.size(), all_codes().size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& row = rows[i].as_object();
+    const CodeInfo& code = all_codes()[i];
+    EXPECT_EQ(row.at("code").as_string(), code.name);
+    EXPECT_EQ(row.at("http").as_int64(), code.http) << code.name;
+    EXPECT_EQ(row.at("close").as_int64(), code.close) << code.name;
+    EXPECT_EQ(row.at("retry").as_string(), name_of(code.retry)) << code.name;
+    EXPECT_EQ(row.at("message").as_string(), code.message) << code.name;
+    EXPECT_EQ(row.at("hint").as_string(), code.hint) << code.name;
+  }
+}
+
+TEST(Rfc3339, RoundTripsAndRefusesTheMalformed) {
+  for (const std::int64_t ms : {0L, 1L, 951'782'400'123L, 1'790'000'000'000L, 4'102'444'799'999L}) {
+    const Timestamp time{Duration{ms}};
+    EXPECT_EQ(parse_rfc3339(format_rfc3339(time)), time);
+  }
+  EXPECT_EQ(format_rfc3339(Timestamp{}), "1970-01-01T00:00:00.000Z");
+  EXPECT_EQ(parse_rfc3339("1970-01-01T01:00:00+01:00"), Timestamp{});
+  EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00.5Z"), Timestamp{Duration{500}});
+  EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00.123456789Z"), Timestamp{Duration{123}});
+  for (const char* bad : {"", "now", "1970-01-01", "1970-13-01T00:00:00Z", "1970-02-30T00:00:00Z", "1970-01-01T24:00:00Z",
+                          "1970-01-01 00:00:00Z", "1970-01-01T00:00:00", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00+1:00"})
+    EXPECT_FALSE(parse_rfc3339(bad)) << bad;
+}
+
+TEST(Encoding, Base64UrlIsStrict) {
+  for (const std::string& bytes : {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string("\xff\xfe\0", 3)})
+    EXPECT_EQ(from_base64url(to_base64url(bytes)), bytes);
+  EXPECT_EQ(to_base64url("fo"), "Zm8");
+  EXPECT_EQ(to_base64("fo"), "Zm8=");
+  for (const char* bad : {"Zm8=", "Zm9", "Z", "Zm+8", "Zm 8"}) EXPECT_FALSE(from_base64url(bad)) << bad;
+  EXPECT_EQ(to_hex(std::string("\x00\xff", 2)), "00ff");
+}
+
+TEST(Encoding, Utf8) {
+  for (const char* good : {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x94\x94", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const char* bad : {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "a\xe2\x82"})
+    EXPECT_FALSE(is_utf8(bad));
+}
+
+TEST(SipHash, DependsOnKeyTextAndLength) {
+  EXPECT_EQ(siphash13("abc", 1, 2), siphash13("abc", 1, 2));
+  EXPECT_NE(siphash13("abc", 1, 2), siphash13("abc", 2, 1));
+  EXPECT_NE(siphash13("abc", 1, 2), siphash13("abd", 1, 2));
+  EXPECT_NE(siphash13(std::string(1, '\0'), 1, 2), siphash13(std::string(2, '\0'), 1, 2));
+  EXPECT_NE(siphash13(std::string(64, 'a'), 1, 2), siphash13(std::string(65, 'a'), 1, 2));
+}
+
+TEST(Mailbox, RefusesBeyondItsBoundAndAfterClose) {
+  Mailbox<std::unique_ptr<int>> mailbox(2);
+  auto one = std::make_unique<int>(1);
+  EXPECT_TRUE(mailbox.push(std::move(one)));
+  EXPECT_TRUE(mailbox.push(std::make_unique<int>(2)));
+  auto three = std::make_unique<int>(3);
+  EXPECT_FALSE(mailbox.push(std::move(three)));
+  EXPECT_NE(three, nullptr) << "a refused message is left alone";
+  std::vector<std::unique_ptr<int>> got;
+  mailbox.take(got);
+  EXPECT_EQ(got.size(), 2u);
+  EXPECT_TRUE(mailbox.push(std::move(three)));
+  mailbox.close();
+  EXPECT_FALSE(mailbox.push(std::make_unique<int>(4)));
+  got.clear();
+  EXPECT_TRUE(mailbox.wait_take(got));
+  EXPECT_EQ(got.size(), 1u);
+  got.clear();
+  EXPECT_FALSE(mailbox.wait_take(got));
+}
+
+TEST(Mailbox, WakesItsReader) {
+  Mailbox<int> mailbox(10'000);
+  std::thread writer([&] {
+    for (int i = 0; i < 10'000; ++i) EXPECT_TRUE(mailbox.push(int{i}));
+    mailbox.close();
+  });
+  std::vector<int> all;
+  while (mailbox.wait_take(all)) {
+    if (all.size() == 10'000) break;
+  }
+  writer.join();
+  ASSERT_EQ(all.size(), 10'000u);
+  for (int i = 0; i < 10'000; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)], i);
+}
+
+Result<int> twice(Result<int> input) { return TRY(std::move(input)) * 2; }
+
+TEST(Result, TryPassesTheErrorOn) {
+  EXPECT_EQ(twice(21).value(), 42);
+  const auto failed = twice(fail(Code::bad_topic, "why", "topic"));
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().text(), "bad_topic: why (topic)");
+  EXPECT_FALSE(failed.error().hint().empty());
+}
+
+}  // namespace
+}  // namespace belfry

@@ -1,0 +1,104 @@
+#include "delivery/delivery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "delivery/stream.h"
+
+namespace belfry {
+
+Result<std::vector<Selector>> check_selectors(const Wish& wish, const Rights& rights) {
+  if (wish.topics.empty()) return fail(Code::missing_field, "Name at least one topic.", "topic");
+  if (wish.topics.size() > limits::stream_topics_max) return fail(Code::too_many_topics, {}, "topic");
+  if (wish.types.size() > limits::stream_types_max) return fail(Code::too_many_topics, {}, "type");
+  std::vector<Selector> selectors;
+  for (const auto& topic : wish.topics) {
+    auto selector = make_selector(topic, wish.types);
+    if (!selector) return selector.error();
+    TRY(authorize(rights, Act::subscribe, topic));
+    selectors.push_back(std::move(selector).value());
+  }
+  return selectors;
+}
+
+Attach place_session(std::string_view since, const EpochTable& epochs, Offset head) {
+  Attach attach;
+  if (since == "earliest") {
+    attach.from_earliest = true;
+    return attach;
+  }
+  attach.position = head;
+  if (since.empty() || since == "now") return attach;
+  const auto cursor = parse_cursor(since);
+  if (!cursor) {
+    attach.reset = ResetReason::lost;
+    return attach;
+  }
+  const auto place = epochs.place(cursor.value(), head);
+  attach.position = place.position;
+  attach.reset = place.reset;
+  return attach;
+}
+
+void Stream::attach(Attach attach) {
+  session_ = parts().shard.attach(*this, std::move(attach), parts().clock.now());
+  parts().schedule_turn();
+}
+
+void Stream::detach() {
+  if (session_ == no_session) return;
+  parts().shard.detach(session_);
+  session_ = no_session;
+}
+
+void Stream::on_writable() {
+  if (session_ == no_session) return;
+  parts().shard.writable(session_);
+  parts().schedule_turn();
+}
+
+void Stream::on_closed() {
+  detach();
+  finished();
+}
+
+OutletState Stream::write_one(std::string_view bytes) {
+  const net::Taken taken = exchange_->write({&bytes, 1});
+  return taken.blocked ? OutletState::blocked : OutletState::open;
+}
+
+void Stream::finished() {
+  exchange_ = nullptr;
+  owner_.drop(*this);
+}
+
+Streams::Streams(DeliveryParts parts) : parts_(std::move(parts)) {}
+Streams::~Streams() = default;
+
+void Streams::drop(Stream& stream) {
+  std::erase(timed_, &stream);
+  std::erase(turn_end_, &stream);
+  std::unique_ptr<Stream>& slot = slots_[stream.slot];
+  if (!slot) return;
+  --count_;
+  free_slots_.push_back(stream.slot);
+  // The stream may be on the stack right now.
+  std::shared_ptr<Stream> gone(std::move(slot));
+  parts_.later([gone] {});
+}
+
+void Streams::after_turn() {
+  for (Stream* stream : std::exchange(turn_end_, {})) stream->on_turn_end();
+}
+
+void Streams::tick(Instant now) {
+  std::vector<Stream*> due;
+  for (Stream* stream : timed_)
+    if (stream->deadline() <= now) due.push_back(stream);
+  for (Stream* stream : due) {
+    std::erase(timed_, stream);
+    stream->on_deadline();
+  }
+}
+
+}  // namespace belfry

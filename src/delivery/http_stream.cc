@@ -1,0 +1,92 @@
+#include "delivery/http_stream.h"
+
+#include "delivery/streams_make.h"
+
+namespace belfry {
+namespace {
+
+// Each stream has its own, so that clients do not all come back at once when the server is gone and cannot say more.
+std::uint32_t random_retry_ms() {
+  const auto span = static_cast<std::uint64_t>((limits::retry_max - limits::retry_min).count());
+  return static_cast<std::uint32_t>(limits::retry_min.count()) + static_cast<std::uint32_t>(random_u64() % span);
+}
+
+std::string begin_sse(const DeliveryParts&, std::string_view cursor) {
+  return wire::sse_begin(cursor, random_retry_ms());
+}
+
+std::string begin_json_lines(const DeliveryParts&, std::string_view cursor) {
+  const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
+  return wire::control_connected(cursor, {}, static_cast<std::uint32_t>(interval.count())) + '\n';
+}
+
+std::string json_line_of(std::string text) { return std::move(text) + '\n'; }
+
+}  // namespace
+
+const Dialect sse_dialect{
+    "text/event-stream",
+    [](const Entry& entry) -> const std::string& { return entry.frame(Format::sse, wire::sse_frame); },
+    begin_sse,
+    wire::sse_reset,
+    wire::sse_heartbeat,
+    [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
+
+const Dialect sse_message_dialect{
+    "text/event-stream",
+    [](const Entry& entry) -> const std::string& { return entry.frame(Format::sse_message, wire::sse_message_frame); },
+    begin_sse,
+    wire::sse_reset,
+    wire::sse_heartbeat,
+    [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
+
+const Dialect json_lines_dialect{
+    "application/x-ndjson",
+    [](const Entry& entry) -> const std::string& { return entry.frame(Format::json_line, wire::json_line); },
+    begin_json_lines,
+    [](ResetReason reason, std::string_view cursor) { return json_line_of(wire::control_reset(reason, cursor)); },
+    [](std::string_view cursor, std::uint64_t written) {
+      return json_line_of(wire::control_heartbeat(cursor, written));
+    },
+    [](const Error& error) { return json_line_of(wire::control_error(error)); }};
+
+void HttpStream::start(Attach attach, const std::vector<net::Field>& headers) {
+  std::vector<net::Field> all{{"Content-Type", std::string(dialect_.media_type)},
+                              {"Cache-Control", "no-store, no-transform"},
+                              {"X-Accel-Buffering", "no"}};
+  all.insert(all.end(), headers.begin(), headers.end());
+  exchange().begin(200, all, *this);
+  write_one(dialect_.begin(parts(), parts().epochs.text(attach.position)));
+  Stream::attach(std::move(attach));
+}
+
+Written HttpStream::write(std::span<const Entry* const> entries, Offset) {
+  return write_frames(entries, dialect_.frame);
+}
+
+OutletState HttpStream::reset(const Reset& reset) {
+  const std::string frame = dialect_.reset(reset.reason, parts().epochs.text(reset.position));
+  return exchange().write_control(frame) ? OutletState::open : OutletState::blocked;
+}
+
+OutletState HttpStream::heartbeat(Offset position, std::uint64_t written) {
+  return write_one(dialect_.heartbeat(parts().epochs.text(position), written));
+}
+
+void HttpStream::end(Code code) {
+  detach();
+  exchange().write_control(dialect_.end(fail(code)));
+  exchange().close();
+}
+
+void Streams::open_sse(net::Exchange& exchange, Attach attach, SseNames names,
+                       const std::vector<net::Field>& headers) {
+  const Dialect& dialect = names == SseNames::message_only ? sse_message_dialect : sse_dialect;
+  make<HttpStream>(exchange, dialect).start(std::move(attach), headers);
+}
+
+void Streams::open_json_lines(net::Exchange& exchange, Attach attach, const std::vector<net::Field>& headers) {
+  make<HttpStream>(exchange, json_lines_dialect).start(std::move(attach), headers);
+}
+
+}  // namespace belfry

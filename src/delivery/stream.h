@@ -1,0 +1,62 @@
+#pragma once
+// What all streams have in common: a session on one side, an exchange on the other, and an end. Private to delivery.
+//
+// Owner: Streams. Thread: the shard's.
+// Always: the session is detached before the stream goes; the stream goes only after its exchange is closed.
+
+#include "delivery/delivery.h"
+
+namespace belfry {
+
+class Stream : public Outlet, public net::StreamEvents {
+ public:
+  Stream(Streams& owner, net::Exchange& exchange) : owner_(owner), exchange_(&exchange) {}
+
+  void on_writable() override;
+  void on_bytes(std::string_view) override {}
+  void on_closed() override;
+
+  // The time at which on_deadline is called, or never.
+  virtual Instant deadline() const { return Instant::never(); }
+  virtual void on_deadline() {}
+  // After a turn of the shard in which want_turn_end was called: the shard may be called again.
+  virtual void on_turn_end() {}
+
+  std::uint32_t slot = 0;
+
+ protected:
+  DeliveryParts& parts() const { return owner_.parts_; }
+  net::Exchange& exchange() const { return *exchange_; }
+  SessionId session() const { return session_; }
+
+  void attach(Attach attach);
+  void detach();
+  // Offers frames of the entries; `frame_of` gives an entry's bytes for this transport.
+  template <class FrameOf>
+  Written write_frames(std::span<const Entry* const> entries, FrameOf&& frame_of);
+  // One message of our own. Blocked if it was not taken whole; then it is lost, except for a begun rest.
+  OutletState write_one(std::string_view bytes);
+  // The stream has answered whole; its exchange is gone.
+  void finished();
+  void watch_deadline() { owner_.timed_.push_back(this); }
+  void want_turn_end() { owner_.turn_end_.push_back(this); }
+
+ private:
+  friend class Streams;
+
+  Streams& owner_;
+  net::Exchange* exchange_;
+  SessionId session_ = no_session;
+  static constexpr SessionId no_session = ~SessionId{0};
+};
+
+template <class FrameOf>
+Written Stream::write_frames(std::span<const Entry* const> entries, FrameOf&& frame_of) {
+  std::string_view pieces[limits::write_events_max];
+  std::size_t count = 0;
+  for (const Entry* entry : entries) pieces[count++] = frame_of(*entry);
+  const net::Taken taken = exchange_->write({pieces, count});
+  return {taken.pieces, taken.blocked ? OutletState::blocked : OutletState::open};
+}
+
+}  // namespace belfry

@@ -1,0 +1,159 @@
+#include "delivery/websocket.h"
+
+#include "delivery/streams_make.h"
+
+namespace belfry {
+namespace {
+
+std::string websocket_frame(const Event& event) { return net::websocket_text(wire::envelope(event)); }
+
+}  // namespace
+
+void WebSocketStream::start() {
+  exchange().upgrade({}, *this);
+  deadline_ = parts().clock.now() + limits::first_message_time_max;
+  watch_deadline();
+}
+
+void WebSocketStream::on_deadline() {
+  if (!rights_) close(fail(Code::timeout, "No connect message came in time."));
+}
+
+void WebSocketStream::on_bytes(std::string_view bytes) {
+  if (!parser_) parser_ = std::make_unique<net::WebSocketParser>();
+  parser_->feed(bytes);
+  while (!closing_) {
+    auto message = parser_->next();
+    if (!message) break;
+    take(std::move(*message));
+  }
+  if (closing_) return;
+  if (const auto& failure = parser_->failure()) return close(failure->close_code, failure->reason);
+  if (parser_->idle()) parser_.reset();
+}
+
+void WebSocketStream::take(net::WebSocketMessage message) {
+  using Kind = net::WebSocketMessage::Kind;
+  switch (message.kind) {
+    case Kind::text:
+      return take_text(message.payload);
+    case Kind::binary:
+      return close(1003, "Send text messages.");
+    case Kind::ping:
+      if (!exchange().write_control(net::websocket_pong(message.payload))) close(fail(Code::overloaded));
+      return;
+    case Kind::pong:
+      return;
+    case Kind::close:
+      // RFC 6455 section 5.5.1: answered with the same code.
+      return close(message.close_code == 1005 ? 1000 : message.close_code, {});
+  }
+}
+
+void WebSocketStream::take_text(std::string_view text) {
+  const auto parsed = wire::parse_client_message(text);
+  if (!parsed) return rights_ ? refuse(parsed.error(), {}) : close(parsed.error());
+  const wire::ClientMessage& message = parsed.value();
+  using Action = wire::ClientMessage::Action;
+  if (!rights_ && message.action != Action::connect)
+    return close(fail(Code::unauthenticated, "The first message must be a connect message."));
+  switch (message.action) {
+    case Action::connect:
+      return rights_ ? refuse(fail(Code::bad_request, "Already connected."), message.id) : connect(message);
+    case Action::subscribe:
+      return subscribe(message);
+    case Action::unsubscribe:
+      return unsubscribe(message);
+    case Action::ping:
+      return say(wire::control_pong(message.id));
+  }
+}
+
+void WebSocketStream::connect(const wire::ClientMessage& message) {
+  auto principal = parts().gate.authenticate(message.token);
+  if (!principal) return close(principal.error());
+  const Wish wish{message.topics, message.types, message.since};
+  std::vector<Selector> selectors;
+  if (!wish.topics.empty()) {
+    auto checked = check_selectors(wish, principal.value().rights);
+    if (!checked) return close(checked.error());
+    selectors = std::move(checked).value();
+  }
+  rights_ = std::make_unique<Rights>(std::move(principal.value().rights));
+  deadline_ = Instant::never();
+  Attach attach = place_session(wish.since, parts().epochs, parts().tail.head());
+  attach.selectors = std::move(selectors);
+  attach.expires = principal.value().expires.value_or(Timestamp{Duration::max()});
+  const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
+  say(wire::control_connected(parts().epochs.text(attach.position), principal.value().user,
+                              static_cast<std::uint32_t>(interval.count())));
+  Stream::attach(std::move(attach));
+}
+
+void WebSocketStream::subscribe(const wire::ClientMessage& message) {
+  auto selectors = check_selectors({message.topics, message.types, {}}, *rights_);
+  if (!selectors) return refuse(selectors.error(), message.id);
+  if (!parts().shard.subscribe(session(), selectors.value()))
+    return refuse(fail(Code::too_many_topics, {}, "topics"), message.id);
+  say(wire::control_subscribed(message.topics, parts().epochs.text(position()), message.id));
+  parts().schedule_turn();
+}
+
+void WebSocketStream::unsubscribe(const wire::ClientMessage& message) {
+  std::vector<Selector> selectors;
+  for (const auto& topic : message.topics) {
+    auto selector = make_selector(topic, message.types);
+    if (!selector) return refuse(selector.error(), message.id);
+    selectors.push_back(std::move(selector).value());
+  }
+  parts().shard.unsubscribe(session(), selectors);
+  say(wire::control_unsubscribed(message.topics, message.id));
+  parts().schedule_turn();
+}
+
+Offset WebSocketStream::position() const { return parts().shard.position(session()).value_or(0); }
+
+Written WebSocketStream::write(std::span<const Entry* const> entries, Offset) {
+  return write_frames(entries, [](const Entry& entry) -> const std::string& {
+    return entry.frame(Format::websocket, websocket_frame);
+  });
+}
+
+OutletState WebSocketStream::reset(const Reset& reset) {
+  const std::string text = wire::control_reset(reset.reason, parts().epochs.text(reset.position));
+  return exchange().write_control(net::websocket_text(text)) ? OutletState::open : OutletState::blocked;
+}
+
+OutletState WebSocketStream::heartbeat(Offset position, std::uint64_t written) {
+  return write_one(net::websocket_text(wire::control_heartbeat(parts().epochs.text(position), written)));
+}
+
+void WebSocketStream::end(Code code) { close(fail(code)); }
+
+void WebSocketStream::say(const std::string& text) {
+  // Answers are few and small: a client that asks without reading is closed.
+  if (!exchange().write_control(net::websocket_text(text))) close(fail(Code::overloaded));
+}
+
+void WebSocketStream::refuse(const Error& error, const std::string& request_id) {
+  say(wire::control_error(error, request_id));
+}
+
+void WebSocketStream::close(const Error& error) {
+  if (closing_) return;
+  // The whole error as a message, for people who debug; the close code and its name for programs.
+  exchange().write_control(net::websocket_text(wire::control_error(error)));
+  close(info(error.code).close, info(error.code).name);
+}
+
+void WebSocketStream::close(int code, std::string_view reason) {
+  if (closing_) return;
+  closing_ = true;
+  detach();
+  exchange().write_control(net::websocket_close(code, reason));
+  exchange().close();
+}
+
+void Streams::open_websocket(net::Exchange& exchange) { make<WebSocketStream>(exchange).start(); }
+
+}  // namespace belfry

@@ -1,0 +1,44 @@
+#pragma once
+// A WebSocket: the same events as text messages, and a client that may change what it listens to. The token comes in
+// the first message, because browsers hide the status of a refused upgrade and log URLs. Private to delivery.
+
+#include "delivery/stream.h"
+
+namespace belfry {
+
+class WebSocketStream final : public Stream {
+ public:
+  WebSocketStream(Streams& owner, net::Exchange& exchange) : Stream(owner, exchange) {}
+
+  void start();
+
+  Written write(std::span<const Entry* const> entries, Offset position) override;
+  OutletState reset(const Reset& reset) override;
+  OutletState caught_up(Offset) override { return OutletState::open; }
+  OutletState heartbeat(Offset position, std::uint64_t written) override;
+  void end(Code code) override;
+
+  void on_bytes(std::string_view bytes) override;
+  Instant deadline() const override { return deadline_; }
+  void on_deadline() override;
+
+ private:
+  void take(net::WebSocketMessage message);
+  void take_text(std::string_view text);
+  void connect(const wire::ClientMessage& message);
+  void subscribe(const wire::ClientMessage& message);
+  void unsubscribe(const wire::ClientMessage& message);
+  void say(const std::string& text);
+  void refuse(const Error& error, const std::string& request_id);
+  // Sends a close frame; the stream ends when the peer has answered or a moment later.
+  void close(int code, std::string_view reason);
+  void close(const Error& error);
+  Offset position() const;
+
+  std::unique_ptr<net::WebSocketParser> parser_;  // only while a frame or a message is incomplete
+  std::unique_ptr<Rights> rights_;                // once connected
+  Instant deadline_ = Instant::never();
+  bool closing_ = false;
+};
+
+}  // namespace belfry

@@ -1,0 +1,285 @@
+#include "hub/hub.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "hub/shard_parts.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::int64_t kNever = Duration::max().count();
+
+}  // namespace
+
+Shard::Shard(const Tail& tail, PageSource& pages, Planted planted)
+    : tail_(tail), pages_(pages), planted_(planted), parts_(std::make_unique<Parts>()) {
+  head_ = tail_.since(0).low;
+  parts_->view.restart(head_);
+  take_news(Timestamp{});
+}
+
+Shard::~Shard() = default;
+
+Session* Shard::find(SessionId id) const {
+  const auto slot = static_cast<std::uint32_t>(id);
+  if (slot >= parts_->sessions.size()) return nullptr;
+  Session& session = parts_->sessions[slot];
+  const bool alive = session.state != SessionState::free && session.slot_generation == id >> 32;
+  return alive ? &session : nullptr;
+}
+
+SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
+  Parts& parts = *parts_;
+  if (parts.free_slots.empty()) {
+    parts.free_slots.push_back(static_cast<std::uint32_t>(parts.sessions.size()));
+    parts.sessions.emplace_back().slot = parts.free_slots.back();
+    parts.deadlines.push_back({});
+  }
+  Session& session = parts.sessions[parts.free_slots.back()];
+  parts.free_slots.pop_back();
+  session.outlet = &outlet;
+  session.position = attach.position;
+  session.from_earliest = attach.from_earliest;
+  session.reset = attach.reset;
+  for (const auto& selector : attach.selectors) parts.index.join(session, selector);
+  session.memberships.shrink_to_fit();
+  parts.deadlines[session.slot] = {attach.expires.value.count(), (now + limits::heartbeat_interval).value.count()};
+  ++session_count_;
+  make_ready(session);
+  return session.id();
+}
+
+void Shard::detach(SessionId id) {
+  if (Session* session = find(id)) forget(*session);
+}
+
+void Shard::forget(Session& session) {
+  parts_->index.leave_all(session);
+  const std::uint32_t slot = session.slot;
+  const std::uint32_t generation = session.slot_generation + 1;
+  session = Session{};
+  session.slot = slot;
+  session.slot_generation = generation;
+  parts_->deadlines[slot] = {kNever, kNever};
+  parts_->free_slots.push_back(slot);
+  --session_count_;
+}
+
+bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors) {
+  Session* session = find(id);
+  if (session == nullptr) return true;
+  if (session->memberships.size() + selectors.size() > limits::stream_topics_max) return false;
+  bool changed = false;
+  for (const auto& selector : selectors) changed |= parts_->index.join(*session, selector);
+  if (!changed) return true;
+  // A page that is on its way knows nothing of the new selectors; it must not move the position past their events.
+  ++session->selectors_generation;
+  if (session->state == SessionState::waiting && !planted_.accept_stale_page) make_ready(*session);
+  if (planted_.forget_late_topic) session->position = std::max(session->position, head_);
+  return true;
+}
+
+void Shard::unsubscribe(SessionId id, const std::vector<Selector>& selectors) {
+  Session* session = find(id);
+  if (session == nullptr) return;
+  bool changed = false;
+  for (const auto& selector : selectors) changed |= parts_->index.leave(*session, selector);
+  if (!changed) return;
+  ++session->selectors_generation;
+  if (session->state == SessionState::waiting) make_ready(*session);
+}
+
+void Shard::renew(SessionId id, Timestamp expires) {
+  if (Session* session = find(id)) parts_->deadlines[session->slot].expires = expires.value.count();
+}
+
+void Shard::writable(SessionId id) {
+  Session* session = find(id);
+  if (session != nullptr && session->state == SessionState::blocked) make_ready(*session);
+}
+
+void Shard::make_ready(Session& session) {
+  session.state = SessionState::ready;
+  parts_->ready.push_back(session.id());
+}
+
+std::optional<Offset> Shard::position(SessionId id) const {
+  const Session* session = find(id);
+  if (session == nullptr) return std::nullopt;
+  return session->state == SessionState::live ? head_ : session->position;
+}
+
+bool Shard::advance(Timestamp now) {
+  take_news(now);
+  pump_ready(now);
+  return !parts_->ready.empty();
+}
+
+// Everything new goes to the live sessions it is for: gathered event by event, written session by session.
+void Shard::take_news(Timestamp now) {
+  Parts& parts = *parts_;
+  if (tail_.version() == parts.version) return;
+  Tail::News news = tail_.since(parts.version);
+  parts.version = news.version;
+  if (news.low > head_) overrun(news.low);
+  parts.turn_base = head_;
+  for (auto& batch : news.batches) {
+    for (const Entry& entry : batch->entries) {
+      if (!entry.event().durable()) {
+        deliver_ephemeral(entry);
+        continue;
+      }
+      if (entry.event().offset <= head_) continue;
+      const auto& topic = parts.view.add(entry, parts.index);
+      head_ = entry.event().offset;
+      if (!entry.event().expired(now)) deliver(entry, topic.groups);
+    }
+    if (batch->entries.front().event().durable()) parts.view.hold(batch);
+  }
+  flush();
+  parts.view.trim(news.low);
+}
+
+// The tail moved on before this shard looked: what its live sessions missed is in the store.
+void Shard::overrun(Offset low) {
+  ++counts_.overruns;
+  for (Session& session : parts_->sessions) {
+    if (session.state != SessionState::live || planted_.ignore_overrun) continue;
+    session.position = head_;
+    make_ready(session);
+  }
+  head_ = low;
+  parts_->view.restart(low);
+}
+
+void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
+  for (const Group* group : groups) {
+    if (!group->selector.accepts_type(entry.event().type) && !planted_.skip_type_filter) continue;
+    for (Session* session : group->members)
+      if (session->state == SessionState::live) gather(*session, entry);
+  }
+}
+
+void Shard::deliver_ephemeral(const Entry& entry) {
+  parts_->index.find(entry.event().topic, parts_->found);
+  for (const Group* group : parts_->found) {
+    if (!group->selector.accepts_type(entry.event().type)) continue;
+    for (Session* session : group->members) {
+      if (session->state == SessionState::live) {
+        gather(*session, entry);
+      } else {
+        ++counts_.ephemeral_dropped;
+      }
+    }
+  }
+}
+
+void Shard::gather(Session& session, const Entry& entry) {
+  if (session.newest_pending == &entry) return;  // two of its selectors accept the event
+  Parts& parts = *parts_;
+  const auto link = static_cast<std::uint32_t>(parts.pending.size());
+  parts.pending.push_back({&entry, no_pending});
+  if (session.first_pending == no_pending) {
+    session.first_pending = link;
+    parts.touched.push_back(&session);
+  } else {
+    parts.pending[session.last_pending].next = link;
+  }
+  session.last_pending = link;
+  session.newest_pending = &entry;
+}
+
+void Shard::flush() {
+  Parts& parts = *parts_;
+  for (Session* session : parts.touched) flush_session(*session, parts.turn_base);
+  parts.touched.clear();
+  parts.pending.clear();
+}
+
+void Shard::flush_session(Session& session, Offset base) {
+  Parts& parts = *parts_;
+  const Entry* entries[limits::write_events_max];
+  std::size_t count = 0;
+  std::uint32_t link = session.first_pending;
+  for (; link != no_pending && count < limits::write_events_max; link = parts.pending[link].next)
+    entries[count++] = parts.pending[link].entry;
+  session.first_pending = session.last_pending = no_pending;
+  session.newest_pending = nullptr;
+
+  ++counts_.writes;
+  const Written written = session.outlet->write({entries, count}, head_);
+  counts_.delivered += written.taken;
+  session.written += written.taken;
+  if (written.state == OutletState::done) return forget(session);
+  if (written.taken == count && link == no_pending && written.state == OutletState::open) return;
+
+  // Behind from here on. Everything before the first durable entry that was not taken has been written to it.
+  session.position = head_;
+  for (std::size_t i = written.taken; i < count; ++i) {
+    if (!entries[i]->event().durable()) {
+      ++counts_.ephemeral_dropped;
+    } else if (session.position == head_) {
+      session.position = std::max(base, entries[i]->event().offset - 1);
+    }
+  }
+  for (; link != no_pending && session.position == head_; link = parts.pending[link].next)
+    if (parts.pending[link].entry->event().durable()) session.position = parts.pending[link].entry->event().offset - 1;
+  if (planted_.position_past_untaken) session.position = head_;
+  if (planted_.repeat_after_block && session.position > base) --session.position;
+  settle(session, written.state);
+}
+
+void Shard::settle(Session& session, OutletState state) {
+  if (state == OutletState::blocked) {
+    session.state = SessionState::blocked;
+  } else if (state == OutletState::done) {
+    forget(session);
+  } else {
+    make_ready(session);
+  }
+}
+
+void Shard::tick(Instant now, Timestamp wall) {
+  Parts& parts = *parts_;
+  for (std::uint32_t slot = 0; slot < parts.deadlines.size(); ++slot) {
+    auto& deadline = parts.deadlines[slot];
+    if (wall.value.count() >= deadline.expires && !planted_.ignore_expiry) {
+      Outlet* outlet = parts.sessions[slot].outlet;
+      forget(parts.sessions[slot]);
+      outlet->end(Code::token_expired);
+      continue;
+    }
+    if (now.value.count() < deadline.heartbeat) continue;
+    deadline.heartbeat = (now + limits::heartbeat_interval).value.count();
+    Session& session = parts.sessions[slot];
+    if (session.state == SessionState::blocked) continue;
+    const bool live = session.state == SessionState::live;
+    const Offset told = live || planted_.heartbeat_tells_head ? head_ : session.position;
+    const OutletState state = session.outlet->heartbeat(told, session.written);
+    if (state == OutletState::open) continue;
+    if (live) session.position = head_;
+    settle(session, state);
+  }
+  for (const SessionId id : std::exchange(parts.retrying, {})) {
+    Session* session = find(id);
+    if (session != nullptr && session->state == SessionState::retrying) make_ready(*session);
+  }
+}
+
+void Shard::retry_later(Session& session) {
+  session.state = SessionState::retrying;
+  parts_->retrying.push_back(session.id());
+}
+
+void Shard::end_all(Code code) {
+  for (Session& session : parts_->sessions) {
+    if (session.state == SessionState::free) continue;
+    Outlet* outlet = session.outlet;
+    forget(session);
+    outlet->end(code);
+  }
+}
+
+}  // namespace belfry

@@ -1,0 +1,289 @@
+#include "hub/hub.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "store/memory_store.h"
+
+namespace belfry {
+namespace {
+
+// A client that writes down what it is given; `room` is how many more events it takes before it blocks.
+struct Recorder : Outlet {
+  std::string story;
+  std::size_t room = 1000;
+  int writes = 0;
+
+  Written write(std::span<const Entry* const> entries, Offset) override {
+    ++writes;
+    const std::size_t taken = std::min(room, entries.size());
+    for (const Entry* entry : entries.first(taken)) {
+      const Event& event = entry->event();
+      story += event.durable() ? std::to_string(event.offset) : "~" + event.topic;
+      story += ' ';
+    }
+    room -= taken;
+    return {taken, room == 0 ? OutletState::blocked : OutletState::open};
+  }
+  OutletState reset(const Reset& reset) override {
+    story += "reset:" + std::string(name_of(reset.reason)) + "@" + std::to_string(reset.position) + ' ';
+    return OutletState::open;
+  }
+  OutletState caught_up(Offset position) override {
+    story += "live@" + std::to_string(position) + ' ';
+    return OutletState::open;
+  }
+  OutletState heartbeat(Offset position, std::uint64_t written) override {
+    story += "beat@" + std::to_string(position) + "/" + std::to_string(written) + ' ';
+    return OutletState::open;
+  }
+  void end(Code code) override { story += "end:" + std::string(info(code).name) + ' '; }
+};
+
+struct Questions : PageSource {
+  std::deque<PageQuestion> waiting;
+  bool full = false;
+  bool ask(PageQuestion question) override {
+    if (full) return false;
+    waiting.push_back(std::move(question));
+    return true;
+  }
+};
+
+struct HubTest : ::testing::Test {
+  std::unique_ptr<Store> store = make_memory_store();
+  std::unique_ptr<StoreReader> reader;
+  ManualClock clock;
+  std::unique_ptr<Log> log;
+  Questions pages;
+  std::unique_ptr<Shard> shard;
+  Recorder ana;
+
+  HubTest() { open(limits::tail_bytes_max); }
+
+  void open(std::size_t tail_bytes) {
+    LogOptions options;
+    options.tail_bytes_max = tail_bytes;
+    options.ephemeral = {"ephemeral/#"};
+    log = std::move(Log::open(*store, options, Epoch{1})).value();
+    reader = std::move(store->open_reader()).value();
+    shard = std::make_unique<Shard>(log->tail(), pages);
+  }
+  void publish(std::string topic, std::string type = "message", std::string keys = {}) {
+    PublishRequest request;
+    Event event;
+    event.topic = std::move(topic);
+    event.type = std::move(type);
+    event.keys = std::move(keys);
+    request.events.push_back(std::move(event));
+    ASSERT_TRUE(log->publish({&request, 1}, clock.wall())[0]);
+  }
+  SessionId attach(std::vector<Selector> selectors, Offset position) {
+    Attach wish;
+    wish.selectors = std::move(selectors);
+    wish.position = position;
+    return shard->attach(ana, wish, clock.now());
+  }
+  void turn() {
+    while (shard->advance(clock.wall())) {
+    }
+  }
+  void answer_pages() {
+    while (!pages.waiting.empty()) {
+      PageQuestion question = std::move(pages.waiting.front());
+      pages.waiting.pop_front();
+      shard->on_page({question.session, question.generation, reader->read(question.request)}, clock.wall());
+      turn();
+    }
+  }
+};
+
+TEST_F(HubTest, ALiveSessionGetsWhatItAskedForAndNothingElse) {
+  attach({{"a", {}}}, 0);
+  turn();
+  publish("a");
+  publish("b");
+  publish("a");
+  turn();
+  EXPECT_EQ(ana.story, "live@0 1 3 ");
+}
+
+TEST_F(HubTest, ManyEventsInOneTurnAreOneWrite) {
+  attach({{"a", {}}, {"#", {}}}, 0);
+  turn();
+  for (int i = 0; i < 16; ++i) publish("a");
+  turn();
+  EXPECT_EQ(ana.writes, 1);
+  EXPECT_EQ(ana.story, "live@0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 ");
+}
+
+TEST_F(HubTest, ReconnectingFromACursorReadsTheTailByTopic) {
+  for (int i = 0; i < 3; ++i) {
+    publish("a");
+    publish("b");
+  }
+  attach({{"a", {}}}, 1);
+  turn();
+  EXPECT_EQ(ana.story, "3 5 live@6 ");
+  EXPECT_EQ(shard->counts().pages, 0u);
+}
+
+TEST_F(HubTest, ABlockedSessionKeepsItsPlaceAndGoesOnFromIt) {
+  const SessionId id = attach({{"a", {}}}, 0);
+  turn();
+  ana.room = 2;
+  for (int i = 0; i < 5; ++i) publish("a");
+  turn();
+  EXPECT_EQ(shard->position(id), 2u);
+  publish("a");
+  turn();
+  EXPECT_EQ(ana.story, "live@0 1 2 ");
+  ana.room = 100;
+  shard->writable(id);
+  turn();
+  EXPECT_EQ(ana.story, "live@0 1 2 3 4 5 6 live@6 ");
+}
+
+TEST_F(HubTest, WhoeverFellOutOfTheTailReadsTheStore) {
+  open(2000);
+  for (int i = 0; i < 50; ++i) publish(i % 2 == 0 ? "a" : "b");
+  attach({{"a", {}}}, 40);
+  turn();
+  EXPECT_EQ(ana.story, "");
+  answer_pages();
+  EXPECT_EQ(ana.story, "41 43 45 47 49 live@50 ");
+  EXPECT_GE(shard->counts().pages, 1u);
+}
+
+TEST_F(HubTest, APageAskedForBeforeASubscriptionIsNotTaken) {
+  open(2000);
+  for (int i = 0; i < 50; ++i) publish(i % 2 == 0 ? "a" : "b");
+  const SessionId id = attach({{"a", {}}}, 44);
+  turn();
+  shard->subscribe(id, {{"b", {}}});
+  answer_pages();
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story, "45 46 47 48 49 50 live@50 ");
+}
+
+TEST_F(HubTest, TrimmedEventsAreSaidAloudOnce) {
+  open(2000);
+  for (int i = 0; i < 50; ++i) publish("a");
+  ASSERT_TRUE(store->trim(46, Timestamp{}, 1000));
+  attach({{"a", {}}}, 40);
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story, "reset:horizon@40 47 48 49 50 live@50 ");
+}
+
+TEST_F(HubTest, FromTheEarliestNothingIsMissed) {
+  open(2000);
+  for (int i = 0; i < 50; ++i) publish("a");
+  ASSERT_TRUE(store->trim(46, Timestamp{}, 1000));
+  Attach wish{{{"a", {}}}, 0, true, {}, Timestamp{Duration::max()}};
+  shard->attach(ana, wish, clock.now());
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story, "47 48 49 50 live@50 ");
+}
+
+TEST_F(HubTest, TypesAreFilteredLiveAndBehind) {
+  publish("a", "payment.confirmed");
+  publish("a", "booking.changed");
+  attach({{"a", {"payment.#"}}}, 0);
+  turn();
+  publish("a", "booking.changed");
+  publish("a", "payment.refunded");
+  turn();
+  EXPECT_EQ(ana.story, "1 live@2 4 ");
+}
+
+TEST_F(HubTest, RefreshEventsCollapseForWhoIsBehind) {
+  publish("a", "refresh", R"([["x"]])");
+  publish("a", "refresh", R"([["y"]])");
+  publish("b", "refresh", R"([["x"]])");
+  publish("a", "refresh", R"([["x"]])");
+  attach({{"#", {}}}, 0);
+  turn();
+  EXPECT_EQ(ana.story, "2 3 4 live@4 ");
+}
+
+TEST_F(HubTest, EphemeralEventsReachOnlyWhoIsThere) {
+  const SessionId id = attach({{"ephemeral/typing", {}}, {"a", {}}}, 0);
+  turn();
+  publish("ephemeral/typing");
+  turn();
+  ana.room = 1;
+  publish("a");
+  turn();
+  publish("ephemeral/typing");
+  turn();
+  EXPECT_EQ(shard->counts().ephemeral_dropped, 1u);
+  ana.room = 100;
+  shard->writable(id);
+  turn();
+  EXPECT_EQ(ana.story, "live@0 ~ephemeral/typing 1 live@1 ");
+}
+
+TEST_F(HubTest, HeartbeatsTellThePositionNotTheHead) {
+  const SessionId id = attach({{"a", {}}}, 0);
+  turn();
+  publish("b");
+  turn();
+  clock.advance(limits::heartbeat_interval);
+  shard->tick(clock.now(), clock.wall());
+  EXPECT_EQ(ana.story, "live@0 beat@1/0 ");
+  ana.room = 1;
+  publish("a");
+  publish("a");
+  turn();
+  clock.advance(limits::heartbeat_interval);
+  shard->tick(clock.now(), clock.wall());
+  EXPECT_EQ(shard->position(id), 2u);
+  EXPECT_EQ(ana.story, "live@0 beat@1/0 2 ");
+}
+
+TEST_F(HubTest, AStreamEndsWhenItsTokenExpires) {
+  Attach wish{{{"a", {}}}, 0, false, {}, clock.wall() + Duration{1000}};
+  shard->attach(ana, wish, clock.now());
+  turn();
+  clock.advance(Duration{999});
+  shard->tick(clock.now(), clock.wall());
+  EXPECT_EQ(shard->sessions(), 1u);
+  clock.advance(Duration{1});
+  shard->tick(clock.now(), clock.wall());
+  EXPECT_EQ(shard->sessions(), 0u);
+  EXPECT_EQ(ana.story, "live@0 end:token_expired ");
+}
+
+TEST_F(HubTest, AnOverrunShardReadsWhatItMissed) {
+  open(2000);
+  attach({{"a", {}}}, 0);
+  turn();
+  for (int i = 0; i < 50; ++i) publish("a");
+  turn();
+  answer_pages();
+  EXPECT_EQ(shard->counts().overruns, 1u);
+  std::string expected = "live@0 ";
+  for (int i = 1; i <= 50; ++i) expected += std::to_string(i) + ' ';
+  EXPECT_EQ(ana.story, expected + "live@50 ");
+}
+
+TEST_F(HubTest, AFullMailboxIsAskedAgainAtTheNextTick) {
+  open(2000);
+  for (int i = 0; i < 50; ++i) publish("a");
+  pages.full = true;
+  attach({{"a", {}}}, 48);
+  turn();
+  pages.full = false;
+  clock.advance(limits::tick_interval);
+  shard->tick(clock.now(), clock.wall());
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story, "49 50 live@50 ");
+}
+
+}  // namespace
+}  // namespace belfry

@@ -1,0 +1,55 @@
+#pragma once
+// A session is one client's place in the log: a position, what it asks for, and an outlet.
+//
+// Owner:  Shard. Thread: the shard's. Bound: no queue; the links to pending entries live for one turn.
+// Always: while `live` it has no position of its own: it stands at the shard's head. In every other state `position`
+//         says up to where everything it asked for has been taken by its outlet.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "hub/outlet.h"
+
+namespace belfry {
+
+struct Group;
+struct Session;
+
+// A session's place in the list of a group's members, so that leaving is constant time.
+struct Membership {
+  Group* group;
+  std::uint32_t index;
+};
+
+enum class SessionState : std::uint8_t {
+  free,     // the slot is not in use
+  live,     // stands at the shard's head; is written to as events come
+  ready,    // behind, and can be pumped
+  blocked,  // behind, waits for Shard::writable
+  waiting,  // behind, waits for a page of the store
+  retrying, // behind, and the store could not be asked; tried again at the next tick
+};
+
+inline constexpr std::uint32_t no_pending = 0xffffffff;
+
+struct Session {
+  Outlet* outlet = nullptr;
+  Offset position = 0;
+  Offset floor_known = 0;      // floors up to here are no news to the client
+  std::uint64_t written = 0;   // events taken by the outlet
+  std::vector<Membership> memberships;
+  const Entry* newest_pending = nullptr;  // of this turn; an entry that two selectors accept is written once
+  std::uint32_t slot = 0;
+  std::uint32_t slot_generation = 0;
+  std::uint32_t selectors_generation = 0;
+  std::uint32_t first_pending = no_pending;
+  std::uint32_t last_pending = no_pending;
+  SessionState state = SessionState::free;
+  bool from_earliest = false;
+  std::optional<ResetReason> reset;
+
+  std::uint64_t id() const { return std::uint64_t{slot_generation} << 32 | slot; }
+};
+
+}  // namespace belfry

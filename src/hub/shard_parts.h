@@ -1,0 +1,45 @@
+#pragma once
+// What a shard is made of. Private to hub.cc and catch_up.cc.
+
+#include <deque>
+#include <vector>
+
+#include "hub/hub.h"
+#include "hub/session.h"
+#include "hub/tail_view.h"
+#include "hub/topic_index.h"
+
+namespace belfry {
+
+struct Shard::Parts {
+  // Milliseconds, side by side: the tick looks at all of them four times a second.
+  struct Deadline {
+    std::int64_t expires = 0;
+    std::int64_t heartbeat = 0;
+  };
+  // What a session gets in this turn, as a list through one reused vector.
+  struct Pending {
+    const Entry* entry;
+    std::uint32_t next;
+  };
+
+  TopicIndex index;
+  TailView view;
+  std::uint64_t version = 0;          // of the tail, as last seen
+  std::deque<Session> sessions;       // by slot; addresses stay
+  std::vector<Deadline> deadlines;    // by slot
+  std::vector<std::uint32_t> free_slots;
+  std::vector<SessionId> ready;       // sessions to pump, each at most once a turn
+  std::vector<SessionId> pumping;     // the same, while being pumped
+
+  std::vector<SessionId> retrying;    // sessions the store could not be asked for
+
+  // Of one turn.
+  Offset turn_base = 0;               // the head when it began
+  std::vector<Pending> pending;
+  std::vector<Session*> touched;
+  std::vector<Group*> found;
+  TailView::Slice slice;
+};
+
+}  // namespace belfry

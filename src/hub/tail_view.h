@@ -1,0 +1,68 @@
+#pragma once
+// One shard's view of the tail: the entries by offset, and by topic, so that a session on a rare topic finds its
+// events without looking at others.
+//
+// Owner: Shard. Thread: the shard's. Bound: what the tail holds; it lets go what the tail let go.
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "hub/topic_index.h"
+#include "log/log.h"
+
+namespace belfry {
+
+class TailView {
+ public:
+  struct Topic {
+    std::string name;
+    std::vector<Offset> offsets;  // of its entries in the view, ascending, from `first` on
+    std::size_t first = 0;
+    std::vector<Group*> groups;   // as of index version `groups_version`
+    std::uint64_t groups_version = 0;
+  };
+
+  // The view holds the entries in (low, head].
+  Offset low() const { return low_; }
+  Offset head() const { return low_ + items_.size(); }
+
+  // Forgets everything and starts after `low`.
+  void restart(Offset low);
+  // Keeps the batch alive; its entries follow by add().
+  void hold(BatchPtr batch) { batches_.push_back(std::move(batch)); }
+  // REQUIRES: the entry's offset is head() + 1. Gives its topic, with the groups it is for.
+  Topic& add(const Entry& entry, const TopicIndex& index);
+  void trim(Offset low);
+
+  // REQUIRES: low() < offset <= head().
+  const Entry& at(Offset offset) const { return *items_[offset - low_ - 1].entry; }
+  // Null if the view holds nothing of the topic.
+  const Topic* topic(std::string_view name) const;
+
+  // What follows `after` for these selectors, at most `entries_max` entries.
+  struct Slice {
+    std::vector<const Entry*> entries;  // in offset order
+    Offset upto = 0;                    // everything asked for in (after, upto] is in `entries`
+  };
+  // REQUIRES: after >= low(). Looks at a bounded number of entries: `upto` may be below head() with few found.
+  void slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
+
+ private:
+  struct Item {
+    const Entry* entry;
+    Topic* topic;
+  };
+
+  void slice_by_topic(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
+  void slice_by_scan(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
+
+  std::deque<Item> items_;
+  std::deque<BatchPtr> batches_;
+  std::unordered_map<std::string, std::unique_ptr<Topic>, KeyedHash, std::equal_to<>> topics_;
+  Offset low_ = 0;
+};
+
+}  // namespace belfry

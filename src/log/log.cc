@@ -1,0 +1,224 @@
+#include "log/log.h"
+
+#include <algorithm>
+
+namespace belfry {
+namespace {
+
+constexpr std::size_t kFillRows = 4096;  // read at once when the tail is filled at the start
+constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
+constexpr std::size_t kTrimRows = 256;   // one slice of retention
+
+// A row that retention or deletion took out of the middle of the log: it keeps the offsets consecutive, no topic
+// matches it.
+Event hole(Offset offset) {
+  Event event;
+  event.offset = offset;
+  return event;
+}
+
+}  // namespace
+
+// What happens to one group of requests, from its mailbox to its answers.
+struct Log::Group {
+  // Where a request's events went: `durable` and `ephemeral` index the vectors below.
+  struct Part {
+    std::size_t index = 0;                          // of the request
+    std::vector<std::pair<bool, std::size_t>> order;  // per event: is it durable, and its index
+  };
+
+  std::vector<PublishOutcome> outcomes;
+  std::vector<Part> parts;  // requests with something new to store
+  std::vector<Event> durable;
+  std::vector<Event> ephemeral;
+  std::vector<IdempotencyRecord> records;
+  std::vector<std::pair<std::size_t, std::size_t>> same_as;  // request, the earlier one of this group with its key
+};
+
+Result<std::unique_ptr<Log>> Log::open(Store& store, LogOptions options, Epoch fresh) {
+  std::unique_ptr<Log> log(new Log(store, std::move(options)));
+  Opened opened = TRY(store.open(fresh));
+  if (log->options_.planted.keep_epoch && opened.epochs.size() > 1) opened.epochs.pop_back();
+  log->epochs_ = EpochTable(opened.epochs);
+  TRY(log->fill_tail(opened));
+  return log;
+}
+
+Result<void> Log::fill_tail(const Opened& opened) {
+  Offset after = std::min(opened.indexed, opened.head > kWarmRows ? opened.head - kWarmRows : 0);
+  std::vector<Event> rows = TRY(store_.read_log(after, opened.head, kFillRows));
+  // What lies below the first row that is still there was trimmed: the tail begins after it.
+  const Offset first = rows.empty() ? opened.head + 1 : rows.front().offset;
+  if (first - 1 <= opened.indexed) after = std::max(after, first - 1);
+  tail_ = std::make_unique<Tail>(after, options_.tail_bytes_max);
+  while (after < opened.head) {
+    std::vector<Event> filled;
+    for (auto& row : rows) {
+      while (after + 1 < row.offset) filled.push_back(hole(++after));
+      after = row.offset;
+      last_time_ = std::max(last_time_, row.time);
+      filled.push_back(std::move(row));
+    }
+    if (rows.empty())
+      while (after < opened.head) filled.push_back(hole(++after));
+    tail_->append(std::make_shared<const Batch>(std::move(filled)));
+    rows = TRY(store_.read_log(after, opened.head, kFillRows));
+  }
+  tail_->trim(opened.indexed);
+  return {};
+}
+
+bool Log::is_ephemeral(std::string_view topic) const {
+  return std::any_of(options_.ephemeral.begin(), options_.ephemeral.end(),
+                     [topic](const std::string& pattern) { return matches(pattern, topic); });
+}
+
+std::size_t Log::group_size(std::span<const PublishRequest> requests) {
+  std::size_t rows = 0;
+  std::size_t count = 0;
+  for (const auto& request : requests) {
+    rows += request.events.size();
+    if (count > 0 && rows > limits::commit_rows_max) break;
+    ++count;
+  }
+  return count;
+}
+
+std::vector<PublishOutcome> Log::publish(std::span<PublishRequest> requests, Timestamp now) {
+  last_time_ = std::max(last_time_, now);
+  Group group;
+  group.outcomes.assign(requests.size(), PublishOutcome(fail(Code::internal)));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (failure_) {
+      group.outcomes[i] = *failure_;
+    } else if (requests[i].idempotency_key.empty() || options_.planted.forget_keys ||
+               !answer_repeat(group, i, requests[i], now)) {
+      take(group, i, requests[i], last_time_);
+    }
+  }
+  if (!group.ephemeral.empty()) tail_->append(std::make_shared<const Batch>(group.ephemeral));
+  if (!group.parts.empty()) commit(group);
+  for (auto [index, original] : group.same_as) {
+    group.outcomes[index] = group.outcomes[original];
+    if (group.outcomes[index]) group.outcomes[index].value().replayed = true;
+  }
+  return std::move(group.outcomes);
+}
+
+// True if the request needs no storing: it repeats another one, or misuses its key.
+bool Log::answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now) {
+  for (std::size_t i = 0; i < group.records.size(); ++i) {
+    const auto& record = group.records[i];
+    if (record.principal != request.principal || record.key != request.idempotency_key) continue;
+    if (record.body != request.body) {
+      group.outcomes[index] = fail(Code::idempotency_mismatch);
+    } else {
+      const auto owner = std::find_if(group.parts.begin(), group.parts.end(), [&](const Group::Part& part) {
+        return part.index == static_cast<std::size_t>(record.first);
+      });
+      group.same_as.emplace_back(index, owner->index);
+    }
+    return true;
+  }
+  auto found = store_.find_idempotency(request.principal, request.idempotency_key, now + -limits::idempotency_time);
+  if (!found) {
+    group.outcomes[index] = found.error();
+    return true;
+  }
+  if (!found.value()) return false;
+  if (found.value()->body != request.body) {
+    group.outcomes[index] = fail(Code::idempotency_mismatch);
+  } else {
+    group.outcomes[index] = repeat_of(*found.value());
+  }
+  return true;
+}
+
+Result<Published> Log::repeat_of(const IdempotencyRecord& record) {
+  Published published;
+  published.replayed = true;
+  if (record.count == 0) return published;
+  const Offset after = record.first - 1;
+  auto rows = TRY(store_.read_log(after, after + record.count, static_cast<std::size_t>(record.count)));
+  for (auto& row : rows) published.events.push_back({row.cursor(), row.seq, std::move(row.topic)});
+  return published;
+}
+
+void Log::take(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
+  Group::Part part{index, {}};
+  const std::size_t first = group.durable.size();
+  for (auto& event : request.events) {
+    event.time = now;
+    const bool durable = !is_ephemeral(event.topic);
+    auto& events = durable ? group.durable : group.ephemeral;
+    part.order.emplace_back(durable, events.size());
+    events.push_back(std::move(event));
+  }
+  if (!request.idempotency_key.empty()) {
+    // `first` names the request until commit() knows where its events begin.
+    group.records.push_back({request.principal, request.idempotency_key, request.body, index,
+                             group.durable.size() - first, now});
+  }
+  group.parts.push_back(std::move(part));
+}
+
+void Log::commit(Group& group) {
+  std::vector<IdempotencyRecord> records = group.records;
+  for (auto& record : records) {
+    const auto owner = std::find_if(group.parts.begin(), group.parts.end(), [&](const Group::Part& part) {
+      return part.index == static_cast<std::size_t>(record.first);
+    });
+    const auto begin = std::find_if(owner->order.begin(), owner->order.end(), [](auto place) { return place.first; });
+    record.first = begin == owner->order.end() ? 0 : begin->second;
+  }
+  if (!group.durable.empty() || !records.empty()) {
+    if (options_.planted.announce_before_commit && !group.durable.empty()) {
+      auto early = group.durable;
+      for (std::size_t i = 0; i < early.size(); ++i) early[i].offset = tail_->head() + 1 + i;
+      tail_->append(std::make_shared<const Batch>(std::move(early)));
+    }
+    auto stored = store_.commit(group.durable, records);
+    if (!stored && !options_.planted.acknowledge_failed_commit) {
+      if (stored.error().code == Code::store_failed) failure_ = stored.error();
+      for (const auto& part : group.parts) group.outcomes[part.index] = stored.error();
+      return;
+    }
+    if (!stored) {
+      answer(group);
+      return;
+    }
+  }
+  answer(group);
+  if (group.durable.empty() || options_.planted.announce_before_commit) return;
+  tail_->append(std::make_shared<const Batch>(std::move(group.durable)));
+  if (tail_->wants_index(store_.indexed())) {
+    // Not fatal here: the rows stay in the tail, over its bound, and the next commit meets the same trouble.
+    if (auto indexed = store_.index_now(); !indexed)
+      log_warn("index", {{"error", indexed.error().text()}});
+  }
+  tail_->trim(store_.indexed());
+}
+
+void Log::answer(Group& group) {
+  for (const auto& part : group.parts) {
+    Published published;
+    published.events.reserve(part.order.size());
+    for (auto [durable, index] : part.order) {
+      const Event& event = durable ? group.durable[index] : group.ephemeral[index];
+      published.events.push_back({event.cursor(), event.seq, event.topic});
+    }
+    group.outcomes[part.index] = std::move(published);
+  }
+}
+
+Result<bool> Log::maintain(Timestamp now) {
+  if (failure_) return *failure_;
+  Offset upto = 0;
+  if (options_.retention) upto = TRY(store_.last_before(now + -*options_.retention));
+  // What is trimmed must be in the index first, or a floor would be raised over rows only the tail knows.
+  upto = std::min(upto, store_.indexed());
+  const std::size_t gone = TRY(store_.trim(upto, now + -limits::idempotency_time, kTrimRows));
+  return gone >= kTrimRows;
+}
+
+}  // namespace belfry

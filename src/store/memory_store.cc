@@ -1,0 +1,162 @@
+#include "store/memory_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+namespace belfry {
+namespace {
+
+std::vector<Event> rows_between(const MemoryDisk& disk, Offset after, Offset upto, std::size_t rows_max) {
+  std::vector<Event> rows;
+  for (auto it = disk.log.upper_bound(after); it != disk.log.end() && it->first <= upto; ++it) {
+    if (rows.size() == rows_max) break;
+    rows.push_back(it->second);
+  }
+  return rows;
+}
+
+// Readers may be on other threads, so that the contract suite can run on this store too: one lock for all.
+struct Shared {
+  MemoryDisk* disk;
+  std::mutex mutex;
+  std::atomic<Offset> head{0};
+};
+
+class MemoryReader final : public StoreReader {
+ public:
+  explicit MemoryReader(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+
+  Result<Page> read(const PageRequest& request) override {
+    std::lock_guard lock(shared_->mutex);
+    const MemoryDisk& disk = *shared_->disk;
+    Page page;
+    for (const auto& [name, topic] : disk.topics) {
+      const bool wanted = std::any_of(request.selectors.begin(), request.selectors.end(),
+                                      [&name = name](const Selector& s) { return matches(s.topic, name); });
+      if (wanted) page.floor = std::max(page.floor, topic.floor);
+    }
+    std::size_t bytes = 0;
+    page.upto = disk.head;
+    for (auto it = disk.log.upper_bound(request.after); it != disk.log.end(); ++it) {
+      ++page.rows_read;
+      const bool wanted = std::any_of(request.selectors.begin(), request.selectors.end(),
+                                      [&](const Selector& s) { return accepts(s, it->second); });
+      if (!wanted) continue;
+      bytes += it->second.bytes();
+      const bool full = page.events.size() == request.events_max || bytes > request.bytes_max;
+      if (full && !page.events.empty()) {
+        page.upto = page.events.back().offset;
+        break;
+      }
+      page.events.push_back(it->second);
+    }
+    return page;
+  }
+
+  Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    return rows_between(*shared_->disk, after, upto, rows_max);
+  }
+
+ private:
+  std::shared_ptr<Shared> shared_;
+};
+
+class MemoryStore final : public Store {
+ public:
+  MemoryStore(std::unique_ptr<MemoryDisk> own, MemoryDisk* disk)
+      : own_(std::move(own)), shared_(std::make_shared<Shared>()) {
+    shared_->disk = disk != nullptr ? disk : own_.get();
+  }
+
+  Result<Opened> open(Epoch fresh) override {
+    std::lock_guard lock(shared_->mutex);
+    disk().epochs.push_back({fresh, disk().head + 1});
+    shared_->head = disk().head;
+    return Opened{disk().epochs, disk().head, disk().head};
+  }
+
+  Result<void> commit(std::span<Event> events, std::span<const IdempotencyRecord> records) override {
+    std::lock_guard lock(shared_->mutex);
+    using Trouble = MemoryDisk::Trouble;
+    if (closed_) return fail(Code::store_failed, "The store is closed after an earlier failure.");
+    const Trouble trouble = std::exchange(disk().trouble, Trouble::none);
+    if (trouble == Trouble::full) return fail(Code::store_full);
+    closed_ = trouble != Trouble::none;
+    if (trouble == Trouble::failed_before) return fail(Code::store_failed);
+    const Offset base = disk().head;
+    for (Event& event : events) {
+      event.epoch = disk().epochs.back().epoch;
+      event.offset = ++disk().head;
+      event.seq = ++disk().topics[event.topic].last_seq;
+      disk().log.emplace(event.offset, event);
+    }
+    for (IdempotencyRecord record : records) {
+      record.first += base + 1;
+      disk().keys.insert_or_assign({record.principal, record.key}, record);
+    }
+    shared_->head = disk().head;
+    if (trouble == Trouble::failed_after) return fail(Code::store_failed);
+    return {};
+  }
+
+  Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal, std::string_view key,
+                                                            Timestamp not_before) override {
+    std::lock_guard lock(shared_->mutex);
+    const auto it = disk().keys.find({std::string(principal), std::string(key)});
+    if (it == disk().keys.end() || it->second.time < not_before) return std::optional<IdempotencyRecord>{};
+    return std::optional<IdempotencyRecord>{it->second};
+  }
+
+  Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    return rows_between(disk(), after, upto, rows_max);
+  }
+
+  Offset indexed() const override { return shared_->head; }
+  Result<void> index_now() override { return {}; }
+
+  Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    std::size_t gone = 0;
+    for (auto it = disk().log.begin(); it != disk().log.end() && it->first <= upto && gone < rows_max; ++gone) {
+      disk().topics[it->second.topic].floor = it->first;
+      it = disk().log.erase(it);
+    }
+    std::erase_if(disk().keys, [forget_before](const auto& row) { return row.second.time < forget_before; });
+    return gone;
+  }
+
+  Result<Offset> last_before(Timestamp before) override {
+    std::lock_guard lock(shared_->mutex);
+    Offset last = 0;
+    for (const auto& [offset, event] : disk().log) {
+      if (event.time >= before) break;
+      last = offset;
+    }
+    return last;
+  }
+
+  Result<std::unique_ptr<StoreReader>> open_reader() override {
+    return std::unique_ptr<StoreReader>(std::make_unique<MemoryReader>(shared_));
+  }
+
+ private:
+  MemoryDisk& disk() { return *shared_->disk; }
+
+  std::unique_ptr<MemoryDisk> own_;
+  std::shared_ptr<Shared> shared_;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> make_memory_store(MemoryDisk& disk) { return std::make_unique<MemoryStore>(nullptr, &disk); }
+
+std::unique_ptr<Store> make_memory_store() {
+  return std::make_unique<MemoryStore>(std::make_unique<MemoryDisk>(), nullptr);
+}
+
+}  // namespace belfry
