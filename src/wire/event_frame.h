@@ -28,7 +28,7 @@ std::string json_line(const Event& event);
 std::string sse_begin(std::string_view cursor, std::uint32_t retry_ms);
 std::string sse_heartbeat(std::string_view cursor, std::uint64_t written);
 std::string sse_reset(ResetReason reason, std::string_view cursor);
-// A comment-free end for EventSource: the time after which it comes back.
+// The last event of a stream that the server ends, with the time after which EventSource comes back.
 std::string sse_end(const Error& error, std::uint32_t retry_ms);
 
 std::string control_connected(std::string_view cursor, std::string_view user, std::uint32_t heartbeat_ms);
@@ -39,5 +39,8 @@ std::string control_error(const Error& error, std::string_view request_id = {});
 // The answer to a poll: {"events":[…],"cursor":"…","next":"/v1/events?…","poll_after_ms":5000}.
 std::string poll_body(std::string_view events_json, std::string_view cursor, std::string_view next,
                       std::uint32_t poll_after_ms);
+
+// The 410 of a poll: the catalogue's error, and what a stream would have been told in band.
+std::string poll_reset_body(std::string error_json, ResetReason reason, std::string_view cursor);
 
 }  // namespace belfry::wire

@@ -17,7 +17,8 @@ namespace belfry::wire {
 enum class BodyForm { json, json_lines };
 
 // All or nothing: the first event that is wrong refuses the whole body, and the error's field names it
-// ("events[3].topic" in a batch, "topic" otherwise). Data is validated, minified, and otherwise kept as it was sent.
+// ("events[3].topic" in a batch, "topic" otherwise). Data is validated and minified; numbers are written in their
+// shortest form.
 Result<std::vector<Event>> parse_publish_body(std::string_view body, BodyForm form);
 
 }  // namespace belfry::wire

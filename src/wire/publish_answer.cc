@@ -1,0 +1,23 @@
+#include "wire/publish_answer.h"
+
+#include <fmt/format.h>
+
+#include "wire/json_text.h"
+
+namespace belfry::wire {
+
+std::string publish_answer(std::span<const PublishedEvent> events, bool replayed) {
+  std::string out = "{\"events\":[";
+  for (const auto& event : events) {
+    if (out.back() == '}') out += ',';
+    out += '{';
+    if (!event.id.empty()) out += fmt::format("\"id\":\"{}\",\"seq\":{},", event.id, event.seq);
+    out += "\"topic\":";
+    append_json_string(out, event.topic);
+    out += '}';
+  }
+  out += replayed ? "],\"replayed\":true}" : "]}";
+  return out;
+}
+
+}  // namespace belfry::wire
