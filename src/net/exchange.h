@@ -61,11 +61,14 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  // Stays valid until respond, begin or upgrade is called.
+  // Valid until the handler returns or answers, whichever is first.
   virtual const Request& request() const = 0;
 
   // The whole answer. The connection goes on with the next request.
   virtual void respond(Response response) = 0;
+
+  // The answer comes later, by respond. If the peer leaves before, `events` hears on_closed, and nothing else.
+  virtual void defer(StreamEvents& events) = 0;
 
   // The head of an answer without end (SSE, NDJSON); its body follows by write().
   virtual void begin(int status, const std::vector<Field>& headers, StreamEvents& events) = 0;

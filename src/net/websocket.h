@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/base.h"
+#include "net/exchange.h"
 
 namespace belfry::net {
 
@@ -16,6 +17,11 @@ std::string websocket_ping(std::string_view payload);
 std::string websocket_pong(std::string_view payload);
 // `reason` is cut to 123 bytes at a character boundary.
 std::string websocket_close(int code, std::string_view reason);
+
+// Whether a request asks for a WebSocket at all, and if so, whether it may have one (RFC 6455 section 4.2.1):
+// Code::upgrade_required for another version, bad_request for anything malformed.
+bool wants_websocket(const Request& request);
+Result<void> check_websocket_upgrade(const Request& request);
 
 // Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2).
 std::string websocket_accept(std::string_view key);
@@ -40,13 +46,22 @@ class WebSocketParser {
   };
   std::optional<WebSocketMessage> next();
   const std::optional<Failure>& failure() const { return failure_; }
+  // Nothing is incomplete: the parser may be thrown away and made anew.
+  bool idle() const { return input_.empty() && !in_message_; }
 
  private:
-  std::optional<WebSocketMessage> take_frame(bool& again);
-  std::optional<WebSocketMessage> fail(int code, std::string reason);
+  struct Frame {
+    bool final = false;
+    int opcode = 0;
+    std::string payload;
+  };
+  std::optional<Frame> take_frame();
+  bool check_head(unsigned char first, unsigned char second, std::uint64_t length);
+  std::optional<WebSocketMessage> take_control(Frame frame);
+  std::optional<WebSocketMessage> take_data(Frame frame);
+  void fail(int code, std::string reason);
 
   std::string input_;
-  std::size_t at_ = 0;
   std::string message_;
   bool in_message_ = false;
   bool message_is_text_ = false;

@@ -1,0 +1,68 @@
+#include "net/exchange.h"
+
+namespace belfry::net {
+namespace {
+
+std::optional<std::string_view> first_of(const std::vector<Field>& fields, std::string_view name) {
+  for (const auto& [key, value] : fields)
+    if (key == name) return value;
+  return std::nullopt;
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  out += out.empty() ? "{\"" : ",\"";
+  out += name;
+  out += "\":\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += "\\u00";
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+}  // namespace
+
+std::optional<std::string_view> Request::header(std::string_view name) const { return first_of(headers, name); }
+
+std::optional<std::string_view> Request::parameter(std::string_view name) const { return first_of(query, name); }
+
+std::vector<std::string_view> Request::parameters(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for (const auto& [key, value] : query)
+    if (key == name) values.push_back(value);
+  return values;
+}
+
+std::string error_json(const Error& error) {
+  // A detail may quote what was sent, which need not be UTF-8.
+  const std::string_view message = is_utf8(error.message()) ? error.message() : info(error.code).message;
+  std::string out;
+  append_member(out, "code", info(error.code).name);
+  append_member(out, "message", message);
+  append_member(out, "hint", error.hint());
+  if (!error.field.empty() && is_utf8(error.field)) append_member(out, "field", error.field);
+  return out + '}';
+}
+
+Response error_response(const Error& error) {
+  Response response;
+  response.status = info(error.code).http;
+  response.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
+  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (response.status == 426) response.headers.emplace_back("Sec-WebSocket-Version", "13");
+  if (info(error.code).retry == Retry::later) response.headers.emplace_back("Retry-After", "1");
+  response.body = error_json(error);
+  return response;
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,152 @@
+#include "net/http_client.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "net/http_parser.h"
+
+namespace belfry::net {
+namespace {
+
+// A connected socket, closed at the end.
+class Connected {
+ public:
+  Connected(int socket, Duration timeout) : socket_(socket), timeout_(timeout) {}
+  ~Connected() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+  Connected(Connected&& other) noexcept : socket_(std::exchange(other.socket_, -1)), timeout_(other.timeout_) {}
+  Connected& operator=(Connected&&) = delete;
+
+  Result<void> wait(short events) const {
+    pollfd waiting{socket_, events, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(timeout_.count()));
+    if (ready == 0) return fail(Code::connection_failed, "The server did not answer in time.");
+    if (ready < 0) return fail(Code::connection_failed, std::strerror(errno));
+    return {};
+  }
+
+  Result<void> send_all(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      TRY(wait(POLLOUT));
+      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent < 0) return fail(Code::connection_failed, std::strerror(errno));
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return {};
+  }
+
+  // Empty: the peer has closed.
+  Result<std::string> receive() const {
+    TRY(wait(POLLIN));
+    std::string bytes(16 * 1024, '\0');
+    const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
+    if (got < 0) return fail(Code::connection_failed, std::strerror(errno));
+    bytes.resize(static_cast<std::size_t>(got));
+    return bytes;
+  }
+
+ private:
+  int socket_;
+  Duration timeout_;
+};
+
+struct Address {
+  std::string host, port, target;
+};
+
+Result<Address> parse_url(const std::string& url) {
+  const auto parsed = boost::urls::parse_uri(url);
+  if (!parsed || parsed->scheme() != "http" || parsed->host().empty())
+    return fail(Code::bad_parameter, "Not a URL of the form http://host:port: " + url, "url");
+  Address address;
+  address.host = std::string(parsed->encoded_host());
+  if (address.host.size() > 2 && address.host.front() == '[') address.host = address.host.substr(1, address.host.size() - 2);
+  address.port = parsed->has_port() ? std::string(parsed->port()) : "80";
+  address.target = std::string(parsed->encoded_path());
+  if (address.target.empty()) address.target = "/";
+  if (parsed->has_query()) address.target += "?" + std::string(parsed->encoded_query());
+  return address;
+}
+
+Result<Connected> connect(const Address& address, Duration timeout) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int failed = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &found); failed != 0)
+    return fail(Code::connection_failed, address.host + ": " + gai_strerror(failed));
+  std::string reason = "no address";
+  int connected = -1;
+  for (const addrinfo* at = found; at != nullptr && connected < 0; at = at->ai_next) {
+    const int socket = ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) continue;
+    if (::connect(socket, at->ai_addr, at->ai_addrlen) == 0) {
+      connected = socket;
+    } else {
+      reason = std::strerror(errno);
+      ::close(socket);
+    }
+  }
+  ::freeaddrinfo(found);
+  if (connected < 0) return fail(Code::connection_failed, address.host + ":" + address.port + ": " + reason);
+  const int on = 1;
+  ::setsockopt(connected, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return Connected(connected, timeout);
+}
+
+std::string request_text(const ClientRequest& request, const Address& address) {
+  const bool v6 = address.host.find(':') != std::string::npos;
+  std::string text = request.method + " " + address.target + " HTTP/1.1\r\nHost: ";
+  text += (v6 ? "[" + address.host + "]" : address.host) + ":" + address.port + "\r\nConnection: close\r\n";
+  for (const auto& [name, value] : request.headers) text += name + ": " + value + "\r\n";
+  if (!request.body.empty() || request.method == "POST")
+    text += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+  return text + "\r\n" + request.body;
+}
+
+}  // namespace
+
+Result<void> fetch_stream(const ClientRequest& request, const StreamSink& sink) {
+  const Address address = TRY(parse_url(request.url));
+  const Connected connection = TRY(connect(address, request.timeout));
+  TRY(connection.send_all(request_text(request, address)));
+  ResponseParser parser;
+  std::string input;
+  bool head_given = false;
+  for (;;) {
+    const std::string bytes = TRY(connection.receive());
+    input += bytes;
+    while (!input.empty() && !parser.done()) {
+      const std::size_t used = TRY(parser.feed(input));
+      input.erase(0, used);
+      if (used == 0) break;
+    }
+    if (parser.head_done() && !std::exchange(head_given, head_given || parser.head_done())) sink.on_head(parser.head());
+    if (const std::string body = parser.take_body(); !body.empty() && !sink.on_bytes(body)) return {};
+    if (parser.done()) return {};
+    if (!bytes.empty()) continue;
+    if (!parser.finish()) return fail(Code::connection_failed, "The connection was closed in the middle of the answer.");
+    return {};
+  }
+}
+
+Result<Response> fetch(const ClientRequest& request) {
+  Response response;
+  TRY(fetch_stream(request, {[&](const Response& head) { response = head; },
+                             [&](std::string_view bytes) {
+                               response.body += bytes;
+                               return true;
+                             }}));
+  return response;
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,156 @@
+#include "net/http_parser.h"
+
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+
+namespace belfry::net {
+
+namespace http = boost::beast::http;
+
+namespace {
+
+Error parse_error(boost::system::error_code code) {
+  if (code == http::error::header_limit || code == http::error::buffer_overflow) return fail(Code::header_too_large);
+  if (code == http::error::body_limit) return fail(Code::body_too_large);
+  return fail(Code::bad_request, "Not HTTP/1.1: " + code.message());
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return out;
+}
+
+// Every malformed escape is refused; the rest of the target is what Boost.URL accepts.
+Result<std::string> decode(boost::urls::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    const auto value = [](char c) { return c <= '9' ? c - '0' : (c | 32) - 'a' + 10; };
+    const char byte = static_cast<char>(value(text[i + 1]) << 4 | value(text[i + 2]));
+    if (byte == '\0') return fail(Code::bad_request, "The target holds a NUL.");
+    out += byte;
+    i += 2;
+  }
+  if (!is_utf8(out)) return fail(Code::bad_request, "The target is not UTF-8.");
+  return out;
+}
+
+}  // namespace
+
+Result<void> parse_target(std::string_view target, Request& request) {
+  const auto parsed = boost::urls::parse_origin_form({target.data(), target.size()});
+  if (!parsed) return fail(Code::bad_request, "The target is malformed.");
+  request.path = TRY(decode(parsed->encoded_path()));
+  for (const auto& part : parsed->encoded_params())
+    request.query.emplace_back(TRY(decode(part.key)), part.has_value ? TRY(decode(part.value)) : std::string());
+  if (request.query.size() > limits::header_fields_max * 2) return fail(Code::too_many_topics);
+  return {};
+}
+
+struct RequestParser::State {
+  http::request_parser<http::string_body> parser;
+};
+
+RequestParser::RequestParser() : state_(std::make_unique<State>()) {
+  state_->parser.header_limit(static_cast<std::uint32_t>(limits::header_bytes_max));
+  state_->parser.body_limit(limits::body_bytes_max);
+  state_->parser.eager(true);
+}
+
+RequestParser::~RequestParser() = default;
+RequestParser::RequestParser(RequestParser&&) noexcept = default;
+RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
+
+Result<std::size_t> RequestParser::feed(std::string_view bytes) {
+  auto& parser = state_->parser;
+  boost::system::error_code failed;
+  const std::size_t used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+  if (failed == http::error::need_more) {
+    if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max) return fail(Code::header_too_large);
+    return used;
+  }
+  if (failed) return parse_error(failed);
+  return used;
+}
+
+RequestParser::Progress RequestParser::progress() const {
+  const auto& parser = state_->parser;
+  if (parser.is_done()) return Progress::done;
+  return parser.is_header_done() ? Progress::body : Progress::head;
+}
+
+bool RequestParser::expects_continue() const {
+  return state_->parser.get()[http::field::expect] == "100-continue";
+}
+
+bool RequestParser::keep_alive() const { return state_->parser.get().keep_alive(); }
+
+Result<Request> RequestParser::take() {
+  auto message = state_->parser.release();
+  Request request;
+  std::size_t hosts = 0;
+  for (const auto& field : message) {
+    request.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                                 std::string(field.value()));
+    hosts += field.name() == http::field::host ? 1u : 0u;
+  }
+  if (request.headers.size() > limits::header_fields_max) return fail(Code::header_too_large);
+  // RFC 9112 section 3.2: exactly one Host; section 6.1: never both lengths.
+  if (message.version() == 11 && hosts != 1) return fail(Code::bad_request, "Send exactly one Host header.");
+  if (request.header("transfer-encoding") && request.header("content-length"))
+    return fail(Code::bad_request, "Content-Length and Transfer-Encoding exclude each other.");
+  if (request.header("content-encoding").value_or("identity") != "identity")
+    return fail(Code::unsupported_media_type, "Compressed bodies are not accepted.");
+  request.method = std::string(message.method_string());
+  TRY(parse_target({message.target().data(), message.target().size()}, request));
+  request.body = std::move(message.body());
+  return request;
+}
+
+struct ResponseParser::State {
+  http::response_parser<http::string_body> parser;
+};
+
+ResponseParser::ResponseParser() : state_(std::make_unique<State>()) {
+  state_->parser.header_limit(static_cast<std::uint32_t>(limits::header_bytes_max));
+  state_->parser.body_limit(boost::none);
+  state_->parser.eager(true);
+}
+
+ResponseParser::~ResponseParser() = default;
+
+Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
+  boost::system::error_code failed;
+  const std::size_t used = state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+  if (failed && failed != http::error::need_more) return fail(Code::connection_failed, "Not an HTTP answer: " + failed.message());
+  return used;
+}
+
+bool ResponseParser::finish() {
+  boost::system::error_code failed;
+  state_->parser.put_eof(failed);
+  return !failed;
+}
+
+bool ResponseParser::head_done() const { return state_->parser.is_header_done(); }
+bool ResponseParser::done() const { return state_->parser.is_done(); }
+
+Response ResponseParser::head() const {
+  const auto& message = state_->parser.get();
+  Response response;
+  response.status = static_cast<int>(message.result_int());
+  for (const auto& field : message)
+    response.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                                  std::string(field.value()));
+  return response;
+}
+
+std::string ResponseParser::take_body() { return std::exchange(state_->parser.get().body(), {}); }
+
+}  // namespace belfry::net

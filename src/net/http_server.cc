@@ -1,0 +1,202 @@
+#include "net/http_server.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <ctime>
+#include <exception>
+
+#include "net/http_connection.h"
+
+namespace belfry::net {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr std::size_t kReadBufferBytes = 64 * 1024;
+constexpr Duration kPauseWithoutDescriptors{200};
+
+void set_option(int socket, int level, int name, int value) { ::setsockopt(socket, level, name, &value, sizeof value); }
+
+class HttpServerImpl final : public HttpServer, public ConnectionOwner {
+ public:
+  HttpServerImpl(Loop& loop, const Clock& clock, HttpServerOptions options, Handler& handler)
+      : loop_(loop), clock_(clock), options_(std::move(options)), handler_(handler), acceptor_(loop.context()),
+        spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)), buffer_(kReadBufferBytes, '\0') {}
+
+  ~HttpServerImpl() override { ::close(spare_); }
+
+  Result<void> bind() {
+    boost::system::error_code failed;
+    const auto address = asio::ip::make_address(options_.address, failed);
+    if (failed) return fail(Code::connection_failed, "Not an IP address: " + options_.address);
+    const tcp::endpoint endpoint(address, options_.port);
+    acceptor_.open(endpoint.protocol(), failed);
+    if (!failed) {
+      set_option(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEADDR, 1);
+      set_option(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, 1);
+      acceptor_.bind(endpoint, failed);
+    }
+    if (!failed) acceptor_.listen(kBacklog, failed);
+    if (!failed) acceptor_.non_blocking(true, failed);
+    if (failed)
+      return fail(Code::connection_failed, "Cannot listen on " + options_.address + ":" +
+                                               std::to_string(options_.port) + ": " + failed.message());
+    port_ = acceptor_.local_endpoint().port();
+    loop_.every(std::chrono::seconds(1), [this] { sweep(); });
+    wait_accept();
+    return {};
+  }
+
+  std::uint16_t port() const override { return port_; }
+  std::size_t connections() const override { return count_; }
+  const HttpServerCounts& counts() const override { return counts_; }
+
+  void stop_accepting() override {
+    accepting_ = false;
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    for (auto& connection : slots_)
+      if (connection) connection->close_if_idle();
+  }
+
+  void request_ready(Exchange& exchange) override {
+    ++counts_.requests;
+    handler_.on_request(exchange);
+  }
+  void remove(std::uint32_t slot) override {
+    slots_[slot].reset();
+    free_slots_.push_back(slot);
+    --count_;
+  }
+  void set_deadline(std::uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
+  Instant now() const override { return clock_.now(); }
+  std::string& read_buffer() override { return buffer_; }
+  void count_sent(std::size_t bytes) override { counts_.bytes_sent += bytes; }
+  bool accepting() const override { return accepting_; }
+
+  std::string_view date() override {
+    const auto second = std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().value).count();
+    if (second != date_second_) {
+      date_second_ = second;
+      const std::time_t time = second;
+      std::tm parts{};
+      gmtime_r(&time, &parts);
+      char text[64];
+      date_.assign(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+    }
+    return date_;
+  }
+
+ private:
+  void wait_accept() {
+    if (!accepting_) return;
+    acceptor_.async_wait(tcp::acceptor::wait_read, [this](boost::system::error_code failed) {
+      if (failed || !accepting_) return;
+      if (accept_some()) wait_accept();
+    });
+  }
+
+  // False if accepting has to pause: the sweep takes it up again.
+  bool accept_some() {
+    for (std::size_t i = 0; i < limits::accept_batch_max; ++i) {
+      const int socket = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (socket < 0 && (errno == EMFILE || errno == ENFILE)) return refuse_without_descriptor();
+      if (socket < 0) return true;
+      ++counts_.accepted;
+      if (count_ >= options_.connections_max) {
+        ++counts_.refused;
+        ::close(socket);
+        continue;
+      }
+      add(socket);
+    }
+    return true;
+  }
+
+  // Out of descriptors: the spare one takes a client off the queue, which is told so by the close.
+  bool refuse_without_descriptor() {
+    ++counts_.refused;
+    ::close(spare_);
+    const int socket = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (socket >= 0) ::close(socket);
+    spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    paused_until_ = clock_.now() + kPauseWithoutDescriptors;
+    log_warn("no file descriptor left for a new connection");
+    return false;
+  }
+
+  void add(int descriptor) {
+    set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+    // A peer that vanished is noticed within about 45 s, with or without unsent bytes.
+    set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, 45'000);
+    set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 20);
+    set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 8);
+    set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    boost::system::error_code failed;
+    Socket socket(loop_.context().get_executor());
+    socket.assign(acceptor_.local_endpoint(failed).protocol(), descriptor, failed);
+    if (failed) {
+      ::close(descriptor);
+      return;
+    }
+    if (free_slots_.empty()) {
+      free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+      slots_.emplace_back();
+      deadlines_.push_back(Instant::never());
+    }
+    const std::uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    ++count_;
+    slots_[slot] = std::make_unique<HttpConnection>(*this, std::move(socket), slot);
+    slots_[slot]->start();
+  }
+
+  void sweep() {
+    const Instant now = clock_.now();
+    for (std::size_t slot = 0; slot < deadlines_.size(); ++slot) {
+      if (deadlines_[slot] > now || !slots_[slot]) continue;
+      deadlines_[slot] = Instant::never();
+      slots_[slot]->time_out();
+    }
+    if (paused_until_ && *paused_until_ <= now) {
+      paused_until_.reset();
+      wait_accept();
+    }
+  }
+
+  Loop& loop_;
+  const Clock& clock_;
+  const HttpServerOptions options_;
+  Handler& handler_;
+  tcp::acceptor acceptor_;
+  int spare_;
+  std::string buffer_;
+  std::vector<std::unique_ptr<HttpConnection>> slots_;
+  std::vector<Instant> deadlines_;  // by slot; apart, so that a sweep does not touch idle connections
+  std::vector<std::uint32_t> free_slots_;
+  std::size_t count_ = 0;
+  std::uint16_t port_ = 0;
+  bool accepting_ = true;
+  std::optional<Instant> paused_until_;
+  HttpServerCounts counts_;
+  std::string date_;
+  std::int64_t date_second_ = -1;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(Loop& loop, const Clock& clock, HttpServerOptions options,
+                                                       Handler& handler) {
+  auto server = std::make_unique<HttpServerImpl>(loop, clock, std::move(options), handler);
+  TRY(server->bind());
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,234 @@
+#include "net/http_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+
+#include "net/http_client.h"
+
+namespace belfry::net {
+namespace {
+
+// Echoes; /stream begins a stream that the test writes to, /later answers when the test says so.
+struct Echo : Handler, StreamEvents {
+  Exchange* held = nullptr;
+  std::vector<Exchange*> streams;
+  int writable = 0, closed = 0;
+
+  void on_request(Exchange& exchange) override {
+    const Request& request = exchange.request();
+    if (request.path == "/stream") {
+      exchange.begin(200, {{"Content-Type", "text/plain"}}, *this);
+      streams.push_back(&exchange);
+      return;
+    }
+    if (request.path == "/later") {
+      exchange.defer(*this);
+      held = &exchange;
+      return;
+    }
+    std::string body = request.method + " " + request.path;
+    for (const auto& [name, value] : request.query) body += " " + name + "=" + value;
+    exchange.respond({200, {}, body + " " + request.body});
+  }
+  void on_writable() override { ++writable; }
+  void on_bytes(std::string_view) override {}
+  void on_closed() override { ++closed; }
+};
+
+struct Peer {
+  int socket = -1;
+  explicit Peer(std::uint16_t port) {
+    socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    timeval limit{5, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  }
+  ~Peer() { ::close(socket); }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  void send(std::string_view text) const { CHECK(::send(socket, text.data(), text.size(), MSG_NOSIGNAL) >= 0); }
+  // Until `needle` has come, or the end.
+  std::string until(std::string_view needle) {
+    std::string all;
+    char buffer[65536];
+    while (all.find(needle) == std::string::npos) {
+      const ssize_t got = ::recv(socket, buffer, sizeof buffer, 0);
+      if (got <= 0) break;
+      all.append(buffer, static_cast<std::size_t>(got));
+    }
+    return all;
+  }
+  std::string to_end() { return until("no such text anywhere"); }
+};
+
+struct HttpServerTest : ::testing::Test {
+  SystemClock clock;
+  Loop loop;
+  Echo echo;
+  std::unique_ptr<HttpServer> server = std::move(HttpServer::listen(loop, clock, {}, echo)).value();
+  std::thread thread{[this] { loop.run(); }};
+
+  ~HttpServerTest() override {
+    loop.stop();
+    thread.join();
+  }
+  // Runs on the loop's thread and gives back its result.
+  template <class Function>
+  auto on_loop(Function function) {
+    std::promise<decltype(function())> done;
+    loop.post([&] { done.set_value(function()); });
+    return done.get_future().get();
+  }
+  template <class Condition>
+  void wait_for(Condition condition) {
+    for (int i = 0; i < 5000 && !on_loop(condition); ++i) std::this_thread::yield();
+    ASSERT_TRUE(on_loop(condition));
+  }
+};
+
+TEST_F(HttpServerTest, KeepAliveAndPipelining) {
+  Peer peer(server->port());
+  peer.send("GET /a?x=%2F&y HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+            "GET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  const std::string all = peer.to_end();
+  const auto a = all.find("GET /a x=/ y= "), b = all.find("POST /b abc"), c = all.find("GET /c ");
+  EXPECT_TRUE(a < b && b < c && c != std::string::npos) << all;
+}
+
+TEST_F(HttpServerTest, BadRequestsAreAnsweredAndEndTheConnection) {
+  const std::vector<std::pair<std::string, std::string>> table{
+      {"NONSENSE\r\n\r\n", "400"},
+      {"GET / HTTP/1.1\r\n\r\n", "400"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"},
+      {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+      {"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n", "431"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Encoding: gzip\r\n\r\nx", "415"},
+  };
+  for (const auto& [request, status] : table) {
+    Peer peer(server->port());
+    peer.send(request);
+    const std::string answer = peer.to_end();
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 " + status) << request.substr(0, 60);
+    EXPECT_NE(answer.find("\"code\":"), std::string::npos);
+  }
+}
+
+TEST_F(HttpServerTest, ContinueChunkedAndHead) {
+  Peer peer(server->port());
+  peer.send("POST /b HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_NE(peer.until("100 Continue\r\n\r\n").find("100"), std::string::npos);
+  peer.send("abc");
+  EXPECT_NE(peer.until("abc").find("POST /b abc"), std::string::npos);
+  peer.send("POST /d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n");
+  EXPECT_NE(peer.until("xyz").find("POST /d xyz"), std::string::npos);
+  peer.send("HEAD /e HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  const std::string head = peer.to_end();
+  EXPECT_NE(head.find("Content-Length: 8"), std::string::npos) << head;
+  EXPECT_EQ(head.find("HEAD /e"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, ADeferredAnswerAndAPeerThatLeaves) {
+  Peer peer(server->port());
+  peer.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for([this] { return echo.held != nullptr; });
+  on_loop([this] { return echo.held->respond({200, {}, "late"}), 0; });
+  const std::string all = peer.until("/next");
+  EXPECT_LT(all.find("late"), all.find("/next"));
+  {
+    on_loop([this] { return echo.held = nullptr, 0; });
+    Peer leaving(server->port());
+    leaving.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for([this] { return echo.held != nullptr; });
+  }
+  wait_for([this] { return echo.closed == 1; });
+}
+
+TEST_F(HttpServerTest, ASlowReaderGetsEveryPieceInOrder) {
+  Peer peer(server->port());
+  peer.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for([this] { return echo.streams.size() == 1; });
+  std::size_t next = 0;
+  const std::size_t total = 3000;
+  const auto write_some = [&] {
+    while (next < total) {
+      std::vector<std::string> bodies;
+      for (std::size_t i = next; i < std::min(total, next + 50); ++i)
+        bodies.push_back(std::to_string(i) + std::string(1000, '.') + "\n");
+      std::vector<std::string_view> pieces(bodies.begin(), bodies.end());
+      const Taken taken = echo.streams[0]->write(pieces);
+      next += taken.pieces;
+      if (taken.blocked) return 0;
+    }
+    return echo.streams[0]->close(), 0;
+  };
+  on_loop(write_some);
+  EXPECT_LT(on_loop([&] { return next; }), total) << "the socket must have been full once";
+  std::string got;
+  int seen = 0;
+  char buffer[65536];
+  for (;;) {
+    const int writable = on_loop([this] { return echo.writable; });
+    if (writable != std::exchange(seen, writable)) on_loop(write_some);
+    const ssize_t count = ::recv(peer.socket, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (count == 0) break;
+    if (count > 0) got.append(buffer, static_cast<std::size_t>(count));
+  }
+  std::string expected;
+  for (std::size_t i = 0; i < total; ++i) expected += std::to_string(i) + std::string(1000, '.') + "\n";
+  EXPECT_EQ(got.substr(got.find("\r\n\r\n") + 4), expected);
+  wait_for([this] { return echo.closed == 1; });
+}
+
+TEST_F(HttpServerTest, AnIdleStreamCostsLittleAndAbruptClosesAreSafe) {
+  constexpr std::size_t count = 500;
+  const auto heap = [] { return static_cast<long>(mallinfo2().uordblks); };
+  std::vector<std::unique_ptr<Peer>> peers;
+  peers.reserve(count);
+  for (std::size_t i = 0; i < 20; ++i) peers.push_back(std::make_unique<Peer>(server->port()));
+  for (auto& peer : peers) peer->send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for([this] { return echo.streams.size() == 20; });
+  const long before = heap();
+  for (std::size_t i = 20; i < count; ++i) {
+    peers.push_back(std::make_unique<Peer>(server->port()));
+    peers.back()->send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  wait_for([this] { return echo.streams.size() == count; });
+  const long each = (on_loop(heap) - before) / static_cast<long>(count - 20);
+  std::printf("heap of an idle stream: %ld bytes\n", each);
+  EXPECT_LT(each, 1024);
+  const linger now{1, 0};
+  for (auto& peer : peers) ::setsockopt(peer->socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  peers.clear();
+  wait_for([this] { return echo.closed == static_cast<int>(count) && server->connections() == 0; });
+}
+
+TEST_F(HttpServerTest, TheClientSpeaksWithTheServer) {
+  ClientRequest request;
+  request.url = "http://127.0.0.1:" + std::to_string(server->port()) + "/x?q=1";
+  request.method = "POST";
+  request.body = "hi";
+  const auto answer = fetch(request);
+  ASSERT_TRUE(answer) << answer.error().text();
+  EXPECT_EQ(answer.value().body, "POST /x q=1 hi");
+  request.url = "http://127.0.0.1:1/";
+  EXPECT_EQ(fetch(request).error().code, Code::connection_failed);
+  request.url = "nonsense";
+  EXPECT_EQ(fetch(request).error().code, Code::bad_parameter);
+}
+
+}  // namespace
+}  // namespace belfry::net

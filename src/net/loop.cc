@@ -1,0 +1,49 @@
+#include "net/loop.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+
+namespace belfry::net {
+
+namespace asio = boost::asio;
+
+struct Loop::Timers {
+  struct Repeating {
+    asio::steady_timer timer;
+    Duration interval;
+    std::function<void()> function;
+
+    void arm() {
+      timer.expires_after(interval);
+      timer.async_wait([this](boost::system::error_code failed) {
+        if (failed) return;
+        function();
+        arm();
+      });
+    }
+  };
+  std::deque<Repeating> all;
+};
+
+// One thread runs a loop, but others post to it, so Asio's own locking stays on.
+Loop::Loop() : context_(std::make_unique<asio::io_context>()), timers_(std::make_unique<Timers>()) {}
+
+Loop::~Loop() = default;
+
+void Loop::run() {
+  const auto work = asio::make_work_guard(*context_);
+  context_->run();
+}
+
+void Loop::stop() { context_->stop(); }
+
+void Loop::post(std::function<void()> function) { asio::post(*context_, std::move(function)); }
+
+void Loop::every(Duration interval, std::function<void()> function) {
+  timers_->all.push_back({asio::steady_timer(*context_), interval, std::move(function)});
+  timers_->all.back().arm();
+}
+
+}  // namespace belfry::net
