@@ -190,6 +190,7 @@ TEST_F(HttpServerTest, ASlowReaderGetsEveryPieceInOrder) {
   std::string expected;
   for (std::size_t i = 0; i < total; ++i) expected += std::to_string(i) + std::string(1000, '.') + "\n";
   EXPECT_EQ(got.substr(got.find("\r\n\r\n") + 4), expected);
+  ::shutdown(peer.socket, SHUT_RDWR);
   wait_for([this] { return echo.closed == 1; });
 }
 

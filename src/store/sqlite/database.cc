@@ -1,0 +1,88 @@
+#include "store/sqlite/database.h"
+
+namespace belfry::sqlite {
+
+Error to_error(int code, std::string_view what, sqlite3* database) {
+  if ((code & 0xff) == SQLITE_FULL) return fail(Code::store_full);
+  std::string detail = "SQLite could not " + std::string(what) + ": " + sqlite3_errstr(code);
+  if (database != nullptr) detail += std::string(" (") + sqlite3_errmsg(database) + ")";
+  return fail(Code::store_failed, detail + "; code " + std::to_string(code) + ".");
+}
+
+Statement& Statement::bind(int at, std::int64_t value) {
+  sqlite3_bind_int64(statement_.get(), at, value);
+  return *this;
+}
+
+Statement& Statement::bind(int at, std::string_view value) {
+  sqlite3_bind_text64(statement_.get(), at, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind_blob(int at, std::string_view value) {
+  sqlite3_bind_blob64(statement_.get(), at, value.data(), value.size(), SQLITE_STATIC);
+  return *this;
+}
+
+Statement& Statement::bind_text_or_null(int at, std::string_view value) {
+  return value.empty() ? bind_null(at) : bind(at, value);
+}
+
+Statement& Statement::bind_null(int at) {
+  sqlite3_bind_null(statement_.get(), at);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  const int code = sqlite3_step(statement_.get());
+  if (code == SQLITE_ROW) return true;
+  sqlite3* database = sqlite3_db_handle(statement_.get());
+  if (code == SQLITE_DONE) {
+    reset();
+    return false;
+  }
+  const Error error = to_error(sqlite3_extended_errcode(database), "run a statement", database);
+  reset();
+  return error;
+}
+
+Result<void> Statement::run() {
+  TRY(step());
+  return {};
+}
+
+void Statement::reset() { sqlite3_reset(statement_.get()); }
+
+std::string Statement::text(int column) const {
+  const auto* data = sqlite3_column_blob(statement_.get(), column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column));
+  return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
+}
+
+Result<Database> Database::open(const std::string& path, int flags, const std::string& vfs) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                                   vfs.empty() ? nullptr : vfs.c_str());
+  Database database;
+  database.database_.reset(raw);
+  if (code != SQLITE_OK) return to_error(code, "open " + path, raw);
+  sqlite3_busy_timeout(raw, 5000);
+  return database;
+}
+
+Result<void> Database::execute(const char* sql) {
+  const int code = sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return to_error(code, std::string("run ") + sql, database_.get());
+  return {};
+}
+
+Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) return to_error(code, "prepare a statement", database_.get());
+  return Statement(statement);
+}
+
+}  // namespace belfry::sqlite

@@ -1,0 +1,24 @@
+#pragma once
+// The tables, and how an event is read from a row. Private to sqlite/.
+
+#include "model/model.h"
+#include "store/sqlite/database.h"
+
+namespace belfry::sqlite {
+
+// Creates the tables in an empty database. Fails on a newer version than this program knows.
+Result<void> prepare_schema(Database& database);
+
+// For `SELECT <event_columns> FROM events e JOIN topics t ON t.id = e.topic`.
+inline constexpr std::string_view event_columns =
+    "e.offset, t.name, e.seq, e.type, e.time, e.data, e.notification, e.key, e.expires, e.keys, e.spread_ms, e.version";
+Event event_of_row(const Statement& row, const EpochTable& epochs);
+
+Result<std::vector<EpochRow>> read_epochs(Database& database);
+// The offset up to which topic_index is complete.
+Result<Offset> read_indexed(Statement& select_indexed);
+
+inline std::int64_t to_signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+inline std::uint64_t to_unsigned(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+
+}  // namespace belfry::sqlite

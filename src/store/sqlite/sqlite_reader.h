@@ -1,0 +1,40 @@
+#pragma once
+// Pages of the log from a read-only connection. Private to sqlite/.
+
+#include "store/sqlite/schema.h"
+#include "store/store.h"
+
+namespace belfry::sqlite {
+
+class SqliteReader final : public StoreReader {
+ public:
+  static Result<std::unique_ptr<StoreReader>> open(const std::string& path, const std::string& vfs, EpochTable epochs);
+
+  Result<Page> read(const PageRequest& request) override;
+  Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
+
+ private:
+  struct Topic {
+    std::int64_t id;
+    Offset floor;
+  };
+  struct Resolved {
+    std::vector<Topic> topics;
+    bool too_many = false;
+  };
+
+  explicit SqliteReader(EpochTable epochs) : epochs_(std::move(epochs)) {}
+  Result<void> prepare();
+  Result<Page> read_in_transaction(const PageRequest& request);
+  Result<Resolved> resolve(const std::vector<Selector>& selectors, Page& page);
+  Result<void> resolve_pattern(const std::string& pattern, Resolved& resolved, Page& page);
+  Result<Page> read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed, Page page);
+  Result<Page> scan(const PageRequest& request, Offset indexed, Page page);
+  Result<Offset> floor_of_matching(const PageRequest& request);
+
+  Database database_;
+  EpochTable epochs_;
+  Statement select_indexed_, select_topic_, select_range_, select_offsets_, select_event_, select_log_, select_floors_;
+};
+
+}  // namespace belfry::sqlite

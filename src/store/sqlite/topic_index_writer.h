@@ -1,0 +1,42 @@
+#pragma once
+// Builds the (topic, offset) index behind the log, in sorted batches and small slices, so that the random writes are
+// few and off the publish path (docs/decisions/0002). Private to sqlite/.
+//
+// Owner: SqliteStore. Thread: the log-writer. Bound: two batches of limits::index_batch_rows.
+// Always: `indexed` moves only when a whole batch is in, in the same transaction; a batch that a crash cut in half is
+//         inserted again, which changes nothing.
+
+#include <utility>
+#include <vector>
+
+#include "store/sqlite/schema.h"
+
+namespace belfry::sqlite {
+
+class TopicIndexWriter {
+ public:
+  Result<void> prepare(Database& database);
+  void restart(Offset indexed);
+
+  // A row that is being committed. Rows come in offset order.
+  void add(std::int64_t topic, Offset offset) { gathered_.emplace_back(topic, offset); }
+
+  // Inside a transaction: at most `rows_max` index rows. Gives the offset to which the index is then complete.
+  Result<Offset> insert_slice(std::size_t rows_max);
+  std::size_t waiting() const { return gathered_.size() + batch_.size() - at_; }
+  // Closes the batch that is being gathered, whatever its size.
+  void close_batch();
+
+ private:
+  using Row = std::pair<std::int64_t, Offset>;
+
+  Statement insert_;
+  Statement set_indexed_;
+  std::vector<Row> gathered_;  // in offset order
+  std::vector<Row> batch_;     // in topic order; rows before at_ are in
+  std::size_t at_ = 0;
+  Offset batch_last_ = 0;
+  Offset indexed_ = 0;
+};
+
+}  // namespace belfry::sqlite

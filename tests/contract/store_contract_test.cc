@@ -1,0 +1,317 @@
+// What every store promises (store/store.h), asked of each implementation by the same tests.
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "../testing/temporary_folder.h"
+#include "store/memory_store.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace belfry {
+namespace {
+
+// How one implementation is opened, closed and opened again.
+struct MemoryShelf {
+  MemoryDisk disk;
+  std::unique_ptr<Store> open() { return make_memory_store(disk); }
+};
+
+struct SqliteShelf {
+  testing::TemporaryFolder folder;
+  std::unique_ptr<Store> open() {
+    SqliteOptions options;
+    options.path = folder.path("belfry.db");
+    auto store = open_sqlite_store(options);
+    if (!store) std::fprintf(stderr, "%s\n", store.error().text().c_str());
+    CHECK(store);
+    return std::move(store).value();
+  }
+};
+
+template <class Shelf>
+struct StoreContract : ::testing::Test {
+  Shelf shelf;
+  std::unique_ptr<Store> store = shelf.open();
+  std::uint64_t openings = 0;
+  Opened opened = open();
+
+  Opened open() {
+    auto result = store->open(Epoch{++openings});
+    CHECK(result);
+    return std::move(result).value();
+  }
+  void reopen() {
+    store.reset();
+    store = shelf.open();
+    opened = open();
+  }
+  std::vector<Event> commit(const std::vector<std::string>& topics, const std::string& type = "message") {
+    std::vector<Event> events(topics.size());
+    for (std::size_t i = 0; i < topics.size(); ++i) {
+      events[i].topic = topics[i];
+      events[i].type = type;
+      events[i].time = Timestamp{Duration{clock++}};
+      events[i].data = std::to_string(i);
+    }
+    CHECK(store->commit(events, {}));
+    return events;
+  }
+  Page page(std::vector<Selector> selectors, Offset after, std::size_t events_max = 256, std::size_t bytes = 1 << 20) {
+    auto reader = store->open_reader();
+    CHECK(reader);
+    auto result = reader.value()->read({std::move(selectors), after, events_max, bytes});
+    CHECK(result);
+    return std::move(result).value();
+  }
+  // Everything that follows, page by page, as a session would read it once all is indexed.
+  std::vector<Offset> all(const std::vector<Selector>& selectors, Offset after, Offset head, std::size_t events_max = 256) {
+    std::vector<Offset> out;
+    while (after < head) {
+      const Page next = page(selectors, after, events_max);
+      EXPECT_GT(next.upto, after) << "a page must move forward";
+      if (next.upto <= after) break;
+      for (const auto& event : next.events) {
+        EXPECT_GT(event.offset, after);
+        EXPECT_LE(event.offset, next.upto);
+        out.push_back(event.offset);
+      }
+      after = next.upto;
+    }
+    return out;
+  }
+  std::int64_t clock = 1'000;
+};
+
+using Shelves = ::testing::Types<MemoryShelf, SqliteShelf>;
+
+struct ShelfNames {
+  template <class Shelf>
+  static std::string GetName(int) {
+    return std::is_same_v<Shelf, MemoryShelf> ? "Memory" : "Sqlite";
+  }
+};
+TYPED_TEST_SUITE(StoreContract, Shelves, ShelfNames);
+
+TYPED_TEST(StoreContract, OffsetsAndSeqsGrowByOneAlsoOverOpenings) {
+  auto first = this->commit({"a", "b", "a"});
+  EXPECT_EQ(first[0].offset, 1u);
+  EXPECT_EQ(first[2].offset, 3u);
+  EXPECT_EQ(first[2].seq, 2u);
+  EXPECT_EQ(first[0].epoch, Epoch{1});
+  this->reopen();
+  EXPECT_EQ(this->opened.head, 3u);
+  auto second = this->commit({"a", "c"});
+  EXPECT_EQ(second[0].offset, 4u);
+  EXPECT_EQ(second[0].seq, 3u);
+  EXPECT_EQ(second[0].epoch, Epoch{2});
+  EXPECT_EQ(this->opened.epochs, (std::vector<EpochRow>{{Epoch{1}, 1}, {Epoch{2}, 4}}));
+}
+
+TYPED_TEST(StoreContract, WhatIsReadIsWhatWasCommitted) {
+  std::vector<Event> events(1);
+  Event& event = events[0];
+  event.topic = "users/ana";
+  event.type = "refresh";
+  event.time = Timestamp{Duration{1'790'000'000'123}};
+  event.data = R"({"a":"é\u0000"})";
+  event.notification = R"({"title":"x"})";
+  event.key = "k";
+  event.expires = Timestamp{Duration{1'790'000'009'999}};
+  event.keys = R"([["b"]])";
+  event.spread_ms = 2000;
+  event.version = "7";
+  ASSERT_TRUE(this->store->commit(events, {}));
+  ASSERT_TRUE(this->store->index_now());
+  const Page page = this->page({{"users/ana", {}}}, 0);
+  ASSERT_EQ(page.events.size(), 1u);
+  EXPECT_EQ(page.events[0], events[0]);
+  EXPECT_EQ(this->store->read_log(0, 10, 10).value().at(0), events[0]);
+}
+
+TYPED_TEST(StoreContract, PagesFollowSelectors) {
+  for (int i = 0; i < 10; ++i) this->commit({"a/1", "a/2", "b"}, i % 2 == 0 ? "x.y" : "z");
+  ASSERT_TRUE(this->store->index_now());
+  EXPECT_EQ(this->all({{"a/1", {}}}, 0, 30).size(), 10u);
+  EXPECT_EQ(this->all({{"a/+", {}}}, 0, 30).size(), 20u);
+  EXPECT_EQ(this->all({{"a/+", {}}, {"a/1", {}}, {"#", {"z"}}}, 0, 30).size(), 25u) << "no event twice";
+  EXPECT_EQ(this->all({{"b", {"x.#"}}}, 0, 30).size(), 5u);
+  EXPECT_EQ(this->all({{"a/#", {}}}, 12, 30).size(), 12u);
+  EXPECT_TRUE(this->all({{"nobody", {}}}, 0, 30).empty());
+  EXPECT_EQ(this->all({{"a/#", {}}}, 0, 30, 7).size(), 20u) << "small pages give the same";
+  EXPECT_EQ(this->page({{"#", {}}}, 0, 256, 1).events.size(), 1u) << "one event is always given";
+}
+
+TYPED_TEST(StoreContract, UptoMovesPastForeignEvents) {
+  for (int i = 0; i < 20; ++i) this->commit({"foreign"});
+  ASSERT_TRUE(this->store->index_now());
+  const Page page = this->page({{"mine", {}}}, 3);
+  EXPECT_TRUE(page.events.empty());
+  EXPECT_EQ(page.upto, 20u);
+}
+
+TYPED_TEST(StoreContract, ManyTopicsUnderOnePattern) {
+  std::vector<std::string> topics;
+  for (int i = 0; i < 600; ++i) topics.push_back("many/" + std::to_string(i));
+  for (int round = 0; round < 10; ++round) this->commit(topics);
+  this->commit({"other"});
+  ASSERT_TRUE(this->store->index_now());
+  EXPECT_EQ(this->all({{"many/+", {}}}, 0, 6001).size(), 6000u);
+  EXPECT_EQ(this->all({{"#", {}}}, 5990, 6001).size(), 11u);
+}
+
+TYPED_TEST(StoreContract, TrimRaisesFloorsAndKeepsCounting) {
+  this->commit({"a", "b", "a", "b", "a"});
+  ASSERT_TRUE(this->store->index_now());
+  EXPECT_EQ(this->store->trim(3, Timestamp{}, 2).value(), 2u) << "a slice is bounded";
+  EXPECT_EQ(this->store->trim(3, Timestamp{}, 2).value(), 1u);
+  EXPECT_EQ(this->page({{"a", {}}}, 0).floor, 3u);
+  EXPECT_EQ(this->page({{"b", {}}}, 0).floor, 2u);
+  EXPECT_EQ(this->page({{"c", {}}}, 0).floor, 0u);
+  EXPECT_EQ(this->page({{"+", {}}}, 0).floor, 3u);
+  EXPECT_EQ(this->all({{"#", {}}}, 0, 5), (std::vector<Offset>{4, 5}));
+  EXPECT_EQ(this->store->trim(5, Timestamp{}, 100).value(), 2u);
+  this->reopen();
+  EXPECT_EQ(this->opened.head, 5u) << "an empty log still knows its head";
+  const auto events = this->commit({"a"});
+  EXPECT_EQ(events[0].offset, 6u);
+  EXPECT_EQ(events[0].seq, 4u);
+}
+
+TYPED_TEST(StoreContract, LastBeforeFindsTheNewestOlderEvent) {
+  for (int i = 0; i < 50; ++i) this->commit({"a"});  // times 1000 to 1049
+  EXPECT_EQ(this->store->last_before(Timestamp{Duration{1000}}).value(), 0u);
+  EXPECT_EQ(this->store->last_before(Timestamp{Duration{1001}}).value(), 1u);
+  EXPECT_EQ(this->store->last_before(Timestamp{Duration{1030}}).value(), 30u);
+  EXPECT_EQ(this->store->last_before(Timestamp{Duration{9999}}).value(), 50u);
+}
+
+TYPED_TEST(StoreContract, KeysAreFoundUntilTheyAreTooOld) {
+  std::vector<Event> events(2);
+  events[0].topic = events[1].topic = "a";
+  IdempotencyRecord record{"p", "k", {}, 1, 1, Timestamp{Duration{500}}};
+  record.body[3] = 9;
+  ASSERT_TRUE(this->store->commit(events, {{record}}));
+  const auto found = this->store->find_idempotency("p", "k", Timestamp{Duration{500}}).value();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->first, 2u);
+  EXPECT_EQ(found->count, 1u);
+  EXPECT_EQ(found->body, record.body);
+  EXPECT_FALSE(this->store->find_idempotency("p", "k", Timestamp{Duration{501}}).value());
+  EXPECT_FALSE(this->store->find_idempotency("q", "k", Timestamp{}).value());
+  ASSERT_TRUE(this->store->trim(0, Timestamp{Duration{501}}, 10));
+  EXPECT_FALSE(this->store->find_idempotency("p", "k", Timestamp{}).value());
+}
+
+TYPED_TEST(StoreContract, ARareTopicIsReadWithoutLookingAtOthers) {
+  this->commit({"rare"});
+  for (int i = 0; i < 20; ++i) this->commit(std::vector<std::string>(1000, "busy/" + std::to_string(i)));
+  this->commit({"rare"});
+  ASSERT_TRUE(this->store->index_now());
+  const Page page = this->page({{"rare", {}}}, 1);
+  ASSERT_EQ(page.events.size(), 1u);
+  EXPECT_EQ(page.events[0].offset, 20'002u);
+  if constexpr (std::is_same_v<TypeParam, SqliteShelf>) {
+    EXPECT_LE(page.rows_read, 8u);
+  }
+}
+
+// The index grows behind the log: pages end where it ends, and nothing is skipped over any opening.
+TYPED_TEST(StoreContract, TheIndexFollowsTheLog) {
+  Offset head = 0;
+  for (int i = 0; i < 70; ++i) {
+    this->commit(std::vector<std::string>(1000, "t/" + std::to_string(i % 7)));
+    head += 1000;
+    if (i % 20 == 19) this->reopen();
+    const Offset indexed = this->store->indexed();
+    ASSERT_LE(indexed, head);
+    ASSERT_LE(head - indexed, 2 * limits::index_batch_rows + 1000);
+    ASSERT_EQ(this->page({{"t/3", {}}}, head - 1).upto, std::max(indexed, head - 1));
+  }
+  ASSERT_TRUE(this->store->index_now());
+  EXPECT_EQ(this->store->indexed(), head);
+  EXPECT_EQ(this->all({{"t/3", {}}}, 0, head).size(), 10'000u);
+}
+
+// The same random history on both implementations gives the same answers.
+TEST(StoreContractDifferential, MemoryAndSqliteAgree) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    std::mt19937_64 random(seed);
+    const auto pick = [&](std::uint64_t n) { return random() % n; };
+    MemoryShelf memory_shelf;
+    SqliteShelf sqlite_shelf;
+    std::unique_ptr<Store> stores[2] = {memory_shelf.open(), sqlite_shelf.open()};
+    for (auto& store : stores) ASSERT_TRUE(store->open(Epoch{seed}));
+    std::uint64_t epoch = seed * 100;
+    std::int64_t time = 0;
+    Offset head = 0;
+    for (int step = 0; step < 400; ++step) {
+      const auto what = pick(10);
+      if (what < 6) {
+        std::vector<Event> events(1 + pick(20));
+        for (auto& event : events) {
+          event.topic = "t" + std::to_string(pick(4)) + "/" + std::to_string(pick(5));
+          event.type = pick(2) == 0 ? "a.b" : "c";
+          event.time = Timestamp{Duration{++time}};
+          event.data = std::string(pick(200), '1');
+        }
+        auto copy = events;
+        ASSERT_TRUE(stores[0]->commit(events, {}));
+        ASSERT_TRUE(stores[1]->commit(copy, {}));
+        ASSERT_EQ(events, copy);
+        head += events.size();
+      } else if (what == 6) {
+        const Offset upto = pick(head + 1);
+        const std::size_t rows = pick(50);
+        ASSERT_EQ(stores[0]->trim(upto, {}, rows).value(), stores[1]->trim(upto, {}, rows).value());
+      } else if (what == 7 && pick(4) == 0) {
+        ++epoch;
+        stores[0] = nullptr;
+        stores[1] = nullptr;
+        stores[0] = memory_shelf.open();
+        stores[1] = sqlite_shelf.open();
+        const auto a = stores[0]->open(Epoch{epoch}).value(), b = stores[1]->open(Epoch{epoch}).value();
+        ASSERT_EQ(a.head, b.head);
+        ASSERT_EQ(a.epochs, b.epochs);
+      } else {
+        ASSERT_TRUE(stores[1]->index_now());
+        const std::vector<std::string> patterns{"t1/2", "t1/+", "+/3", "#", "t2/#", "none"};
+        PageRequest request{{{patterns[pick(6)], {}}, {patterns[pick(6)], {"a.#"}}}, pick(head + 1), 1 + pick(60), 1 + pick(5000)};
+        const Page a = stores[0]->open_reader().value()->read(request).value();
+        const Page b = stores[1]->open_reader().value()->read(request).value();
+        ASSERT_EQ(a.floor, b.floor);
+        // Where a full page ends may differ between events; what lies before the nearer end may not.
+        const Offset upto = std::min(a.upto, b.upto);
+        std::vector<Offset> left, right;
+        for (const auto& event : a.events) if (event.offset <= upto) left.push_back(event.offset);
+        for (const auto& event : b.events) if (event.offset <= upto) right.push_back(event.offset);
+        ASSERT_EQ(left, right) << "seed " << seed << " step " << step;
+      }
+    }
+  }
+}
+
+TEST(SqliteStore, ASecondWriterIsRefused) {
+  SqliteShelf shelf;
+  const auto first = shelf.open();
+  SqliteOptions options;
+  options.path = shelf.folder.path("belfry.db");
+  const auto second = open_sqlite_store(options);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::store_failed);
+}
+
+TEST(SqliteStore, WhatIsNotADatabaseIsRefusedAndLeftAlone) {
+  testing::TemporaryFolder folder;
+  SqliteOptions options;
+  options.path = folder.path("belfry.db");
+  const std::string text(10'000, 'x');
+  FILE* file = std::fopen(options.path.c_str(), "w");
+  std::fputs(text.c_str(), file);
+  std::fclose(file);
+  EXPECT_FALSE(open_sqlite_store(options));
+  EXPECT_EQ(std::filesystem::file_size(options.path), text.size());
+}
+
+}  // namespace
+}  // namespace belfry
