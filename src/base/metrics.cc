@@ -34,6 +34,6 @@ prometheus::Gauge& Metrics::gauge(std::string_view name, std::string_view help, 
 std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
 
 void add(prometheus::Counter& counter, double amount) { counter.Increment(amount); }
-void set(prometheus::Gauge& gauge, double value) { gauge.Set(value); }
+void change(prometheus::Gauge& gauge, double by) { gauge.Increment(by); }
 
 }  // namespace belfry

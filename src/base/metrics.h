@@ -35,6 +35,6 @@ class Metrics {
 };
 
 void add(prometheus::Counter& counter, double amount);
-void set(prometheus::Gauge& gauge, double value);
+void change(prometheus::Gauge& gauge, double by);
 
 }  // namespace belfry

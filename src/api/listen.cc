@@ -1,0 +1,150 @@
+// GET /v1/events: one resource, spoken as the client's headers choose. And the small routes for operators.
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "api/accept.h"
+#include "api/api_routes.h"
+#include "api/dev_page.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::string_view kKnown[] = {"topic", "type", "since", "wait", "event"};
+
+Result<void> check_parameters(const net::Request& request) {
+  for (const auto& [name, value] : request.query)
+    if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown))
+      return fail(Code::bad_parameter, "There is no such parameter.", name.substr(0, 64));
+  const auto event = request.parameter("event");
+  if (event && *event != "message") return fail(Code::bad_parameter, "The only value is 'message'.", "event");
+  if (request.parameter("since").value_or("").size() > limits::cursor_bytes_max)
+    return fail(Code::bad_cursor, "It is longer than 128 bytes.", "since");
+  return {};
+}
+
+Result<Duration> wait_of(const net::Request& request) {
+  const auto text = request.parameter("wait");
+  if (!text) return Duration{0};
+  unsigned seconds = 0;
+  const auto parsed = std::from_chars(text->data(), text->data() + text->size(), seconds);
+  if (parsed.ec != std::errc{} || parsed.ptr != text->data() + text->size())
+    return fail(Code::bad_parameter, "It must be a number of seconds.", "wait");
+  const std::chrono::seconds wait{std::min<unsigned>(seconds, static_cast<unsigned>(limits::long_poll_wait_max.count()))};
+  return std::chrono::duration_cast<Duration>(wait);
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                       c == '.' || c == '_' || c == '~' || c == '/' || c == ':' || c == '@';
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += kDigits[static_cast<unsigned char>(c) >> 4];
+      out += kDigits[static_cast<unsigned char>(c) & 15];
+    }
+  }
+  return out;
+}
+
+// The address of the next poll, up to the cursor.
+std::string next_prefix(const net::Request& request) {
+  std::string out = "/v1/events?";
+  for (const auto& [name, value] : request.query)
+    if (name != "since") out += name + "=" + percent_encoded(value) + "&";
+  return out + "since=";
+}
+
+// The tag of If-None-Match that is a cursor: "x", W/"x"; others are ignored.
+std::string tag_of(const net::Request& request) {
+  std::string_view text = request.header("if-none-match").value_or("");
+  if (text.starts_with("W/")) text.remove_prefix(2);
+  if (text.size() < 2 || text.front() != '"' || text.back() != '"') return {};
+  return std::string(text.substr(1, text.size() - 2));
+}
+
+std::vector<std::string> texts(const std::vector<std::string_view>& views) { return {views.begin(), views.end()}; }
+
+}  // namespace
+
+BodyHash body_hash(std::string_view body) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  std::size_t size = 0;
+  CHECK(EVP_Q_digest(nullptr, "SHA256", nullptr, body.data(), body.size(), digest, &size) == 1);
+  BodyHash hash;
+  std::copy_n(digest, hash.size(), hash.begin());
+  return hash;
+}
+
+void Api::get_events(net::Exchange& exchange) {
+  const net::Request& request = exchange.request();
+  if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
+  if (net::wants_websocket(request)) {
+    if (auto checked = net::check_websocket_upgrade(request); !checked) return refuse(exchange, checked.error());
+    return parts_.streams.open_websocket(exchange);
+  }
+  const auto principal = principal_of(request);
+  if (!principal) return refuse(exchange, principal.error());
+  if (auto checked = check_parameters(request); !checked) return refuse(exchange, checked.error());
+  const Wish wish{texts(request.parameters("topic")), texts(request.parameters("type")), {}};
+  auto selectors = check_selectors(wish, principal.value().rights);
+  if (!selectors) return refuse(exchange, selectors.error());
+  // EventSource repeats its URL when it comes back; what it says in the header is newer.
+  std::string_view since = request.header("last-event-id").value_or("");
+  if (since.empty()) since = request.parameter("since").value_or("");
+  Attach attach = place_session(since, parts_.epochs, parts_.tail.head());
+  attach.selectors = std::move(selectors).value();
+  attach.expires = principal.value().expires.value_or(Timestamp{Duration::max()});
+  open_stream(exchange, std::move(attach), since);
+}
+
+void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view since) {
+  const net::Request& request = exchange.request();
+  const auto headers = cors(request);
+  switch (accepted_form(request.header("accept").value_or(""))) {
+    case StreamForm::sse: {
+      const auto names = request.parameter("event") ? SseNames::message_only : SseNames::event_types;
+      return parts_.streams.open_sse(exchange, std::move(attach), names, headers);
+    }
+    case StreamForm::json_lines:
+      return parts_.streams.open_json_lines(exchange, std::move(attach), headers);
+    case StreamForm::poll: {
+      const auto wait = wait_of(request);
+      if (!wait) return refuse(exchange, wait.error());
+      PollWish wish{std::string(since), tag_of(request), wait.value(), next_prefix(request)};
+      return parts_.streams.open_poll(exchange, std::move(attach), std::move(wish), headers);
+    }
+    case StreamForm::none:
+      return refuse(exchange, fail(Code::not_acceptable));
+  }
+}
+
+void Api::get_health(net::Exchange& exchange) { reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ok\n"}); }
+
+void Api::get_ready(net::Exchange& exchange) {
+  if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
+  reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ready\n"});
+}
+
+void Api::get_metrics(net::Exchange& exchange) {
+  reply(exchange, {200, {{"Content-Type", "text/plain; version=0.0.4"}, {"Cache-Control", "no-store"}}, parts_.metrics.text()});
+}
+
+void Api::get_page(net::Exchange& exchange) {
+  if (!options_.dev_page) return refuse(exchange, fail(Code::not_found));
+  reply(exchange, {200,
+                   {{"Content-Type", "text/html; charset=utf-8"},
+                    {"Cache-Control", "no-cache"},
+                    {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                                                "connect-src 'self' ws: wss:; frame-ancestors 'none'"},
+                    {"Referrer-Policy", "no-referrer"}},
+                   std::string(dev_page())});
+}
+
+}  // namespace belfry

@@ -1,0 +1,89 @@
+#include "api/token.h"
+
+#include <gtest/gtest.h>
+
+#include "api/keyring.h"
+
+namespace belfry {
+namespace {
+
+const std::string kSecret(32, 's');
+const Timestamp kNow{Duration{1'790'000'000'000}};
+
+TokenClaims claims() { return {"ana", {}, {}, kNow, kNow + std::chrono::hours(1), "t1"}; }
+
+// A token with any header and claims, signed as mint_token signs.
+std::string forge(std::string_view header, std::string_view body) {
+  const std::string good = mint_token(claims(), kSecret);
+  (void)good;
+  return to_base64url(header) + "." + to_base64url(body) + ".";
+}
+
+TEST(Token, WhatIsMintedIsAccepted) {
+  auto wanted = claims();
+  auto principal = verify_token(mint_token(wanted, kSecret), kSecret, kNow);
+  ASSERT_TRUE(principal) << principal.error().text();
+  EXPECT_EQ(principal.value().user, "ana");
+  EXPECT_EQ(principal.value().rights.subscribe, std::vector<std::string>{"users/ana"});
+  wanted.subscribe = {"bookings/+"};
+  wanted.publish = {"chat/1"};
+  principal = verify_token(mint_token(wanted, kSecret), kSecret, kNow);
+  ASSERT_TRUE(principal);
+  EXPECT_EQ(principal.value().rights.subscribe, std::vector<std::string>{"bookings/+"});
+  EXPECT_EQ(principal.value().rights.publish, std::vector<std::string>{"chat/1"});
+}
+
+TEST(Token, ExpiryIsExact) {
+  const std::string token = mint_token(claims(), kSecret);
+  EXPECT_TRUE(verify_token(token, kSecret, kNow + (std::chrono::hours(1) - Duration{1})));
+  const auto expired = verify_token(token, kSecret, kNow + std::chrono::hours(1));
+  EXPECT_EQ(expired.error().code, Code::token_expired);
+  EXPECT_FALSE(verify_token(token, kSecret, kNow + -std::chrono::hours(1))) << "issued in the future";
+}
+
+TEST(Token, EveryChangedCharacterIsNoticed) {
+  const std::string token = mint_token(claims(), kSecret);
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    std::string other = token;
+    other[i] = other[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(verify_token(other, kSecret, kNow)) << i;
+  }
+}
+
+TEST(Token, ForgedOnesAreRefused) {
+  const std::string body = R"({"sub":"ana","exp":1890000000})";
+  const std::string good = mint_token(claims(), kSecret);
+  const std::string signature = good.substr(good.rfind('.') + 1);
+  for (const char* header : {R"({"alg":"none"})", R"({"alg":"None"})", R"({"alg":"HS512"})", R"({"alg":"RS256"})", R"({})",
+                             R"({"alg":7})", R"([])", R"({"alg":"HS256","crit":["x"]})", "nonsense"}) {
+    for (const std::string& tail : {std::string(), signature}) {
+      const auto refused = verify_token(forge(header, body) + tail, kSecret, kNow);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, Code::token_invalid);
+    }
+  }
+  for (const std::string& text : {std::string(), std::string("a.b"), std::string("a.b.c.d"), std::string("..."),
+                                  std::string(10'000, 'a'), good + ".x", good + "=", "." + good})
+    EXPECT_FALSE(verify_token(text, kSecret, kNow));
+  EXPECT_FALSE(verify_token(good, std::string(32, 'x'), kNow));
+}
+
+TEST(Keyring, BackendKeysAndTokens) {
+  EXPECT_FALSE(Keyring::make("short"));
+  auto keyring = std::move(Keyring::make(kSecret)).value();
+  const std::string key = make_backend_key();
+  ASSERT_TRUE(keyring.add_backend_key(key));
+  EXPECT_FALSE(keyring.add_backend_key("bk_x_short"));
+  EXPECT_FALSE(keyring.add_backend_key("nonsense"));
+  const auto backend = keyring.authenticate(key, kNow);
+  ASSERT_TRUE(backend);
+  EXPECT_TRUE(backend.value().name.starts_with("backend:"));
+  EXPECT_TRUE(authorize(backend.value().rights, Act::publish, "any/topic"));
+  EXPECT_EQ(keyring.authenticate(make_backend_key(), kNow).error().code, Code::token_invalid);
+  EXPECT_EQ(keyring.authenticate("", kNow).error().code, Code::unauthenticated);
+  EXPECT_TRUE(keyring.authenticate(mint_token(claims(), kSecret), kNow));
+  EXPECT_GE(make_jwt_secret().size(), 32u);
+}
+
+}  // namespace
+}  // namespace belfry

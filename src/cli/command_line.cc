@@ -1,0 +1,150 @@
+// The only file that includes CLI11, which costs seconds to compile.
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "cli/cli.h"
+#include "server/server.h"
+
+namespace belfry::cli {
+namespace {
+
+struct ServeOptions {
+  std::string config, listen, data;
+};
+
+int run_with_config(const ServeOptions& options, ServerMode mode) {
+  ConfigSources sources{options.config, process_environment(), {}};
+  if (!options.listen.empty()) sources.flags.emplace_back("http.listen", options.listen);
+  if (!options.data.empty()) sources.flags.emplace_back("store.path", options.data);
+  const LoadedConfig loaded = load_config(sources);
+  for (const auto& problem : loaded.problems)
+    std::fprintf(stderr, "belfry: %s: %s\n", problem.where.c_str(), problem.text.c_str());
+  if (!loaded.problems.empty()) return exit_config;
+  if (mode == ServerMode::dev && !parse_listen(loaded.config.http_listen).value().loopback) {
+    std::fprintf(stderr, "belfry: dev listens on loopback only. Use 'belfry serve -c belfry.toml' for anything else.\n");
+    return exit_config;
+  }
+  return run_server(loaded.config, mode);
+}
+
+void add_server(CLI::App& command, ServerChoice& server) {
+  command.add_option("--url", server.url, "Server")->envname("BELFRY_URL")->capture_default_str();
+  command.add_option("--data", server.data, "Data folder of a dev server here, for its key")->capture_default_str();
+  command.add_option("--token-file,--key-file", server.credentials_file, "File with a token or a backend key")
+      ->envname("BELFRY_TOKEN_FILE");
+}
+
+// All commands with their options; each stores what is to be run.
+class CommandLine {
+ public:
+  CommandLine() : app_("Belfry takes events from a backend, keeps them, and rings every client at once.", "belfry") {
+    app_.require_subcommand(1);
+    app_.footer("Examples:\n  belfry dev\n  belfry publish users/ana --type booking.confirmed --data '{\"booking\":7}'\n"
+                "  belfry tail 'users/#'\n\n'belfry COMMAND --help' tells more of each.");
+    add_running();
+    add_talking();
+    add_token();
+    add_config();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::CallForHelp& help) {
+      return app_.exit(help);
+    } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() == 0) return app_.exit(error);
+      app_.exit(error);
+      suggest(argc, argv);
+      return exit_usage;
+    }
+    return action_();
+  }
+
+ private:
+  void add_running() {
+    auto* dev = app_.add_subcommand("dev", "Start a server for development: loopback, no configuration");
+    dev->add_option("--listen", serve_.listen, "Address and port; port 0 lets the system choose [127.0.0.1:8080]");
+    dev->add_option("--data", serve_.data, "Data folder [belfry-data]");
+    dev->footer("Example:\n  belfry dev --listen 127.0.0.1:0 --data /tmp/try");
+    dev->callback([this] { action_ = [this] { return run_with_config(serve_, ServerMode::dev); }; });
+    auto* serve = app_.add_subcommand("serve", "Start a server");
+    serve->add_option("-c,--config", serve_.config, "Configuration file")->envname("BELFRY_CONFIG");
+    serve->add_option("--listen", serve_.listen, "Instead of http.listen");
+    serve->add_option("--data", serve_.data, "Instead of store.path");
+    serve->callback([this] { action_ = [this] { return run_with_config(serve_, ServerMode::serve); }; });
+  }
+
+  void add_talking() {
+    auto* publish = app_.add_subcommand("publish", "Publish one event");
+    publish->add_option("topic", publish_.topic, "Topic, such as users/ana")->required();
+    publish->add_option("--type", publish_.type, "Event type [message]");
+    publish->add_option("--data", publish_.data, "JSON, @FILE, or - for standard input");
+    publish->add_option("--key", publish_.key, "A later event of the same topic and key replaces this one");
+    publish->add_option("--idempotency-key", publish_.idempotency_key, "The same key within a day is the same event");
+    add_server(*publish, publish_.server);
+    publish->footer("Example:\n  belfry publish users/ana --type booking.confirmed --data '{\"booking\":7}'");
+    publish->callback([this] { action_ = [this] { return run_publish(publish_); }; });
+    auto* tail = app_.add_subcommand("tail", "Print events as they happen");
+    tail->add_option("patterns", tail_.patterns, "Topics, or patterns with + and #")->required();
+    tail->add_option("--since", tail_.since, "A cursor, 'now' or 'earliest' [now]");
+    tail->add_option("--type", tail_.types, "Only these types; patterns with + and #");
+    tail->add_flag("--json", tail_.json, "One JSON object a line");
+    add_server(*tail, tail_.server);
+    tail->footer("Example:\n  belfry tail 'bookings/+' --since earliest --json");
+    tail->callback([this] { action_ = [this] { return run_tail(tail_); }; });
+  }
+
+  void add_token() {
+    auto* token = app_.add_subcommand("token", "Make a token for a user");
+    token->add_option("--user", token_.user, "User id")->required();
+    token->add_option("--subscribe", token_.subscribe, "Pattern the user may listen to; repeatable [users/<user>]");
+    token->add_option("--publish", token_.publish, "Pattern the user may publish to; repeatable");
+    token->add_option("--ttl", token_.ttl, "How long it is valid: 90s, 15m, 1h, 7d")->capture_default_str();
+    token->add_option("--data", token_.data, "Data folder of a dev server, for its secret")->capture_default_str();
+    token->add_option("--secret-file", token_.secret_file, "File with the secret, instead");
+    token->footer("Example:\n  belfry token --user ana --subscribe users/ana --subscribe 'bookings/+' --ttl 1h");
+    token->callback([this] { action_ = [this] { return run_token(token_); }; });
+  }
+
+  void add_config() {
+    auto* config = app_.add_subcommand("config", "Check or show the configuration");
+    config->require_subcommand(1);
+    auto* check = config->add_subcommand("check", "Tell every problem, with its place");
+    check->add_option("-c,--config", serve_.config, "Configuration file")->envname("BELFRY_CONFIG");
+    check->callback([this] { action_ = [this] { return run_config_check(serve_.config); }; });
+    auto* show = config->add_subcommand("show", "Every value, and where it comes from");
+    show->add_option("-c,--config", serve_.config, "Configuration file")->envname("BELFRY_CONFIG");
+    show->callback([this] { action_ = [this] { return run_config_show(serve_.config); }; });
+    auto* version = app_.add_subcommand("version", "Print the version");
+    version->add_flag("--json", version_json_, "As JSON");
+    version->callback([this] { action_ = [this] { return run_version(version_json_); }; });
+  }
+
+  void suggest(int argc, char** argv) const {
+    if (argc < 2) return;
+    std::vector<std::string> names;
+    for (const auto* command : app_.get_subcommands({})) names.push_back(command->get_name());
+    if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return;
+    const std::string near = nearest(argv[1], names);
+    if (!near.empty()) std::fprintf(stderr, "Did you mean 'belfry %s'?\n", near.c_str());
+  }
+
+  CLI::App app_;
+  ServeOptions serve_;
+  PublishCommand publish_;
+  TailCommand tail_;
+  TokenCommand token_;
+  bool version_json_ = false;
+  std::function<int()> action_;
+};
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) { return CommandLine().run(argc, argv); }
+
+}  // namespace belfry::cli

@@ -1,0 +1,51 @@
+#include "cli/server_call.h"
+
+#include <boost/json.hpp>
+
+#include "server/server.h"
+
+namespace belfry::cli {
+
+Result<std::string> credentials_of(const ServerChoice& server) {
+  if (!server.credentials_file.empty()) return read_secret(server.credentials_file);
+  auto key = read_secret(server.data + "/backend_key");
+  if (key) return key;
+  return fail(Code::unauthenticated, "No credentials: there is no dev server's key in " + server.data +
+                                         "; name --token-file, or --data.");
+}
+
+int tell_refusal(const net::Response& response) {
+  boost::system::error_code failed;
+  const auto value = boost::json::parse(response.body, failed);
+  const auto text = [&](const char* name) {
+    const auto* member = value.is_object() ? value.as_object().if_contains(name) : nullptr;
+    return member != nullptr && member->is_string() ? std::string(member->as_string()) : std::string();
+  };
+  if (failed || text("code").empty()) {
+    std::fprintf(stderr, "belfry: the server answered %d\n", response.status);
+    return exit_failed;
+  }
+  const std::string field = text("field");
+  std::fprintf(stderr, "belfry: %s: %s%s\n        %s\n", text("code").c_str(), text("message").c_str(),
+               field.empty() ? "" : (" (" + field + ")").c_str(), text("hint").c_str());
+  return response.status == 401 || response.status == 403 ? exit_refused : exit_failed;
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '/' || c == '.' ||
+                       c == '-' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+      continue;
+    }
+    out += '%';
+    out += kDigits[static_cast<unsigned char>(c) >> 4];
+    out += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return out;
+}
+
+}  // namespace belfry::cli

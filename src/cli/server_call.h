@@ -1,0 +1,19 @@
+#pragma once
+// What commands that talk to a server have in common.
+
+#include <string>
+
+#include "cli/cli.h"
+#include "net/net.h"
+
+namespace belfry::cli {
+
+// The token or key to present, from the file that was named or from a dev server's data folder.
+Result<std::string> credentials_of(const ServerChoice& server);
+
+// Prints a refusal in the catalogue's form and gives its exit code.
+int tell_refusal(const net::Response& response);
+
+std::string percent_encode(std::string_view text);
+
+}  // namespace belfry::cli

@@ -1,0 +1,292 @@
+#include "server/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <toml++/toml.h>
+
+#include "model/model.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::string_view kPrefix = "BELFRY_";
+// Read by the command line, not by the configuration.
+const std::vector<std::string> kOtherVariables{"BELFRY_URL", "BELFRY_TOKEN_FILE", "BELFRY_KEY_FILE", "BELFRY_CONFIG"};
+
+const ConfigField* field_named(std::string_view name) {
+  const auto& fields = config_fields();
+  const auto found = std::find_if(fields.begin(), fields.end(), [name](const ConfigField& f) { return f.name == name; });
+  return found == fields.end() ? nullptr : &*found;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+  const std::string near = nearest(name, names);
+  return near.empty() ? std::string() : " Did you mean \"" + near + "\"?";
+}
+
+std::string variable_of(std::string_view field) {
+  std::string out(kPrefix);
+  for (const char c : field) {
+    if (c == '.') {
+      out += "__";
+    } else {
+      out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    }
+  }
+  return out;
+}
+
+// One pass over all sources, gathering what is wrong.
+class Loader {
+ public:
+  explicit Loader(LoadedConfig& out) : out_(out) {}
+
+  void defaults() {
+    for (const auto& field : config_fields()) out_.config.origins[std::string(field.name)] = "default";
+  }
+
+  void file(const std::string& path) {
+    toml::table root;
+    try {
+      root = toml::parse_file(path);
+    } catch (const toml::parse_error& error) {
+      const auto at = error.source().begin;
+      return problem(at.line == 0 ? path : place(path, at), std::string(error.description()));
+    }
+    for (auto&& [table_key, node] : root) {
+      const std::string table(table_key.str());
+      const auto* entries = node.as_table();
+      if (entries == nullptr || !known_table(table)) {
+        problem(place(path, table_key.source().begin), "There is no table [" + table + "]." + did_you_mean(table, tables()));
+        continue;
+      }
+      for (auto&& [key, value] : *entries) entry(path, table + "." + std::string(key.str()), key.source().begin, value);
+    }
+  }
+
+  void environment(const std::vector<std::pair<std::string, std::string>>& variables) {
+    std::vector<std::string> names = kOtherVariables;
+    for (const auto& field : config_fields()) names.push_back(variable_of(field.name));
+    for (const auto& [name, value] : variables) {
+      if (!name.starts_with(kPrefix)) continue;
+      if (std::find(kOtherVariables.begin(), kOtherVariables.end(), name) != kOtherVariables.end()) continue;
+      const auto& fields = config_fields();
+      const auto field = std::find_if(fields.begin(), fields.end(),
+                                      [&name = name](const ConfigField& f) { return variable_of(f.name) == name; });
+      if (field == fields.end()) {
+        problem(name, "There is no such variable." + did_you_mean(name, names));
+      } else {
+        text_value(*field, value, name);
+      }
+    }
+  }
+
+  void flag(const std::string& name, const std::string& value) {
+    const ConfigField* field = field_named(name);
+    CHECK(field != nullptr);
+    text_value(*field, value, "--" + name.substr(name.find('.') + 1));
+  }
+
+  void whole() {
+    const Config& config = out_.config;
+    if (auto listen = parse_listen(config.http_listen); !listen) problem(origin("http.listen"), listen.error().detail);
+    for (const auto& pattern : config.log_ephemeral)
+      if (auto checked = check_pattern(pattern); !checked)
+        problem(origin("log.ephemeral"), "\"" + pattern + "\": " + checked.error().detail);
+    for (const auto& value : config.http_allowed_origins)
+      if (value.find("://") == std::string::npos || value.ends_with("/"))
+        problem(origin("http.allowed_origins"), "\"" + value + "\" is not an origin such as https://app.example.com.");
+  }
+
+ private:
+  static std::string place(const std::string& path, const toml::source_position& at) {
+    return path + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
+  }
+  static std::vector<std::string> tables() { return {"http", "store", "log", "auth", "server"}; }
+  static bool known_table(const std::string& name) {
+    const auto all = tables();
+    return std::find(all.begin(), all.end(), name) != all.end();
+  }
+  std::string origin(const std::string& name) { return name + " (" + out_.config.origins[name] + ")"; }
+  void problem(std::string where, std::string text) { out_.problems.push_back({std::move(where), std::move(text)}); }
+
+  void entry(const std::string& path, const std::string& name, toml::source_position at, const toml::node& node) {
+    const ConfigField* field = field_named(name);
+    if (field == nullptr) {
+      std::vector<std::string> names;
+      for (const auto& known : config_fields()) names.emplace_back(known.name);
+      return problem(place(path, at), "There is no setting " + name + "." + did_you_mean(name, names));
+    }
+    const std::string from = path + ":" + std::to_string(at.line);
+    if (const auto* text = std::get_if<std::string Config::*>(&field->member)) {
+      const auto* value = node.as_string();
+      value != nullptr ? set_text(*field, *text, value->get(), from) : problem(place(path, at), name + " must be a string.");
+    } else if (const auto* number = std::get_if<std::uint64_t Config::*>(&field->member)) {
+      const auto* value = node.as_integer();
+      if (value == nullptr || value->get() < 0) return problem(place(path, at), name + " must be a whole number.");
+      set_number(*field, *number, static_cast<std::uint64_t>(value->get()), from);
+    } else {
+      set_list(*field, node, place(path, at), from);
+    }
+  }
+
+  void set_list(const ConfigField& field, const toml::node& node, const std::string& where, const std::string& from) {
+    std::vector<std::string> items;
+    const auto* array = node.as_array();
+    bool good = array != nullptr;
+    for (std::size_t i = 0; good && i < array->size(); ++i) {
+      const auto* item = array->get(i)->as_string();
+      good = item != nullptr;
+      if (good) items.push_back(item->get());
+    }
+    if (!good) return problem(where, std::string(field.name) + " must be a list of strings.");
+    out_.config.*std::get<std::vector<std::string> Config::*>(field.member) = std::move(items);
+    out_.config.origins[std::string(field.name)] = from;
+  }
+
+  // A value from a variable or a flag; lists are separated by commas.
+  void text_value(const ConfigField& field, const std::string& value, const std::string& from) {
+    if (const auto* text = std::get_if<std::string Config::*>(&field.member)) return set_text(field, *text, value, from);
+    if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member)) {
+      std::uint64_t parsed = 0;
+      const auto done = std::from_chars(value.data(), value.data() + value.size(), parsed);
+      if (done.ec != std::errc{} || done.ptr != value.data() + value.size())
+        return problem(from, "\"" + value + "\" is not a whole number.");
+      return set_number(field, *number, parsed, from);
+    }
+    std::vector<std::string> items;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      const auto comma = rest.find(',');
+      items.emplace_back(rest.substr(0, comma));
+      rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    }
+    out_.config.*std::get<std::vector<std::string> Config::*>(field.member) = std::move(items);
+    out_.config.origins[std::string(field.name)] = from;
+  }
+
+  void set_text(const ConfigField& field, std::string Config::*member, std::string value, const std::string& from) {
+    if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(), value) == field.choices.end()) {
+      std::string all;
+      for (const auto choice : field.choices) all += (all.empty() ? "" : ", ") + std::string(choice);
+      return problem(from, std::string(field.name) + " must be one of " + all + ".");
+    }
+    out_.config.*member = std::move(value);
+    out_.config.origins[std::string(field.name)] = from;
+  }
+
+  void set_number(const ConfigField& field, std::uint64_t Config::*member, std::uint64_t value, const std::string& from) {
+    if (value < field.min || value > field.max)
+      return problem(from, std::string(field.name) + " must lie between " + std::to_string(field.min) + " and " +
+                               std::to_string(field.max) + ".");
+    out_.config.*member = value;
+    out_.config.origins[std::string(field.name)] = from;
+  }
+
+  LoadedConfig& out_;
+};
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t corner = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = corner + (a[i - 1] == b[j - 1] ? 0 : 1);
+      corner = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+const std::vector<ConfigField>& config_fields() {
+  static const std::vector<ConfigField> fields{
+      {"http.listen", "Address and port to listen on; port 0 lets the system choose.", &Config::http_listen},
+      {"http.connections_max", "Most open connections, per process.", &Config::http_connections_max, 1, 1'000'000},
+      {"http.allowed_origins", "Web origins that may read answers (CORS), each exact.", &Config::http_allowed_origins},
+      {"store.path", "Folder of the database; created if missing.", &Config::store_path},
+      {"log.tail_bytes", "Memory for the newest events, in bytes.", &Config::log_tail_bytes, 1 << 20, std::uint64_t{1} << 40},
+      {"log.retention_days", "Events older than this are removed; 0 keeps them for ever.", &Config::log_retention_days, 0, 36'500},
+      {"log.ephemeral", "Patterns of topics whose events are delivered but not stored.", &Config::log_ephemeral},
+      {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.", &Config::auth_jwt_secret_file},
+      {"auth.backend_key_files", "Files with one backend key each.", &Config::auth_backend_key_files},
+      {"server.shards", "Threads that serve connections; 0: one per core.", &Config::server_shards, 0, 256},
+      {"server.shutdown_timeout_s", "Seconds to finish on SIGTERM.", &Config::server_shutdown_timeout_s, 0, 600},
+      {"server.log_format", "Log lines as text or JSON; auto: text on a terminal.", &Config::server_log_format, 0, 0, {"auto", "text", "json"}},
+      {"server.log_level", "Least severe lines to write.", &Config::server_log_level, 0, 0, {"debug", "info", "warn", "error"}},
+  };
+  return fields;
+}
+
+std::string config_value(const Config& config, const ConfigField& field) {
+  const auto quoted = [](const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    return out + '"';
+  };
+  if (const auto* text = std::get_if<std::string Config::*>(&field.member)) return quoted(config.**text);
+  if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member)) return std::to_string(config.**number);
+  std::string out = "[";
+  for (const auto& item : config.*std::get<std::vector<std::string> Config::*>(field.member))
+    out += (out.size() > 1 ? ", " : "") + quoted(item);
+  return out + "]";
+}
+
+LoadedConfig load_config(const ConfigSources& sources) {
+  LoadedConfig loaded;
+  Loader loader(loaded);
+  loader.defaults();
+  if (!sources.file.empty()) loader.file(sources.file);
+  loader.environment(sources.environment);
+  for (const auto& [name, value] : sources.flags) loader.flag(name, value);
+  loader.whole();
+  return loaded;
+}
+
+std::vector<std::pair<std::string, std::string>> process_environment() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (char** at = environ; *at != nullptr; ++at) {
+    const std::string_view line(*at);
+    const auto equals = line.find('=');
+    if (equals != std::string_view::npos) out.emplace_back(line.substr(0, equals), line.substr(equals + 1));
+  }
+  return out;
+}
+
+Result<ListenAddress> parse_listen(std::string_view text) {
+  const auto colon = text.rfind(':');
+  ListenAddress address;
+  if (colon == std::string_view::npos) return fail(Code::config_invalid, "The address to listen on needs a port: 127.0.0.1:8080.");
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  const auto port = text.substr(colon + 1);
+  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() || host.empty())
+    return fail(Code::config_invalid, "\"" + std::string(text) + "\" is not an address and a port such as 127.0.0.1:8080.");
+  address.host = std::string(host);
+  address.loopback = host.starts_with("127.") || host == "::1";
+  return address;
+}
+
+std::string nearest(std::string_view name, const std::vector<std::string>& names) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 4) + 1;
+  for (const auto& candidate : names) {
+    const std::size_t distance = edit_distance(name, candidate);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+}  // namespace belfry

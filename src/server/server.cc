@@ -1,0 +1,226 @@
+#include "server/server.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "server/threads.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace belfry {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitConfig = 3;
+constexpr int kExitStore = 74;
+constexpr std::size_t kReaders = 2;
+
+int tell(const Error& error) {
+  std::fprintf(stderr, "belfry: %s\n        %s\n", error.text().c_str(), std::string(error.hint()).c_str());
+  return error.code == Code::config_invalid ? kExitConfig : kExitFailed;
+}
+
+// Why the process is to stop: a signal, or the store's failure, told from the log-writer.
+class StopRequest {
+ public:
+  void store_failed(const Error& error) {
+    log_error("the store failed; the server stops and acknowledges nothing more", {{"error", error.text()}});
+    failed_ = true;
+    ::kill(::getpid(), SIGTERM);
+  }
+  bool failed() const { return failed_; }
+
+ private:
+  std::atomic<bool> failed_{false};
+};
+
+Result<Keyring> make_keyring(const Config& config, ServerMode mode) {
+  if (mode == ServerMode::dev) {
+    const DevSecrets secrets = TRY(dev_secrets(config.store_path));
+    Keyring keyring = TRY(Keyring::make(secrets.jwt_secret));
+    TRY(keyring.add_backend_key(secrets.backend_key));
+    return keyring;
+  }
+  if (config.auth_jwt_secret_file.empty())
+    return fail(Code::config_invalid, "A server needs a secret for its users' tokens.", "auth.jwt_secret_file");
+  const std::string secret = TRY(read_secret(config.auth_jwt_secret_file));
+  Keyring keyring = TRY(Keyring::make(secret));
+  for (const auto& file : config.auth_backend_key_files) {
+    const std::string key = TRY(read_secret(file));
+    TRY(keyring.add_backend_key(key));
+  }
+  return keyring;
+}
+
+// As many descriptors as the system allows, less a reserve for the store and itself.
+std::size_t connections_max(const Config& config) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const auto room = static_cast<std::size_t>(limit.rlim_cur) - limits::descriptors_reserved;
+  return std::min<std::size_t>(config.http_connections_max, room);
+}
+
+class Server {
+ public:
+  Server(const Config& config, ServerMode mode) : config_(config), mode_(mode) {}
+
+  Result<void> start();
+  void announce() const;
+  int run();
+
+ private:
+  Result<void> open_log();
+  Result<void> start_shards();
+  void stop();
+
+  const Config& config_;
+  const ServerMode mode_;
+  const SystemClock clock_;
+  Metrics metrics_;
+  StopRequest stop_request_;
+  std::atomic<bool> ready_{false};
+  std::optional<Keyring> keyring_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Log> log_;
+  Mailbox<PublishJob> publishes_{limits::mailbox_publishes_max};
+  Mailbox<PageJob> pages_{limits::mailbox_pages_max};
+  std::vector<std::unique_ptr<ShardThread>> shards_;
+  std::unique_ptr<StoreReaders> readers_;
+  std::unique_ptr<LogWriter> writer_;
+  std::string url_;
+};
+
+Result<void> Server::open_log() {
+  TRY(make_data_dir(config_.store_path));
+  SqliteOptions sqlite;
+  sqlite.path = database_path(config_.store_path);
+  store_ = TRY(open_sqlite_store(sqlite));
+  LogOptions options;
+  options.tail_bytes_max = static_cast<std::size_t>(config_.log_tail_bytes);
+  options.ephemeral = config_.log_ephemeral;
+  if (config_.log_retention_days > 0) options.retention = std::chrono::hours(24) * config_.log_retention_days;
+  log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
+  return {};
+}
+
+Result<void> Server::start_shards() {
+  const ListenAddress listen = TRY(parse_listen(config_.http_listen));
+  std::size_t count = static_cast<std::size_t>(config_.server_shards);
+  if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
+  net::HttpServerOptions http{listen.host, listen.port, std::max<std::size_t>(1, connections_max(config_) / count)};
+  for (std::size_t i = 0; i < count; ++i) {
+    ShardSetup setup{i,      http,     ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
+                     *keyring_, *log_, clock_, metrics_, publishes_, pages_, ready_};
+    shards_.push_back(TRY(ShardThread::start(std::move(setup))));
+    http.port = shards_.front()->port();  // port 0: the others share what the first one got
+  }
+  const std::string host = listen.host.find(':') == std::string::npos ? listen.host : "[" + listen.host + "]";
+  url_ = "http://" + host + ":" + std::to_string(http.port);
+  return {};
+}
+
+Result<void> Server::start() {
+  keyring_ = TRY(make_keyring(config_, mode_));
+  TRY(open_log());
+  std::vector<std::unique_ptr<StoreReader>> readers;
+  for (std::size_t i = 0; i < kReaders; ++i) readers.push_back(TRY(store_->open_reader()));
+  TRY(start_shards());
+  readers_ = std::make_unique<StoreReaders>(std::move(readers), pages_, metrics_, [this](std::size_t shard, PageAnswer answer) {
+    shards_[shard]->answer_page(std::move(answer));
+  });
+  LogWriter::Callbacks callbacks;
+  callbacks.wake_shards = [this] {
+    for (auto& shard : shards_) shard->wake();
+  };
+  callbacks.answer = [this](std::size_t shard, std::vector<PublishedTicket> answers) {
+    shards_[shard]->answer_publishes(std::move(answers));
+  };
+  callbacks.failed = [this](const Error& error) { stop_request_.store_failed(error); };
+  writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size(), std::move(callbacks));
+  ready_ = true;
+  return {};
+}
+
+void Server::announce() const {
+  log_info("listening", {{"url", url_}, {"data", config_.store_path}, {"shards", std::to_string(shards_.size())},
+                         {"head", std::to_string(log_->tail().head())}});
+  if (mode_ != ServerMode::dev) {
+    std::printf("%s\n", url_.c_str());
+    std::fflush(stdout);
+    return;
+  }
+  const auto secrets = dev_secrets(config_.store_path);
+  if (!secrets) return;
+  const Timestamp now = clock_.wall();
+  const std::string token = mint_token({"ana", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
+  const std::string& key = secrets.value().backend_key;
+  std::printf(
+      "Belfry is running, for development only: %s\n\n"
+      "  Data         %s\n"
+      "  Backend key  %s\n"
+      "  Token (ana)  %s\n\n"
+      "See it in a browser, already filled in:\n\n"
+      "  %s/#token=%s&key=%s\n\n"
+      "Or listen as ana in one terminal:\n\n"
+      "  curl -N -H 'Accept: text/event-stream' -H 'Authorization: Bearer %s' '%s/v1/events?topic=users/ana'\n\n"
+      "and publish in another:\n\n"
+      "  curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n"
+      "    -d '{\"topic\":\"users/ana\",\"type\":\"booking.confirmed\",\"data\":{\"booking\":7}}' %s/v1/events\n\n"
+      "Ctrl-C stops it; the data stays.\n",
+      url_.c_str(), config_.store_path.c_str(), key.c_str(), token.c_str(), url_.c_str(), token.c_str(), key.c_str(),
+      token.c_str(), url_.c_str(), key.c_str(), url_.c_str());
+  std::fflush(stdout);
+}
+
+// Signals are blocked in every thread and taken here.
+int Server::run() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  if (!stop_request_.failed()) log_info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second signal ends the process at once
+  stop();
+  return stop_request_.failed() ? kExitStore : 0;
+}
+
+// Outside in: no new requests, streams told, then the log commits what waits and answers it, then the loops end.
+void Server::stop() {
+  ready_ = false;
+  for (auto& shard : shards_) shard->drain();
+  writer_.reset();
+  readers_.reset();
+  // The last answers and closes are on their way to the sockets.
+  const Instant until = clock_.now() + std::chrono::seconds(std::min<std::uint64_t>(config_.server_shutdown_timeout_s, 1));
+  while (clock_.now() < until) std::this_thread::sleep_for(Duration{20});
+  shards_.clear();
+  log_.reset();
+  store_.reset();
+}
+
+}  // namespace
+
+int run_server(const Config& config, ServerMode mode) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  const LogFormat format = config.server_log_format == "text"   ? LogFormat::text
+                           : config.server_log_format == "json" ? LogFormat::json
+                                                                : LogFormat::automatic;
+  log_start(format, config.server_log_level);
+  Server server(config, mode);
+  if (auto started = server.start(); !started) return tell(started.error());
+  server.announce();
+  return server.run();
+}
+
+}  // namespace belfry

@@ -1,0 +1,132 @@
+#include <pthread.h>
+
+#include "server/threads.h"
+
+namespace belfry {
+
+// What this shard has told /metrics so far; the difference is added once a tick.
+struct ShardThread::Counters {
+  explicit Counters(Metrics& metrics)
+      : deliveries(metrics.counter("belfry_deliveries_total", "Events taken by clients' connections.")),
+        writes(metrics.counter("belfry_writes_total", "Writes to clients' connections.")),
+        pages(metrics.counter("belfry_pages_total", "Pages asked of the store by sessions that fell behind.")),
+        resets(metrics.counter("belfry_resets_total", "Clients told that something was lost.")),
+        ephemeral_dropped(metrics.counter("belfry_ephemeral_dropped_total", "Ephemeral events not given to slow clients.")),
+        overruns(metrics.counter("belfry_overruns_total", "Times a shard was overtaken by the tail.")),
+        requests(metrics.counter("belfry_requests_total", "HTTP requests.")),
+        accepted(metrics.counter("belfry_connections_accepted_total", "Connections accepted.")),
+        bytes(metrics.counter("belfry_sent_bytes_total", "Bytes sent.")),
+        sessions(metrics.gauge("belfry_sessions", "Sessions attached.")),
+        connections(metrics.gauge("belfry_connections", "Connections open.")) {}
+
+  prometheus::Counter &deliveries, &writes, &pages, &resets, &ephemeral_dropped, &overruns, &requests, &accepted, &bytes;
+  prometheus::Gauge &sessions, &connections;
+  ShardCounts told;
+  net::HttpServerCounts told_http;
+  double told_sessions = 0, told_connections = 0;
+};
+
+ShardThread::ShardThread(ShardSetup setup)
+    : setup_(std::move(setup)),
+      shard_(const_cast<const Log&>(setup_.log).tail(), *this),
+      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, [this] { wake(); },
+                             [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
+      api_(ApiParts{setup_.keyring, streams_, *this, setup_.log.tail(), setup_.log.epochs(), setup_.clock, setup_.metrics,
+                    setup_.ready},
+           setup_.api),
+      counters_(std::make_unique<Counters>(setup_.metrics)) {}
+
+Result<std::unique_ptr<ShardThread>> ShardThread::start(ShardSetup setup) {
+  std::unique_ptr<ShardThread> shard(new ShardThread(std::move(setup)));
+  shard->server_ = TRY(net::HttpServer::listen(shard->loop_, shard->setup_.clock, shard->setup_.http, shard->api_));
+  shard->loop_.every(limits::tick_interval, [raw = shard.get()] { raw->tick(); });
+  shard->thread_ = std::thread([raw = shard.get()] { raw->loop_.run(); });
+  pthread_setname_np(shard->thread_.native_handle(), ("shard-" + std::to_string(shard->setup_.index)).c_str());
+  return shard;
+}
+
+ShardThread::~ShardThread() {
+  if (thread_.joinable()) {
+    stop();
+    thread_.join();
+  }
+}
+
+void ShardThread::stop() { loop_.stop(); }
+
+void ShardThread::wake() {
+  if (turn_posted_.exchange(true, std::memory_order_acq_rel)) return;
+  loop_.post([this] {
+    turn_posted_.store(false, std::memory_order_release);
+    turn();
+  });
+}
+
+void ShardThread::turn() {
+  const bool more = shard_.advance(setup_.clock.wall());
+  streams_.after_turn();
+  if (more) wake();
+}
+
+void ShardThread::tick() {
+  shard_.tick(setup_.clock.now(), setup_.clock.wall());
+  streams_.tick(setup_.clock.now());
+  turn();
+  report();
+}
+
+void ShardThread::report() {
+  Counters& to = *counters_;
+  const ShardCounts now = shard_.counts();
+  add(to.deliveries, static_cast<double>(now.delivered - to.told.delivered));
+  add(to.writes, static_cast<double>(now.writes - to.told.writes));
+  add(to.pages, static_cast<double>(now.pages - to.told.pages));
+  add(to.resets, static_cast<double>(now.resets - to.told.resets));
+  add(to.ephemeral_dropped, static_cast<double>(now.ephemeral_dropped - to.told.ephemeral_dropped));
+  add(to.overruns, static_cast<double>(now.overruns - to.told.overruns));
+  to.told = now;
+  const net::HttpServerCounts http = server_->counts();
+  add(to.requests, static_cast<double>(http.requests - to.told_http.requests));
+  add(to.accepted, static_cast<double>(http.accepted - to.told_http.accepted));
+  add(to.bytes, static_cast<double>(http.bytes_sent - to.told_http.bytes_sent));
+  to.told_http = http;
+  // Several shards share a gauge: each adds what changed on its side.
+  const auto sessions = static_cast<double>(shard_.sessions());
+  const auto connections = static_cast<double>(server_->connections());
+  change(to.sessions, sessions - std::exchange(to.told_sessions, sessions));
+  change(to.connections, connections - std::exchange(to.told_connections, connections));
+}
+
+void ShardThread::answer_publishes(std::vector<PublishedTicket> answers) {
+  auto shared = std::make_shared<std::vector<PublishedTicket>>(std::move(answers));  // std::function must be copyable
+  loop_.post([this, shared] {
+    for (auto& answer : *shared) api_.on_published(answer.ticket, std::move(answer.outcome));
+  });
+}
+
+void ShardThread::answer_page(PageAnswer answer) {
+  auto shared = std::make_shared<PageAnswer>(std::move(answer));
+  loop_.post([this, shared] {
+    shard_.on_page(std::move(*shared), setup_.clock.wall());
+    turn();
+  });
+}
+
+void ShardThread::drain() {
+  loop_.post([this] {
+    server_->stop_accepting();
+    shard_.end_all(Code::shutting_down);
+  });
+}
+
+Result<Principal> ShardThread::authenticate(std::string_view token) {
+  return setup_.keyring.authenticate(token, setup_.clock.wall());
+}
+
+bool ShardThread::submit(PublishRequest request, std::uint64_t ticket) {
+  return setup_.publishes.push({std::move(request), setup_.index, ticket});
+}
+
+bool ShardThread::ask(PageQuestion question) { return setup_.pages.push({std::move(question), setup_.index}); }
+
+}  // namespace belfry

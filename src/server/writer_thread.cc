@@ -1,0 +1,114 @@
+#include <pthread.h>
+
+#include <exception>
+
+#include "server/threads.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::chrono::seconds kMaintainInterval{1};
+
+}  // namespace
+
+LogWriter::LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics, std::size_t shards,
+                     Callbacks callbacks)
+    : log_(log),
+      mailbox_(mailbox),
+      clock_(clock),
+      commits_(metrics.counter("belfry_commits_total", "Groups committed to the store.")),
+      events_(metrics.counter("belfry_events_published_total", "Events accepted, ephemeral ones included.")),
+      shards_(shards),
+      callbacks_(std::move(callbacks)),
+      thread_([this] { run(); }) {
+  pthread_setname_np(thread_.native_handle(), "log-writer");
+}
+
+LogWriter::~LogWriter() {
+  mailbox_.close();
+  thread_.join();
+}
+
+void LogWriter::run() {
+  std::vector<PublishJob> jobs;
+  Instant maintained = clock_.now();
+  while (mailbox_.wait_take(jobs, kMaintainInterval)) {
+    try {
+      if (!jobs.empty()) commit(jobs);
+      jobs.clear();
+      if (clock_.now() - maintained < kMaintainInterval) continue;
+      maintain();
+      maintained = clock_.now();
+    } catch (const std::exception& exception) {
+      log_error("log-writer", {{"exception", exception.what()}});
+      return callbacks_.failed(fail(Code::internal, exception.what()));
+    }
+  }
+}
+
+void LogWriter::commit(std::vector<PublishJob>& jobs) {
+  std::vector<PublishRequest> requests;
+  requests.reserve(jobs.size());
+  for (auto& job : jobs) requests.push_back(std::move(job.request));
+  std::size_t at = 0;
+  while (at < requests.size()) {
+    const std::span<PublishRequest> rest(requests.begin() + static_cast<std::ptrdiff_t>(at), requests.end());
+    const std::size_t count = Log::group_size(rest);
+    std::size_t events = 0;
+    for (const auto& request : rest.first(count)) events += request.events.size();
+    auto outcomes = log_.publish(rest.first(count), clock_.wall());
+    callbacks_.wake_shards();
+    add(commits_, 1);
+    add(events_, static_cast<double>(events));
+    std::vector<std::vector<PublishedTicket>> answers(shards_);
+    for (std::size_t i = 0; i < count; ++i)
+      answers[jobs[at + i].shard].push_back({jobs[at + i].ticket, std::move(outcomes[i])});
+    for (std::size_t shard = 0; shard < shards_; ++shard)
+      if (!answers[shard].empty()) callbacks_.answer(shard, std::move(answers[shard]));
+    at += count;
+  }
+  if (log_.failure() && !std::exchange(failure_told_, true)) callbacks_.failed(*log_.failure());
+}
+
+void LogWriter::maintain() {
+  // Slices of a few milliseconds; a publish that comes meanwhile waits for one of them at most.
+  for (int slice = 0; slice < 8; ++slice) {
+    const auto more = log_.maintain(clock_.wall());
+    if (!more) {
+      if (more.error().code == Code::store_failed && !std::exchange(failure_told_, true)) callbacks_.failed(more.error());
+      return;
+    }
+    if (!more.value() || mailbox_.size() > 0) return;
+  }
+}
+
+StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox, Metrics& metrics,
+                           Answer answer)
+    : readers_(std::move(readers)),
+      mailbox_(mailbox),
+      rows_read_(metrics.counter("belfry_store_rows_read_total", "Rows and index entries looked at for pages.")),
+      answer_(std::move(answer)) {
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    threads_.emplace_back([this, i] { run(*readers_[i]); });
+    pthread_setname_np(threads_.back().native_handle(), ("store-reader-" + std::to_string(i)).c_str());
+  }
+}
+
+StoreReaders::~StoreReaders() {
+  mailbox_.close();
+  for (auto& thread : threads_) thread.join();
+}
+
+void StoreReaders::run(StoreReader& reader) {
+  std::vector<PageJob> jobs;
+  while (mailbox_.wait_take(jobs)) {
+    for (auto& job : jobs) {
+      auto page = reader.read(job.question.request);
+      if (page) add(rows_read_, static_cast<double>(page.value().rows_read));
+      answer_(job.shard, {job.question.session, job.question.generation, std::move(page)});
+    }
+    jobs.clear();
+  }
+}
+
+}  // namespace belfry
