@@ -22,7 +22,8 @@ Range take_range(std::string_view& list) {
   for (const char c : item.substr(0, semicolon))
     if (c != ' ' && c != '\t') range.type += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   const auto quality = semicolon == std::string_view::npos ? semicolon : item.find("q=", semicolon);
-  if (quality != std::string_view::npos) range.quality = std::atof(std::string(item.substr(quality + 2, 5)).c_str());
+  if (quality != std::string_view::npos)
+    range.quality = std::atof(std::string(item.substr(quality + 2, 5)).c_str());
   return range;
 }
 
@@ -31,14 +32,18 @@ int fit(std::string_view range, std::string_view type) {
   if (range == type) return 3;
   if (range == "*/*") return 1;
   const auto slash = type.find('/');
-  return range.size() == slash + 2 && range.ends_with("/*") && range.substr(0, slash) == type.substr(0, slash) ? 2 : 0;
+  return range.size() == slash + 2 && range.ends_with("/*") &&
+                 range.substr(0, slash) == type.substr(0, slash)
+             ? 2
+             : 0;
 }
 
 }  // namespace
 
 StreamForm accepted_form(std::string_view accept) {
   constexpr std::array<std::pair<StreamForm, std::string_view>, 3> kTypes{
-      {{StreamForm::sse, "text/event-stream"}, {StreamForm::json_lines, "application/x-ndjson"},
+      {{StreamForm::sse, "text/event-stream"},
+       {StreamForm::json_lines, "application/x-ndjson"},
        {StreamForm::poll, "application/json"}}};
   if (accept.empty() || accept == "*/*") return StreamForm::poll;
   StreamForm best = StreamForm::none;

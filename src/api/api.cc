@@ -8,9 +8,9 @@ namespace belfry {
 
 const std::vector<Api::Route>& Api::routes() {
   static const std::vector<Route> table{
-      {"GET", "/v1/events", &Api::get_events},  {"POST", "/v1/events", &Api::post_events},
-      {"GET", "/healthz", &Api::get_health},    {"GET", "/readyz", &Api::get_ready},
-      {"GET", "/metrics", &Api::get_metrics},   {"GET", "/", &Api::get_page},
+      {"GET", "/v1/events", &Api::get_events}, {"POST", "/v1/events", &Api::post_events},
+      {"GET", "/healthz", &Api::get_health},   {"GET", "/readyz", &Api::get_ready},
+      {"GET", "/metrics", &Api::get_metrics},  {"GET", "/", &Api::get_page},
   };
   return table;
 }
@@ -55,7 +55,8 @@ void Api::on_request(net::Exchange& exchange) {
   (this->*found->function)(exchange);
 }
 
-// CORS (WHATWG Fetch section 3.2): exact origins from the configuration, nothing for others, never credentials.
+// CORS (WHATWG Fetch section 3.2): exact origins from the configuration, nothing for others, never
+// credentials.
 std::vector<net::Field> Api::cors(const net::Request& request) const {
   std::vector<net::Field> headers{{"Vary", "Origin"}};
   const auto origin = request.header("origin");
@@ -70,14 +71,17 @@ void Api::preflight(net::Exchange& exchange, const Route&) {
   net::Response response{204, cors(exchange.request()), {}};
   if (response.headers.size() > 1) {
     response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST");
-    response.headers.emplace_back("Access-Control-Allow-Headers",
-                                  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID");
+    response.headers.emplace_back(
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID");
     response.headers.emplace_back("Access-Control-Max-Age", "600");
   }
   exchange.respond(std::move(response));
 }
 
-void Api::refuse(net::Exchange& exchange, const Error& error) { reply(exchange, net::error_response(error)); }
+void Api::refuse(net::Exchange& exchange, const Error& error) {
+  reply(exchange, net::error_response(error));
+}
 
 void Api::reply(net::Exchange& exchange, net::Response response) {
   for (auto& header : cors(exchange.request())) response.headers.push_back(std::move(header));
@@ -91,7 +95,8 @@ Result<Principal> Api::principal_of(const net::Request& request) const {
   const bool bearer = header->size() > kScheme.size() &&
                       std::equal(kScheme.begin(), kScheme.end(), header->begin(),
                                  [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
-  if (!bearer) return fail(Code::unauthenticated, "The Authorization header is not of the form 'Bearer <token>'.");
+  if (!bearer)
+    return fail(Code::unauthenticated, "The Authorization header is not of the form 'Bearer <token>'.");
   return parts_.keyring.authenticate(header->substr(kScheme.size()), parts_.clock.wall());
 }
 
@@ -99,7 +104,8 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
   auto principal = TRY(principal_of(request));
   const auto type = request.header("content-type").value_or("application/json");
   const auto media = type.substr(0, type.find(';'));
-  if (media != "application/json" && media != "application/x-ndjson") return fail(Code::unsupported_media_type);
+  if (media != "application/json" && media != "application/x-ndjson")
+    return fail(Code::unsupported_media_type);
   const auto form = media == "application/json" ? wire::BodyForm::json : wire::BodyForm::json_lines;
   PublishRequest out;
   out.events = TRY(wire::parse_publish_body(request.body, form));
@@ -126,7 +132,8 @@ void Api::post_events(net::Exchange& exchange) {
   if (!request) return refuse(exchange, request.error());
   const std::uint64_t ticket = next_ticket_++;
   auto headers = cors(exchange.request());
-  if (!parts_.publish.submit(std::move(request).value(), ticket)) return refuse(exchange, fail(Code::overloaded));
+  if (!parts_.publish.submit(std::move(request).value(), ticket))
+    return refuse(exchange, fail(Code::overloaded));
   auto waiting = std::make_unique<Waiting>(*this, exchange, ticket, std::move(headers));
   exchange.defer(*waiting);
   waiting_.emplace(ticket, std::move(waiting));
@@ -142,7 +149,8 @@ void Api::on_published(std::uint64_t ticket, PublishOutcome outcome) {
     const Published& published = outcome.value();
     std::vector<wire::PublishedEvent> events;
     for (const Placed& placed : published.events)
-      events.push_back({placed.cursor.offset == 0 ? std::string() : to_text(placed.cursor), placed.topic, placed.seq});
+      events.push_back(
+          {placed.cursor.offset == 0 ? std::string() : to_text(placed.cursor), placed.topic, placed.seq});
     response = {published.replayed ? 200 : 201, {{"Content-Type", "application/json"}}, {}};
     response.body = wire::publish_answer(events, published.replayed);
   } else {

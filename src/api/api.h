@@ -4,7 +4,8 @@
 // Route:  net/http_server -> Api::on_request -> (publish) PublishPort, or (listen) delivery/streams.
 // Owner:  server, one Api per shard thread. Thread: the shard's.
 // Bound:  publish requests that wait for their commit: limits::mailbox_publishes_max over all shards.
-// Always: one function decides rights (model/rights); every refusal has the catalogue's form; a publish is answered
+// Always: one function decides rights (model/rights); every refusal has the catalogue's form; a publish is
+// answered
 //         2xx only by on_published.
 
 #include <atomic>
@@ -23,7 +24,8 @@
 
 namespace belfry {
 
-// Takes publish requests to the log-writer. The answer comes back to Api::on_published with the same ticket.
+// Takes publish requests to the log-writer. The answer comes back to Api::on_published with the same
+// ticket.
 class PublishPort {
  public:
   virtual ~PublishPort() = default;

@@ -29,7 +29,8 @@ std::string_view key_id(std::string_view key) {
 
 Result<Keyring> Keyring::make(std::string jwt_secret) {
   if (jwt_secret.size() < kSecretBytesMin)
-    return fail(Code::config_invalid, "The secret for tokens must have at least 32 bytes.", "auth.jwt_secret_file");
+    return fail(Code::config_invalid, "The secret for tokens must have at least 32 bytes.",
+                "auth.jwt_secret_file");
   Keyring keyring;
   keyring.jwt_secret_ = std::move(jwt_secret);
   return keyring;
@@ -38,7 +39,8 @@ Result<Keyring> Keyring::make(std::string jwt_secret) {
 Result<void> Keyring::add_backend_key(std::string_view key) {
   const auto id = key_id(key);
   if (id.empty())
-    return fail(Code::config_invalid, "A backend key has the form bk_<id>_<at least 32 characters>.", "auth.backend_key_files");
+    return fail(Code::config_invalid, "A backend key has the form bk_<id>_<at least 32 characters>.",
+                "auth.backend_key_files");
   backend_keys_.push_back({std::string(id), sha256(key)});
   return {};
 }
@@ -54,9 +56,7 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
   return Principal{"backend:" + found->id, {}, Rights{{"#"}, {"#"}}, std::nullopt};
 }
 
-std::string make_backend_key() {
-  return "bk_" + to_hex(random_bytes(4)) + "_" + to_hex(random_bytes(24));
-}
+std::string make_backend_key() { return "bk_" + to_hex(random_bytes(4)) + "_" + to_hex(random_bytes(24)); }
 
 std::string make_jwt_secret() { return to_base64url(random_bytes(32)); }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The secrets a server knows: one for users' tokens, any number of backend keys. Immutable once made; any thread.
+// The secrets a server knows: one for users' tokens, any number of backend keys. Immutable once made; any
+// thread.
 
 #include <array>
 #include <string>
@@ -18,7 +19,8 @@ class Keyring {
   // A key is `bk_<id>_<secret>`; only its SHA-256 is kept. Code::config_invalid if it is malformed.
   Result<void> add_backend_key(std::string_view key);
 
-  // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an empty one.
+  // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an
+  // empty one.
   Result<Principal> authenticate(std::string_view credentials, Timestamp now) const;
 
  private:

@@ -19,7 +19,8 @@ Result<void> check_parameters(const net::Request& request) {
     if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown))
       return fail(Code::bad_parameter, "There is no such parameter.", name.substr(0, 64));
   const auto event = request.parameter("event");
-  if (event && *event != "message") return fail(Code::bad_parameter, "The only value is 'message'.", "event");
+  if (event && *event != "message")
+    return fail(Code::bad_parameter, "The only value is 'message'.", "event");
   if (request.parameter("since").value_or("").size() > limits::cursor_bytes_max)
     return fail(Code::bad_cursor, "It is longer than 128 bytes.", "since");
   return {};
@@ -32,7 +33,8 @@ Result<Duration> wait_of(const net::Request& request) {
   const auto parsed = std::from_chars(text->data(), text->data() + text->size(), seconds);
   if (parsed.ec != std::errc{} || parsed.ptr != text->data() + text->size())
     return fail(Code::bad_parameter, "It must be a number of seconds.", "wait");
-  const std::chrono::seconds wait{std::min<unsigned>(seconds, static_cast<unsigned>(limits::long_poll_wait_max.count()))};
+  const std::chrono::seconds wait{
+      std::min<unsigned>(seconds, static_cast<unsigned>(limits::long_poll_wait_max.count()))};
   return std::chrono::duration_cast<Duration>(wait);
 }
 
@@ -40,8 +42,8 @@ std::string percent_encoded(std::string_view text) {
   std::string out;
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                       c == '.' || c == '_' || c == '~' || c == '/' || c == ':' || c == '@';
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '.' || c == '_' || c == '~' || c == '/' || c == ':' || c == '@';
     if (plain) {
       out += c;
     } else {
@@ -69,7 +71,9 @@ std::string tag_of(const net::Request& request) {
   return std::string(text.substr(1, text.size() - 2));
 }
 
-std::vector<std::string> texts(const std::vector<std::string_view>& views) { return {views.begin(), views.end()}; }
+std::vector<std::string> texts(const std::vector<std::string_view>& views) {
+  return {views.begin(), views.end()};
+}
 
 }  // namespace
 
@@ -86,7 +90,8 @@ void Api::get_events(net::Exchange& exchange) {
   const net::Request& request = exchange.request();
   if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
   if (net::wants_websocket(request)) {
-    if (auto checked = net::check_websocket_upgrade(request); !checked) return refuse(exchange, checked.error());
+    if (auto checked = net::check_websocket_upgrade(request); !checked)
+      return refuse(exchange, checked.error());
     return parts_.streams.open_websocket(exchange);
   }
   const auto principal = principal_of(request);
@@ -125,7 +130,9 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
   }
 }
 
-void Api::get_health(net::Exchange& exchange) { reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ok\n"}); }
+void Api::get_health(net::Exchange& exchange) {
+  reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ok\n"});
+}
 
 void Api::get_ready(net::Exchange& exchange) {
   if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
@@ -133,7 +140,9 @@ void Api::get_ready(net::Exchange& exchange) {
 }
 
 void Api::get_metrics(net::Exchange& exchange) {
-  reply(exchange, {200, {{"Content-Type", "text/plain; version=0.0.4"}, {"Cache-Control", "no-store"}}, parts_.metrics.text()});
+  reply(exchange, {200,
+                   {{"Content-Type", "text/plain; version=0.0.4"}, {"Cache-Control", "no-store"}},
+                   parts_.metrics.text()});
 }
 
 void Api::get_page(net::Exchange& exchange) {
@@ -141,8 +150,9 @@ void Api::get_page(net::Exchange& exchange) {
   reply(exchange, {200,
                    {{"Content-Type", "text/html; charset=utf-8"},
                     {"Cache-Control", "no-cache"},
-                    {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                                                "connect-src 'self' ws: wss:; frame-ancestors 'none'"},
+                    {"Content-Security-Policy",
+                     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                     "connect-src 'self' ws: wss:; frame-ancestors 'none'"},
                     {"Referrer-Policy", "no-referrer"}},
                    std::string(dev_page())});
 }

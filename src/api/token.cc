@@ -16,8 +16,9 @@ constexpr std::chrono::seconds kSkew{60};
 std::string hmac_sha256(std::string_view secret, std::string_view text) {
   unsigned char out[EVP_MAX_MD_SIZE];
   std::size_t size = 0;
-  const auto* done = EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
-                               reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, sizeof out, &size);
+  const auto* done =
+      EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
+                reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, sizeof out, &size);
   CHECK(done != nullptr);
   return {reinterpret_cast<const char*>(out), size};
 }
@@ -52,7 +53,8 @@ Result<std::vector<std::string>> patterns_claim(const json::object& grants, std:
   for (const auto& item : value->as_array()) {
     if (!item.is_string()) return invalid("belfry." + std::string(name) + " is not a list of patterns.");
     patterns.emplace_back(item.as_string());
-    if (!check_pattern(patterns.back())) return invalid("belfry." + std::string(name) + " holds a malformed pattern.");
+    if (!check_pattern(patterns.back()))
+      return invalid("belfry." + std::string(name) + " holds a malformed pattern.");
   }
   patterns.shrink_to_fit();
   return patterns;
@@ -64,7 +66,8 @@ Result<Rights> rights_claim(const json::object& claims, std::string_view user) {
   if (!value->is_object()) return invalid("The claim belfry is not an object.");
   const auto& grants = value->as_object();
   for (const auto& grant : grants)
-    if (grant.key() != "subscribe" && grant.key() != "publish") return invalid("The claim belfry has an unknown name.");
+    if (grant.key() != "subscribe" && grant.key() != "publish")
+      return invalid("The claim belfry has an unknown name.");
   return Rights{TRY(patterns_claim(grants, "subscribe")), TRY(patterns_claim(grants, "publish"))};
 }
 
@@ -96,9 +99,11 @@ std::string mint_token(const TokenClaims& claims, std::string_view secret) {
                     {"exp", claims.expires.value.count() / 1000}};
   if (!claims.id.empty()) body["jti"] = claims.id;
   if (!claims.subscribe.empty() || !claims.publish.empty()) {
-    body["belfry"] = {{"subscribe", json::value_from(claims.subscribe)}, {"publish", json::value_from(claims.publish)}};
+    body["belfry"] = {{"subscribe", json::value_from(claims.subscribe)},
+                      {"publish", json::value_from(claims.publish)}};
   }
-  std::string text = to_base64url(R"({"alg":"HS256","typ":"JWT"})") + '.' + to_base64url(json::serialize(body));
+  std::string text =
+      to_base64url(R"({"alg":"HS256","typ":"JWT"})") + '.' + to_base64url(json::serialize(body));
   return text + '.' + to_base64url(hmac_sha256(secret, text));
 }
 

@@ -54,16 +54,18 @@ TEST(Token, ForgedOnesAreRefused) {
   const std::string body = R"({"sub":"ana","exp":1890000000})";
   const std::string good = mint_token(claims(), kSecret);
   const std::string signature = good.substr(good.rfind('.') + 1);
-  for (const char* header : {R"({"alg":"none"})", R"({"alg":"None"})", R"({"alg":"HS512"})", R"({"alg":"RS256"})", R"({})",
-                             R"({"alg":7})", R"([])", R"({"alg":"HS256","crit":["x"]})", "nonsense"}) {
+  for (const char* header :
+       {R"({"alg":"none"})", R"({"alg":"None"})", R"({"alg":"HS512"})", R"({"alg":"RS256"})", R"({})",
+        R"({"alg":7})", R"([])", R"({"alg":"HS256","crit":["x"]})", "nonsense"}) {
     for (const std::string& tail : {std::string(), signature}) {
       const auto refused = verify_token(forge(header, body) + tail, kSecret, kNow);
       ASSERT_FALSE(refused);
       EXPECT_EQ(refused.error().code, Code::token_invalid);
     }
   }
-  for (const std::string& text : {std::string(), std::string("a.b"), std::string("a.b.c.d"), std::string("..."),
-                                  std::string(10'000, 'a'), good + ".x", good + "=", "." + good})
+  for (const std::string& text :
+       {std::string(), std::string("a.b"), std::string("a.b.c.d"), std::string("..."),
+        std::string(10'000, 'a'), good + ".x", good + "=", "." + good})
     EXPECT_FALSE(verify_token(text, kSecret, kNow));
   EXPECT_FALSE(verify_token(good, std::string(32, 'x'), kNow));
 }

@@ -1,8 +1,10 @@
 #pragma once
-// Words every room may use: how things fail, every bound, time, threads' mailboxes, hashing, log lines, metrics.
+// Words every room may use: how things fail, every bound, time, threads' mailboxes, hashing, log lines,
+// metrics.
 //
-// Admission: every room could need it, it needs no room, and it is not about notifications. The closed list of
-// error codes lives here because `net` answers with them and may see nothing above base (docs/decisions/0001).
+// Admission: every room could need it, it needs no room, and it is not about notifications. The closed list
+// of error codes lives here because `net` answers with them and may see nothing above base
+// (docs/decisions/0001).
 
 #include "base/check.h"
 #include "base/clock.h"

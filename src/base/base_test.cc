@@ -38,13 +38,15 @@ TEST(Rfc3339, RoundTripsAndRefusesTheMalformed) {
   EXPECT_EQ(parse_rfc3339("1970-01-01T01:00:00+01:00"), Timestamp{});
   EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00.5Z"), Timestamp{Duration{500}});
   EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00.123456789Z"), Timestamp{Duration{123}});
-  for (const char* bad : {"", "now", "1970-01-01", "1970-13-01T00:00:00Z", "1970-02-30T00:00:00Z", "1970-01-01T24:00:00Z",
-                          "1970-01-01 00:00:00Z", "1970-01-01T00:00:00", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00+1:00"})
+  for (const char* bad :
+       {"", "now", "1970-01-01", "1970-13-01T00:00:00Z", "1970-02-30T00:00:00Z", "1970-01-01T24:00:00Z",
+        "1970-01-01 00:00:00Z", "1970-01-01T00:00:00", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00+1:00"})
     EXPECT_FALSE(parse_rfc3339(bad)) << bad;
 }
 
 TEST(Encoding, Base64UrlIsStrict) {
-  for (const std::string& bytes : {std::string(), std::string("f"), std::string("fo"), std::string("foo"), std::string("\xff\xfe\0", 3)})
+  for (const std::string& bytes : {std::string(), std::string("f"), std::string("fo"), std::string("foo"),
+                                   std::string("\xff\xfe\0", 3)})
     EXPECT_EQ(from_base64url(to_base64url(bytes)), bytes);
   EXPECT_EQ(to_base64url("fo"), "Zm8");
   EXPECT_EQ(to_base64("fo"), "Zm8=");
@@ -53,9 +55,11 @@ TEST(Encoding, Base64UrlIsStrict) {
 }
 
 TEST(Encoding, Utf8) {
-  for (const char* good : {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x94\x94", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"})
+  for (const char* good :
+       {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x94\x94", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"})
     EXPECT_TRUE(is_utf8(good)) << good;
-  for (const char* bad : {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "a\xe2\x82"})
+  for (const char* bad : {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                          "\xf5\x80\x80\x80", "\xff", "a\xe2\x82"})
     EXPECT_FALSE(is_utf8(bad));
 }
 

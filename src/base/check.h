@@ -13,7 +13,7 @@ namespace belfry {
 
 }  // namespace belfry
 
-#define CHECK(expression)                                                   \
-  do {                                                                      \
+#define CHECK(expression)                                                       \
+  do {                                                                          \
     if (!(expression)) ::belfry::check_failed(#expression, __FILE__, __LINE__); \
   } while (false)

@@ -1,6 +1,7 @@
 #pragma once
-// Time enters by argument. Two kinds that do not mix: Instant (monotonic, for durations) and Timestamp (UTC, for
-// people and for expiry that comes from outside). SystemClock is the only caller of the system's clocks.
+// Time enters by argument. Two kinds that do not mix: Instant (monotonic, for durations) and Timestamp
+// (UTC, for people and for expiry that comes from outside). SystemClock is the only caller of the system's
+// clocks.
 
 #include <chrono>
 #include <compare>

@@ -1,5 +1,6 @@
 #pragma once
-// Text encodings that several rooms need: hexadecimal, base64url (RFC 4648 section 5, without padding), UTF-8.
+// Text encodings that several rooms need: hexadecimal, base64url (RFC 4648 section 5, without padding),
+// UTF-8.
 
 #include <optional>
 #include <string>

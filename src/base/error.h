@@ -27,14 +27,16 @@ const CodeInfo& info(Code code);
 const std::vector<CodeInfo>& all_codes();
 std::string_view name_of(Retry retry);
 
-// `detail` replaces the catalogue's message where the case can say it better; `field` names the offending part
-// of the input ("events[3].topic"); both may be empty.
+// `detail` replaces the catalogue's message where the case can say it better; `field` names the offending
+// part of the input ("events[3].topic"); both may be empty.
 struct Error {
   Code code = Code::internal;
   std::string detail;
   std::string field;
 
-  std::string_view message() const { return detail.empty() ? info(code).message : std::string_view(detail); }
+  std::string_view message() const {
+    return detail.empty() ? info(code).message : std::string_view(detail);
+  }
   std::string_view hint() const { return info(code).hint; }
   // "code: message (field)", for log lines and terminals.
   std::string text() const;

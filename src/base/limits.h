@@ -1,6 +1,6 @@
 #pragma once
-// Every bound of the system, with its unit, in one place. Where a bound can be met from outside, the comment
-// says what happens then.
+// Every bound of the system, with its unit, in one place. Where a bound can be met from outside, the
+// comment says what happens then.
 
 #include <chrono>
 #include <cstddef>
@@ -12,61 +12,61 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // What a client may send. Past a bound: the code of the catalogue that is named.
-inline constexpr std::size_t topic_bytes_max = 255;               // bad_topic
-inline constexpr std::size_t topic_segments_max = 8;              // bad_topic
-inline constexpr std::size_t type_bytes_max = 64;                 // bad_type
-inline constexpr std::size_t cursor_bytes_max = 128;              // bad_cursor
-inline constexpr std::size_t key_bytes_max = 128;                 // bad_parameter (`key`, `version`)
-inline constexpr std::size_t idempotency_key_bytes_max = 255;     // bad_parameter
-inline constexpr std::size_t event_bytes_max = 64 * 1024;         // event_too_large
-inline constexpr std::size_t batch_events_max = 1000;             // batch_too_large
-inline constexpr std::size_t body_bytes_max = 1024 * 1024;        // body_too_large
-inline constexpr std::size_t json_depth_max = 32;                 // too_deep
-inline constexpr std::size_t header_bytes_max = 16 * 1024;        // header_too_large
-inline constexpr std::size_t header_fields_max = 100;             // header_too_large
-inline constexpr std::size_t token_bytes_max = 8 * 1024;          // token_invalid
-inline constexpr std::size_t stream_topics_max = 128;             // too_many_topics
-inline constexpr std::size_t stream_types_max = 32;               // too_many_topics
+inline constexpr std::size_t topic_bytes_max = 255;                    // bad_topic
+inline constexpr std::size_t topic_segments_max = 8;                   // bad_topic
+inline constexpr std::size_t type_bytes_max = 64;                      // bad_type
+inline constexpr std::size_t cursor_bytes_max = 128;                   // bad_cursor
+inline constexpr std::size_t key_bytes_max = 128;                      // bad_parameter (`key`, `version`)
+inline constexpr std::size_t idempotency_key_bytes_max = 255;          // bad_parameter
+inline constexpr std::size_t event_bytes_max = 64 * 1024;              // event_too_large
+inline constexpr std::size_t batch_events_max = 1000;                  // batch_too_large
+inline constexpr std::size_t body_bytes_max = 1024 * 1024;             // body_too_large
+inline constexpr std::size_t json_depth_max = 32;                      // too_deep
+inline constexpr std::size_t header_bytes_max = 16 * 1024;             // header_too_large
+inline constexpr std::size_t header_fields_max = 100;                  // header_too_large
+inline constexpr std::size_t token_bytes_max = 8 * 1024;               // token_invalid
+inline constexpr std::size_t stream_topics_max = 128;                  // too_many_topics
+inline constexpr std::size_t stream_types_max = 32;                    // too_many_topics
 inline constexpr std::size_t websocket_message_bytes_max = 64 * 1024;  // close 1009
 inline constexpr std::size_t websocket_fragments_max = 256;            // close 1008
-inline constexpr std::size_t keys_max = 32;                       // bad_parameter (query keys of a refresh event)
-inline constexpr std::uint32_t spread_ms_max = 600'000;           // bad_parameter
+inline constexpr std::size_t keys_max = 32;              // bad_parameter (query keys of a refresh event)
+inline constexpr std::uint32_t spread_ms_max = 600'000;  // bad_parameter
 
 // How long a client may take. Past a bound the connection is closed.
 inline constexpr seconds header_time_max{10};
 inline constexpr seconds body_time_max{30};
 inline constexpr seconds keep_alive_time_max{75};
-inline constexpr seconds first_message_time_max{10};   // WebSocket: the token
-inline constexpr seconds write_stall_time_max{60};     // no byte taken by the peer
-inline constexpr seconds long_poll_wait_max{60};       // `wait` is cut to this
+inline constexpr seconds first_message_time_max{10};  // WebSocket: the token
+inline constexpr seconds write_stall_time_max{60};    // no byte taken by the peer
+inline constexpr seconds long_poll_wait_max{60};      // `wait` is cut to this
 
 // Streams.
 inline constexpr seconds heartbeat_interval{20};
-inline constexpr milliseconds tick_interval{250};      // expiry and heartbeats are looked at this often
-inline constexpr milliseconds retry_min{500};          // SSE `retry:` is random in [retry_min, retry_max]
+inline constexpr milliseconds tick_interval{250};  // expiry and heartbeats are looked at this often
+inline constexpr milliseconds retry_min{500};      // SSE `retry:` is random in [retry_min, retry_max]
 inline constexpr milliseconds retry_max{5000};
-inline constexpr std::uint32_t poll_after_ms = 5000;   // the server's advice to short polls
+inline constexpr std::uint32_t poll_after_ms = 5000;  // the server's advice to short polls
 
 // One write, one page, one turn.
-inline constexpr std::size_t write_events_max = 256;              // pieces of one gathered write (IOV_MAX is 1024)
-inline constexpr std::size_t write_bytes_max = 64 * 1024;         // also the most a slow session holds back
+inline constexpr std::size_t write_events_max = 256;       // pieces of one gathered write (IOV_MAX is 1024)
+inline constexpr std::size_t write_bytes_max = 64 * 1024;  // also the most a slow session holds back
 inline constexpr std::size_t page_events_max = 256;
 inline constexpr std::size_t page_bytes_max = 64 * 1024;
-inline constexpr std::size_t page_scan_rows_max = 4096;           // rows a page may pass over with a filter
-inline constexpr std::size_t page_topics_max = 256;               // topics a pattern is resolved to, else a scan
-inline constexpr std::size_t poll_events_max = 256;               // events of one poll answer
-inline constexpr std::size_t control_bytes_max = 4 * 1024;        // WebSocket control frames waiting for room
-inline constexpr int notsent_lowat_bytes = 16 * 1024;             // TCP_NOTSENT_LOWAT of streams
+inline constexpr std::size_t page_scan_rows_max = 4096;     // rows a page may pass over with a filter
+inline constexpr std::size_t page_topics_max = 256;         // topics a pattern is resolved to, else a scan
+inline constexpr std::size_t poll_events_max = 256;         // events of one poll answer
+inline constexpr std::size_t control_bytes_max = 4 * 1024;  // WebSocket control frames waiting for room
+inline constexpr int notsent_lowat_bytes = 16 * 1024;       // TCP_NOTSENT_LOWAT of streams
 
 // The log.
-inline constexpr std::size_t commit_rows_max = 256;               // a group is at least one request, whole
-inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;   // default of log.tail_bytes
-inline constexpr std::size_t index_batch_rows = 16 * 1024;        // rows indexed together, in topic order
+inline constexpr std::size_t commit_rows_max = 256;              // a group is at least one request, whole
+inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;  // default of log.tail_bytes
+inline constexpr std::size_t index_batch_rows = 16 * 1024;       // rows indexed together, in topic order
 inline constexpr std::chrono::hours idempotency_time{24};
 
 // Threads.
-inline constexpr std::size_t mailbox_publishes_max = 8192;        // full: overloaded (503)
-inline constexpr std::size_t mailbox_pages_max = 65'536;          // full: asked again at the next tick
+inline constexpr std::size_t mailbox_publishes_max = 8192;  // full: overloaded (503)
+inline constexpr std::size_t mailbox_pages_max = 65'536;    // full: asked again at the next tick
 inline constexpr std::size_t accept_batch_max = 64;
 inline constexpr std::size_t descriptors_reserved = 256;
 

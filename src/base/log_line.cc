@@ -55,7 +55,8 @@ void log_start(LogFormat format, std::string_view level) {
   json_lines = format == LogFormat::json || (format == LogFormat::automatic && isatty(2) == 0);
   auto logger = spdlog::stderr_color_mt("belfry");
   logger->set_level(spdlog::level::from_str(std::string(level)));
-  logger->set_pattern(json_lines ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})" : "%H:%M:%S.%e %^%l%$ %v");
+  logger->set_pattern(json_lines ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"
+                                 : "%H:%M:%S.%e %^%l%$ %v");
   spdlog::set_default_logger(std::move(logger));
 }
 

@@ -1,9 +1,11 @@
 #pragma once
-// Structured log lines on stderr: text on a terminal, one JSON object a line otherwise. Never a token, never a body.
+// Structured log lines on stderr: text on a terminal, one JSON object a line otherwise. Never a token,
+// never a body.
 //
 //   log_info("listening", {{"address", "127.0.0.1:8080"}});
 //
-// Thread: any, after log_start. Fields are cut to 256 bytes and escaped, so nothing from outside can forge a line.
+// Thread: any, after log_start. Fields are cut to 256 bytes and escaped, so nothing from outside can forge
+// a line.
 
 #include <initializer_list>
 #include <string>

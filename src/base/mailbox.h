@@ -1,9 +1,9 @@
 #pragma once
-// A bounded queue between threads: many writers, one reader. The only way two threads of the house speak, beside
-// the log's tail.
+// A bounded queue between threads: many writers, one reader. The only way two threads of the house speak,
+// beside the log's tail.
 //
-// Thread: push and close from any; take from one. Bound: given at construction; a push into a full mailbox is
-// refused and the caller decides what that means.
+// Thread: push and close from any; take from one. Bound: given at construction; a push into a full mailbox
+// is refused and the caller decides what that means.
 
 #include <condition_variable>
 #include <cstddef>

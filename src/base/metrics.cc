@@ -21,13 +21,15 @@ Metrics::~Metrics() = default;
 
 prometheus::Counter& Metrics::counter(std::string_view name, std::string_view help, std::string_view label,
                                       std::string_view value) {
-  auto& family = prometheus::BuildCounter().Name(std::string(name)).Help(std::string(help)).Register(*registry_);
+  auto& family =
+      prometheus::BuildCounter().Name(std::string(name)).Help(std::string(help)).Register(*registry_);
   return family.Add(labels_of(label, value));
 }
 
 prometheus::Gauge& Metrics::gauge(std::string_view name, std::string_view help, std::string_view label,
                                   std::string_view value) {
-  auto& family = prometheus::BuildGauge().Name(std::string(name)).Help(std::string(help)).Register(*registry_);
+  auto& family =
+      prometheus::BuildGauge().Name(std::string(name)).Help(std::string(help)).Register(*registry_);
   return family.Add(labels_of(label, value));
 }
 

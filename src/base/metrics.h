@@ -1,6 +1,6 @@
 #pragma once
-// Counters and gauges for /metrics (Prometheus text format). Names end in their unit; no label ever holds a topic,
-// a user or anything else from outside.
+// Counters and gauges for /metrics (Prometheus text format). Names end in their unit; no label ever holds a
+// topic, a user or anything else from outside.
 //
 // Thread: any. The hot path counts in plain integers and adds them here once a turn.
 

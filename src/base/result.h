@@ -1,5 +1,6 @@
 #pragma once
-// How things fail here: an operation that can fail returns Result<T>; a bug stops the process (base/check.h).
+// How things fail here: an operation that can fail returns Result<T>; a bug stops the process
+// (base/check.h).
 //
 // Shaped like std::expected so that it can become it: libstdc++ 12 has <expected> only with -std=c++23.
 

@@ -1,8 +1,8 @@
 #pragma once
 // The command line: what each command does, apart from how its words are read (command_line.cc).
 //
-// stdout is data, stderr is messages. Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration not valid, 4 server not
-// reached, 5 credentials refused, 74 the store failed, 130 interrupted.
+// stdout is data, stderr is messages. Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration not valid, 4
+// server not reached, 5 credentials refused, 74 the store failed, 130 interrupted.
 
 #include <string>
 #include <vector>

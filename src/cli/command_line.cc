@@ -25,7 +25,9 @@ int run_with_config(const ServeOptions& options, ServerMode mode) {
     std::fprintf(stderr, "belfry: %s: %s\n", problem.where.c_str(), problem.text.c_str());
   if (!loaded.problems.empty()) return exit_config;
   if (mode == ServerMode::dev && !parse_listen(loaded.config.http_listen).value().loopback) {
-    std::fprintf(stderr, "belfry: dev listens on loopback only. Use 'belfry serve -c belfry.toml' for anything else.\n");
+    std::fprintf(
+        stderr,
+        "belfry: dev listens on loopback only. Use 'belfry serve -c belfry.toml' for anything else.\n");
     return exit_config;
   }
   return run_server(loaded.config, mode);
@@ -33,18 +35,23 @@ int run_with_config(const ServeOptions& options, ServerMode mode) {
 
 void add_server(CLI::App& command, ServerChoice& server) {
   command.add_option("--url", server.url, "Server")->envname("BELFRY_URL")->capture_default_str();
-  command.add_option("--data", server.data, "Data folder of a dev server here, for its key")->capture_default_str();
-  command.add_option("--token-file,--key-file", server.credentials_file, "File with a token or a backend key")
+  command.add_option("--data-dir", server.data, "Data folder of a dev server here, for its key")
+      ->capture_default_str();
+  command
+      .add_option("--token-file,--key-file", server.credentials_file, "File with a token or a backend key")
       ->envname("BELFRY_TOKEN_FILE");
 }
 
 // All commands with their options; each stores what is to be run.
 class CommandLine {
  public:
-  CommandLine() : app_("Belfry takes events from a backend, keeps them, and rings every client at once.", "belfry") {
+  CommandLine()
+      : app_("Belfry takes events from a backend, keeps them, and rings every client at once.", "belfry") {
     app_.require_subcommand(1);
-    app_.footer("Examples:\n  belfry dev\n  belfry publish users/ana --type booking.confirmed --data '{\"booking\":7}'\n"
-                "  belfry tail 'users/#'\n\n'belfry COMMAND --help' tells more of each.");
+    app_.footer(
+        "Examples:\n  belfry dev\n  belfry publish users/ana --type booking.confirmed --data "
+        "'{\"booking\":7}'\n"
+        "  belfry tail 'users/#'\n\n'belfry COMMAND --help' tells more of each.");
     add_running();
     add_talking();
     add_token();
@@ -68,7 +75,8 @@ class CommandLine {
  private:
   void add_running() {
     auto* dev = app_.add_subcommand("dev", "Start a server for development: loopback, no configuration");
-    dev->add_option("--listen", serve_.listen, "Address and port; port 0 lets the system choose [127.0.0.1:8080]");
+    dev->add_option("--listen", serve_.listen,
+                    "Address and port; port 0 lets the system choose [127.0.0.1:8080]");
     dev->add_option("--data", serve_.data, "Data folder [belfry-data]");
     dev->footer("Example:\n  belfry dev --listen 127.0.0.1:0 --data /tmp/try");
     dev->callback([this] { action_ = [this] { return run_with_config(serve_, ServerMode::dev); }; });
@@ -85,9 +93,11 @@ class CommandLine {
     publish->add_option("--type", publish_.type, "Event type [message]");
     publish->add_option("--data", publish_.data, "JSON, @FILE, or - for standard input");
     publish->add_option("--key", publish_.key, "A later event of the same topic and key replaces this one");
-    publish->add_option("--idempotency-key", publish_.idempotency_key, "The same key within a day is the same event");
+    publish->add_option("--idempotency-key", publish_.idempotency_key,
+                        "The same key within a day is the same event");
     add_server(*publish, publish_.server);
-    publish->footer("Example:\n  belfry publish users/ana --type booking.confirmed --data '{\"booking\":7}'");
+    publish->footer(
+        "Example:\n  belfry publish users/ana --type booking.confirmed --data '{\"booking\":7}'");
     publish->callback([this] { action_ = [this] { return run_publish(publish_); }; });
     auto* tail = app_.add_subcommand("tail", "Print events as they happen");
     tail->add_option("patterns", tail_.patterns, "Topics, or patterns with + and #")->required();
@@ -102,12 +112,15 @@ class CommandLine {
   void add_token() {
     auto* token = app_.add_subcommand("token", "Make a token for a user");
     token->add_option("--user", token_.user, "User id")->required();
-    token->add_option("--subscribe", token_.subscribe, "Pattern the user may listen to; repeatable [users/<user>]");
+    token->add_option("--subscribe", token_.subscribe,
+                      "Pattern the user may listen to; repeatable [users/<user>]");
     token->add_option("--publish", token_.publish, "Pattern the user may publish to; repeatable");
     token->add_option("--ttl", token_.ttl, "How long it is valid: 90s, 15m, 1h, 7d")->capture_default_str();
-    token->add_option("--data", token_.data, "Data folder of a dev server, for its secret")->capture_default_str();
+    token->add_option("--data", token_.data, "Data folder of a dev server, for its secret")
+        ->capture_default_str();
     token->add_option("--secret-file", token_.secret_file, "File with the secret, instead");
-    token->footer("Example:\n  belfry token --user ana --subscribe users/ana --subscribe 'bookings/+' --ttl 1h");
+    token->footer(
+        "Example:\n  belfry token --user ana --subscribe users/ana --subscribe 'bookings/+' --ttl 1h");
     token->callback([this] { action_ = [this] { return run_token(token_); }; });
   }
 

@@ -33,7 +33,8 @@ Result<Duration> parse_ttl(const std::string& text) {
   std::int64_t number = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(parsed.ptr, static_cast<std::size_t>(text.data() + text.size() - parsed.ptr));
-  const std::vector<std::pair<std::string, std::int64_t>> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}};
+  const std::vector<std::pair<std::string, std::int64_t>> units{
+      {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86'400}};
   for (const auto& [name, seconds] : units)
     if (parsed.ec == std::errc{} && unit == name && number > 0 && number <= 3'650 * 86'400 / seconds)
       return Duration{number * seconds * 1000};
@@ -69,8 +70,10 @@ int run_publish(const PublishCommand& command) {
   net::ClientRequest request;
   request.url = command.server.url + "/v1/events";
   request.method = "POST";
-  request.headers = {{"Authorization", "Bearer " + credentials.value()}, {"Content-Type", "application/json"}};
-  if (!command.idempotency_key.empty()) request.headers.emplace_back("Idempotency-Key", command.idempotency_key);
+  request.headers = {{"Authorization", "Bearer " + credentials.value()},
+                     {"Content-Type", "application/json"}};
+  if (!command.idempotency_key.empty())
+    request.headers.emplace_back("Idempotency-Key", command.idempotency_key);
   request.body = body + "}";
   const auto answer = net::fetch(request);
   if (!answer) return tell(answer.error());
@@ -85,22 +88,27 @@ int run_token(const TokenCommand& command) {
   for (const auto& patterns : {command.subscribe, command.publish})
     for (const auto& pattern : patterns)
       if (auto checked = check_pattern(pattern); !checked) return tell(checked.error()), exit_usage;
-  const auto secret = read_secret(command.secret_file.empty() ? command.data + "/jwt_secret" : command.secret_file);
+  const auto secret =
+      read_secret(command.secret_file.empty() ? command.data + "/jwt_secret" : command.secret_file);
   if (!secret) {
-    std::fprintf(stderr, "belfry: no secret. Start 'belfry dev' here first, or name --data or --secret-file.\n");
+    std::fprintf(stderr,
+                 "belfry: no secret. Start 'belfry dev' here first, or name --data or --secret-file.\n");
     return tell(secret.error());
   }
   if (auto keyring = Keyring::make(secret.value()); !keyring) return tell(keyring.error());
   const Timestamp now = SystemClock().wall();
-  TokenClaims claims{command.user, command.subscribe, command.publish, now, now + ttl.value(), to_hex(random_bytes(8))};
-  if (claims.subscribe.empty() && !claims.publish.empty()) claims.subscribe = default_rights(command.user).subscribe;
+  TokenClaims claims{command.user, command.subscribe, command.publish,
+                     now,          now + ttl.value(), to_hex(random_bytes(8))};
+  if (claims.subscribe.empty() && !claims.publish.empty())
+    claims.subscribe = default_rights(command.user).subscribe;
   std::printf("%s\n", mint_token(claims, secret.value()).c_str());
   return exit_ok;
 }
 
 int run_config_check(const std::string& file) {
   const LoadedConfig loaded = load_config({file, process_environment(), {}});
-  for (const auto& problem : loaded.problems) std::fprintf(stderr, "%s: %s\n", problem.where.c_str(), problem.text.c_str());
+  for (const auto& problem : loaded.problems)
+    std::fprintf(stderr, "%s: %s\n", problem.where.c_str(), problem.text.c_str());
   if (!loaded.problems.empty()) return exit_config;
   std::printf("The configuration is valid.\n");
   return exit_ok;
@@ -108,7 +116,8 @@ int run_config_check(const std::string& file) {
 
 int run_config_show(const std::string& file) {
   const LoadedConfig loaded = load_config({file, process_environment(), {}});
-  for (const auto& problem : loaded.problems) std::fprintf(stderr, "%s: %s\n", problem.where.c_str(), problem.text.c_str());
+  for (const auto& problem : loaded.problems)
+    std::fprintf(stderr, "%s: %s\n", problem.where.c_str(), problem.text.c_str());
   std::string table;
   for (const auto& field : config_fields()) {
     const auto dot = field.name.find('.');
@@ -116,7 +125,8 @@ int run_config_show(const std::string& file) {
       std::printf("%s[%s]\n", table.empty() ? "" : "\n", std::string(field.name.substr(0, dot)).c_str());
       table = field.name.substr(0, dot);
     }
-    const std::string line = std::string(field.name.substr(dot + 1)) + " = " + config_value(loaded.config, field);
+    const std::string line =
+        std::string(field.name.substr(dot + 1)) + " = " + config_value(loaded.config, field);
     std::printf("# %s\n%-48s # %s\n", std::string(field.explanation).c_str(), line.c_str(),
                 loaded.config.origins.find(field.name)->second.c_str());
   }

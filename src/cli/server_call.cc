@@ -11,7 +11,7 @@ Result<std::string> credentials_of(const ServerChoice& server) {
   auto key = read_secret(server.data + "/backend_key");
   if (key) return key;
   return fail(Code::unauthenticated, "No credentials: there is no dev server's key in " + server.data +
-                                         "; name --token-file, or --data.");
+                                         "; name --token-file, or --data-dir.");
 }
 
 int tell_refusal(const net::Response& response) {
@@ -35,8 +35,8 @@ std::string percent_encode(std::string_view text) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '/' || c == '.' ||
-                       c == '-' || c == '_' || c == '~';
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '/' || c == '.' || c == '-' || c == '_' || c == '~';
     if (plain) {
       out += c;
       continue;

@@ -87,7 +87,8 @@ class Tail {
     if (!control.empty()) {
       if (const auto cursor = text_of(message, "cursor"); !cursor.empty()) cursor_ = cursor;
       if (control == "reset")
-        std::fprintf(stderr, "belfry: reset: %s; events before %s are lost\n", text_of(message, "reason").c_str(), cursor_.c_str());
+        std::fprintf(stderr, "belfry: reset: %s; events before %s are lost\n",
+                     text_of(message, "reason").c_str(), cursor_.c_str());
       if (control == "error") std::fprintf(stderr, "belfry: %s\n", text_of(message, "message").c_str());
       return;
     }
@@ -111,8 +112,10 @@ class Tail {
 
   // Full jitter, so that many clients do not come back together.
   static void wait(int failures) {
-    const auto most = std::min<std::int64_t>(kBackoffMax.count(), kBackoffMin.count() << std::min(failures, 6));
-    std::this_thread::sleep_for(Duration{static_cast<std::int64_t>(random_u64() % static_cast<std::uint64_t>(most))});
+    const auto most =
+        std::min<std::int64_t>(kBackoffMax.count(), kBackoffMin.count() << std::min(failures, 6));
+    std::this_thread::sleep_for(
+        Duration{static_cast<std::int64_t>(random_u64() % static_cast<std::uint64_t>(most))});
   }
 
   const TailCommand& command_;

@@ -1,10 +1,12 @@
 #pragma once
-// The ways out: a stream (SSE, NDJSON), a WebSocket, a poll. Each is an outlet of the hub on an exchange of net.
+// The ways out: a stream (SSE, NDJSON), a WebSocket, a poll. Each is an outlet of the hub on an exchange of
+// net.
 //
 // Route:  hub/shard -> here (frames from wire, encoded once) -> net/exchange.
 // Owner:  Streams owns every stream of one shard thread, until its exchange is closed. Thread: the shard's.
-// Bound:  a stream holds back at most the rest of one frame (net); a poll holds its answer until it is complete.
-// Always: one cursor is valid on all of them; every stream begins by telling the client its cursor.
+// Bound:  a stream holds back at most the rest of one frame (net); a poll holds its answer until it is
+// complete. Always: one cursor is valid on all of them; every stream begins by telling the client its
+// cursor.
 
 #include <cstdint>
 #include <functional>
@@ -30,8 +32,8 @@ struct DeliveryParts {
   const EpochTable& epochs;
   const Clock& clock;
   Gatekeeper& gate;
-  std::function<void()> schedule_turn;                 // soon: Shard::advance
-  std::function<void(std::function<void()>)> later;    // after the current callbacks have returned
+  std::function<void()> schedule_turn;               // soon: Shard::advance
+  std::function<void(std::function<void()>)> later;  // after the current callbacks have returned
 };
 
 // Who may connect on a WebSocket, where the token comes in a message. Implemented by api.
@@ -57,10 +59,10 @@ Attach place_session(std::string_view since, const EpochTable& epochs, Offset he
 enum class SseNames { event_types, message_only };
 
 struct PollWish {
-  std::string since;                  // as given; empty: answer at once with where to begin
-  std::string if_none_match;          // the cursor of an ETag, without quotes; empty: none
-  Duration wait{0};                   // 0: short poll
-  std::string next_prefix;            // "/v1/events?topic=…&since=", to which the cursor is appended
+  std::string since;          // as given; empty: answer at once with where to begin
+  std::string if_none_match;  // the cursor of an ETag, without quotes; empty: none
+  Duration wait{0};           // 0: short poll
+  std::string next_prefix;    // "/v1/events?topic=…&since=", to which the cursor is appended
 };
 
 class Streams {
@@ -70,9 +72,11 @@ class Streams {
   Streams(const Streams&) = delete;
   Streams& operator=(const Streams&) = delete;
 
-  void open_sse(net::Exchange& exchange, Attach attach, SseNames names, const std::vector<net::Field>& headers);
+  void open_sse(net::Exchange& exchange, Attach attach, SseNames names,
+                const std::vector<net::Field>& headers);
   void open_json_lines(net::Exchange& exchange, Attach attach, const std::vector<net::Field>& headers);
-  void open_poll(net::Exchange& exchange, Attach attach, PollWish wish, const std::vector<net::Field>& headers);
+  void open_poll(net::Exchange& exchange, Attach attach, PollWish wish,
+                 const std::vector<net::Field>& headers);
   // REQUIRES: net::check_websocket_upgrade passed. The token and the topics come in its first message.
   void open_websocket(net::Exchange& exchange);
 
@@ -92,7 +96,7 @@ class Streams {
   DeliveryParts parts_;
   std::vector<std::unique_ptr<Stream>> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::vector<Stream*> timed_;  // those with a deadline
+  std::vector<Stream*> timed_;     // those with a deadline
   std::vector<Stream*> turn_end_;  // those that want on_turn_end
   std::size_t count_ = 0;
 };

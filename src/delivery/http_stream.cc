@@ -5,10 +5,12 @@
 namespace belfry {
 namespace {
 
-// Each stream has its own, so that clients do not all come back at once when the server is gone and cannot say more.
+// Each stream has its own, so that clients do not all come back at once when the server is gone and cannot
+// say more.
 std::uint32_t random_retry_ms() {
   const auto span = static_cast<std::uint64_t>((limits::retry_max - limits::retry_min).count());
-  return static_cast<std::uint32_t>(limits::retry_min.count()) + static_cast<std::uint32_t>(random_u64() % span);
+  return static_cast<std::uint32_t>(limits::retry_min.count()) +
+         static_cast<std::uint32_t>(random_u64() % span);
 }
 
 std::string begin_sse(const DeliveryParts&, std::string_view cursor) {
@@ -34,7 +36,9 @@ const Dialect sse_dialect{
 
 const Dialect sse_message_dialect{
     "text/event-stream",
-    [](const Entry& entry) -> const std::string& { return entry.frame(Format::sse_message, wire::sse_message_frame); },
+    [](const Entry& entry) -> const std::string& {
+      return entry.frame(Format::sse_message, wire::sse_message_frame);
+    },
     begin_sse,
     wire::sse_reset,
     wire::sse_heartbeat,
@@ -42,9 +46,13 @@ const Dialect sse_message_dialect{
 
 const Dialect json_lines_dialect{
     "application/x-ndjson",
-    [](const Entry& entry) -> const std::string& { return entry.frame(Format::json_line, wire::json_line); },
+    [](const Entry& entry) -> const std::string& {
+      return entry.frame(Format::json_line, wire::json_line);
+    },
     begin_json_lines,
-    [](ResetReason reason, std::string_view cursor) { return json_line_of(wire::control_reset(reason, cursor)); },
+    [](ResetReason reason, std::string_view cursor) {
+      return json_line_of(wire::control_reset(reason, cursor));
+    },
     [](std::string_view cursor, std::uint64_t written) {
       return json_line_of(wire::control_heartbeat(cursor, written));
     },
@@ -85,7 +93,8 @@ void Streams::open_sse(net::Exchange& exchange, Attach attach, SseNames names,
   make<HttpStream>(exchange, dialect).start(std::move(attach), headers);
 }
 
-void Streams::open_json_lines(net::Exchange& exchange, Attach attach, const std::vector<net::Field>& headers) {
+void Streams::open_json_lines(net::Exchange& exchange, Attach attach,
+                              const std::vector<net::Field>& headers) {
   make<HttpStream>(exchange, json_lines_dialect).start(std::move(attach), headers);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// An answer without end over HTTP: server-sent events (WHATWG HTML section 9.2) or one JSON object a line. The two
-// differ only in their dialect. Private to delivery.
+// An answer without end over HTTP: server-sent events (WHATWG HTML section 9.2) or one JSON object a line.
+// The two differ only in their dialect. Private to delivery.
 
 #include "delivery/stream.h"
 

@@ -1,6 +1,7 @@
 #pragma once
-// One poll: what follows a cursor, as one JSON answer. With `wait`, it holds until there is something (long poll); with
-// an ETag, it answers 304 exactly when no event of the topics asked for follows that cursor. Private to delivery.
+// One poll: what follows a cursor, as one JSON answer. With `wait`, it holds until there is something (long
+// poll); with an ETag, it answers 304 exactly when no event of the topics asked for follows that cursor.
+// Private to delivery.
 
 #include "delivery/stream.h"
 
@@ -8,8 +9,12 @@ namespace belfry {
 
 class Poll final : public Stream {
  public:
-  Poll(Streams& owner, net::Exchange& exchange, Attach attach, PollWish wish, std::vector<net::Field> headers)
-      : Stream(owner, exchange), wish_(std::move(wish)), headers_(std::move(headers)), attach_(std::move(attach)) {}
+  Poll(Streams& owner, net::Exchange& exchange, Attach attach, PollWish wish,
+       std::vector<net::Field> headers)
+      : Stream(owner, exchange),
+        wish_(std::move(wish)),
+        headers_(std::move(headers)),
+        attach_(std::move(attach)) {}
 
   void start();
 
@@ -29,9 +34,9 @@ class Poll final : public Stream {
 
   PollWish wish_;
   std::vector<net::Field> headers_;
-  Attach attach_;            // where the answer begins
-  Offset known_ = 0;         // the client has everything up to here, by its ETag
-  bool probing_ = false;     // the session began at known_, to see whether anything follows
+  Attach attach_;         // where the answer begins
+  Offset known_ = 0;      // the client has everything up to here, by its ETag
+  bool probing_ = false;  // the session began at known_, to see whether anything follows
   Instant deadline_ = Instant::never();
 };
 

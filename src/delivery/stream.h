@@ -1,8 +1,10 @@
 #pragma once
-// What all streams have in common: a session on one side, an exchange on the other, and an end. Private to delivery.
+// What all streams have in common: a session on one side, an exchange on the other, and an end. Private to
+// delivery.
 //
 // Owner: Streams. Thread: the shard's.
-// Always: the session is detached before the stream goes; the stream goes only after its exchange is closed.
+// Always: the session is detached before the stream goes; the stream goes only after its exchange is
+// closed.
 
 #include "delivery/delivery.h"
 

@@ -1,6 +1,7 @@
 #pragma once
-// A WebSocket: the same events as text messages, and a client that may change what it listens to. The token comes in
-// the first message, because browsers hide the status of a refused upgrade and log URLs. Private to delivery.
+// A WebSocket: the same events as text messages, and a client that may change what it listens to. The token
+// comes in the first message, because browsers hide the status of a refused upgrade and log URLs. Private
+// to delivery.
 
 #include "delivery/stream.h"
 

@@ -1,5 +1,6 @@
-// How a session that is behind gets what it missed: from the view of the tail, or page by page from the store.
-// The same code serves a client that reconnects, one that was too slow, and one that asks for history.
+// How a session that is behind gets what it missed: from the view of the tail, or page by page from the
+// store. The same code serves a client that reconnects, one that was too slow, and one that asks for
+// history.
 
 #include <algorithm>
 #include <unordered_map>
@@ -9,7 +10,8 @@
 namespace belfry {
 namespace {
 
-// Refresh events of the same topic and query keys replace each other: a client that is behind needs only the newest.
+// Refresh events of the same topic and query keys replace each other: a client that is behind needs only
+// the newest.
 void collapse_refresh(std::vector<const Entry*>& entries, bool across_topics) {
   std::unordered_map<std::string, const Entry*, KeyedHash> newest;
   for (const Entry* entry : entries) {
@@ -19,7 +21,8 @@ void collapse_refresh(std::vector<const Entry*>& entries, bool across_topics) {
   if (newest.empty()) return;
   std::erase_if(entries, [&](const Entry* entry) {
     const Event& event = entry->event();
-    return event.is_refresh() && newest[across_topics ? event.keys : event.topic + '\n' + event.keys] != entry;
+    return event.is_refresh() &&
+           newest[across_topics ? event.keys : event.topic + '\n' + event.keys] != entry;
   });
 }
 
@@ -67,7 +70,8 @@ bool Shard::tell_reset(Session& session) {
 
 void Shard::ask_page(Session& session) {
   PageQuestion question{session.id(), session.selectors_generation, {}};
-  for (const auto& membership : session.memberships) question.request.selectors.push_back(membership.group->selector);
+  for (const auto& membership : session.memberships)
+    question.request.selectors.push_back(membership.group->selector);
   question.request.after = session.position;
   if (!pages_.ask(std::move(question))) return retry_later(session);
   session.state = SessionState::waiting;
@@ -109,13 +113,14 @@ bool Shard::offer(Session& session, std::vector<const Entry*>& entries, Offset u
   while (at < entries.size()) {
     const std::size_t count = std::min(entries.size() - at, limits::write_events_max);
     ++counts_.writes;
-    const Written written =
-        session.outlet->write({entries.data() + at, count}, at + count == entries.size() ? upto : session.position);
+    const Written written = session.outlet->write({entries.data() + at, count},
+                                                  at + count == entries.size() ? upto : session.position);
     counts_.delivered += written.taken;
     session.written += written.taken;
     at += written.taken;
     if (written.taken == count && written.state == OutletState::open) continue;
-    session.position = at == entries.size() || planted_.position_past_untaken ? upto : entries[at]->event().offset - 1;
+    session.position =
+        at == entries.size() || planted_.position_past_untaken ? upto : entries[at]->event().offset - 1;
     if (planted_.repeat_after_block && at > 0) session.position = entries[at - 1]->event().offset - 1;
     settle(session, written.state);
     return false;

@@ -45,7 +45,8 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   session.reset = attach.reset;
   for (const auto& selector : attach.selectors) parts.index.join(session, selector);
   session.memberships.shrink_to_fit();
-  parts.deadlines[session.slot] = {attach.expires.value.count(), (now + limits::heartbeat_interval).value.count()};
+  parts.deadlines[session.slot] = {attach.expires.value.count(),
+                                   (now + limits::heartbeat_interval).value.count()};
   ++session_count_;
   make_ready(session);
   return session.id();
@@ -74,7 +75,8 @@ bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors) {
   bool changed = false;
   for (const auto& selector : selectors) changed |= parts_->index.join(*session, selector);
   if (!changed) return true;
-  // A page that is on its way knows nothing of the new selectors; it must not move the position past their events.
+  // A page that is on its way knows nothing of the new selectors; it must not move the position past their
+  // events.
   ++session->selectors_generation;
   if (session->state == SessionState::waiting && !planted_.accept_stale_page) make_ready(*session);
   if (planted_.forget_late_topic) session->position = std::max(session->position, head_);
@@ -215,7 +217,8 @@ void Shard::flush_session(Session& session, Offset base) {
   if (written.state == OutletState::done) return forget(session);
   if (written.taken == count && link == no_pending && written.state == OutletState::open) return;
 
-  // Behind from here on. Everything before the first durable entry that was not taken has been written to it.
+  // Behind from here on. Everything before the first durable entry that was not taken has been written to
+  // it.
   session.position = head_;
   for (std::size_t i = written.taken; i < count; ++i) {
     if (!entries[i]->event().durable()) {
@@ -225,7 +228,8 @@ void Shard::flush_session(Session& session, Offset base) {
     }
   }
   for (; link != no_pending && session.position == head_; link = parts.pending[link].next)
-    if (parts.pending[link].entry->event().durable()) session.position = parts.pending[link].entry->event().offset - 1;
+    if (parts.pending[link].entry->event().durable())
+      session.position = parts.pending[link].entry->event().offset - 1;
   if (planted_.position_past_untaken) session.position = head_;
   if (planted_.repeat_after_block && session.position > base) --session.position;
   settle(session, written.state);

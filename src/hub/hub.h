@@ -2,10 +2,12 @@
 // Who is listening, and what each still needs.
 //
 // Route:  log/tail -> Shard::advance -> topic index -> sessions -> outlets.
-// Owner:  one Shard per shard thread (server); in the simulator, all in one thread. No I/O: the store's pages are
+// Owner:  one Shard per shard thread (server); in the simulator, all in one thread. No I/O: the store's
+// pages are
 //         asked for through PageSource and come back by Shard::on_page; time comes in as an argument.
 // Bound:  a session holds a cursor and never a queue. What is gathered in a turn is gone at its end.
-// Always: a session gets every event after its position that it asked for, in offset order, once; whoever cannot
+// Always: a session gets every event after its position that it asked for, in offset order, once; whoever
+// cannot
 //         get it gets a Reset first. A position never passes an event that was not taken by the outlet.
 
 #include <cstdint>
@@ -46,36 +48,37 @@ class PageSource {
 
 struct Attach {
   std::vector<Selector> selectors;
-  Offset position = 0;              // everything up to here is known to the client
-  bool from_earliest = false;       // position is 0 and what retention took is not missed
-  std::optional<ResetReason> reset; // to be told first
+  Offset position = 0;                 // everything up to here is known to the client
+  bool from_earliest = false;          // position is 0 and what retention took is not missed
+  std::optional<ResetReason> reset;    // to be told first
   Timestamp expires{Duration::max()};  // the token's; the session is ended then
 };
 
 // Counts since the shard began; read on its thread.
 struct ShardCounts {
-  std::uint64_t delivered = 0;        // events taken by outlets
-  std::uint64_t writes = 0;           // Outlet::write calls
-  std::uint64_t pages = 0;            // pages asked of the store
+  std::uint64_t delivered = 0;  // events taken by outlets
+  std::uint64_t writes = 0;     // Outlet::write calls
+  std::uint64_t pages = 0;      // pages asked of the store
   std::uint64_t resets = 0;
   std::uint64_t ephemeral_dropped = 0;
-  std::uint64_t overruns = 0;         // times the tail had moved on before the shard looked
+  std::uint64_t overruns = 0;  // times the tail had moved on before the shard looked
 };
 
 // Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
 struct Planted {
-  bool heartbeat_tells_head = false;       // a session that is behind is told the log's head as its position
-  bool ignore_floor = false;               // trimmed events are not missed
-  bool skip_commits_during_replay = false; // a session goes live at the head it saw when it asked for a page
-  bool position_past_untaken = false;      // a refused entry counts as written
-  bool accept_stale_page = false;          // a page asked for with other selectors is taken
-  bool forget_late_topic = false;          // a subscription added while behind starts at the head
-  bool repeat_after_block = false;         // the last taken entry is written again
-  bool newest_first_page = false;          // entries of a page are written in topic order, not in offset order
-  bool ignore_overrun = false;             // a shard that was overrun goes on as if nothing had happened
+  bool heartbeat_tells_head = false;  // a session that is behind is told the log's head as its position
+  bool ignore_floor = false;          // trimmed events are not missed
+  bool skip_commits_during_replay =
+      false;                           // a session goes live at the head it saw when it asked for a page
+  bool position_past_untaken = false;  // a refused entry counts as written
+  bool accept_stale_page = false;      // a page asked for with other selectors is taken
+  bool forget_late_topic = false;      // a subscription added while behind starts at the head
+  bool repeat_after_block = false;     // the last taken entry is written again
+  bool newest_first_page = false;      // entries of a page are written in topic order, not in offset order
+  bool ignore_overrun = false;         // a shard that was overrun goes on as if nothing had happened
   bool skip_type_filter = false;
-  bool ignore_expiry = false;              // sessions outlive their tokens
-  bool collapse_across_topics = false;     // refresh events of different topics replace each other
+  bool ignore_expiry = false;           // sessions outlive their tokens
+  bool collapse_across_topics = false;  // refresh events of different topics replace each other
 };
 
 struct Session;
@@ -92,15 +95,16 @@ class Shard {
   SessionId attach(Outlet& outlet, Attach attach, Instant now);
   // Forgets the session; its outlet hears nothing more. Unknown ids are ignored, here and below.
   void detach(SessionId id);
-  // Added selectors begin at the session's position. Selectors already there are ignored. False, and nothing is added,
-  // if the session would have more than limits::stream_topics_max.
+  // Added selectors begin at the session's position. Selectors already there are ignored. False, and
+  // nothing is added, if the session would have more than limits::stream_topics_max.
   bool subscribe(SessionId id, const std::vector<Selector>& selectors);
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
   void renew(SessionId id, Timestamp expires);
   void writable(SessionId id);
 
-  // One turn: takes what is new from the tail, gives it to the sessions that have caught up (one write each), then
-  // pumps those that are behind (one write each). True if sessions that are behind could go on at once.
+  // One turn: takes what is new from the tail, gives it to the sessions that have caught up (one write
+  // each), then pumps those that are behind (one write each). True if sessions that are behind could go on
+  // at once.
   bool advance(Timestamp now);
   void on_page(PageAnswer answer, Timestamp now);
   // Expiry and heartbeats; every limits::tick_interval.
@@ -130,7 +134,8 @@ class Shard {
   bool tell_reset(Session& session);
   void ask_page(Session& session);
   void take_page(Session& session, Page& page, Timestamp now);
-  // Offers the entries; moves the position to `upto` if all are taken. False if the session can not go on now.
+  // Offers the entries; moves the position to `upto` if all are taken. False if the session can not go on
+  // now.
   bool offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now);
   void settle(Session& session, OutletState state);
   void make_ready(Session& session);

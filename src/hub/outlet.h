@@ -1,9 +1,10 @@
 #pragma once
-// What a session needs from a transport. Implemented in delivery (SSE, WebSocket, HTTP stream, poll) and by the
-// simulator's clients.
+// What a session needs from a transport. Implemented in delivery (SSE, WebSocket, HTTP stream, poll) and by
+// the simulator's clients.
 //
 // Owner:  the transport's connection; it outlives the session or detaches it first. Thread: the shard's.
-// Always: an outlet never calls back into the shard from one of these functions; it answers by the value it returns,
+// Always: an outlet never calls back into the shard from one of these functions; it answers by the value it
+// returns,
 //         and later by Shard::writable or Shard::detach.
 
 #include <cstdint>
@@ -25,7 +26,8 @@ enum class OutletState {
 };
 
 struct Written {
-  std::size_t taken = 0;  // leading entries that will reach the client whole; the rest is offered again later
+  std::size_t taken =
+      0;  // leading entries that will reach the client whole; the rest is offered again later
   OutletState state = OutletState::open;
 };
 
@@ -33,13 +35,16 @@ class Outlet {
  public:
   virtual ~Outlet() = default;
 
-  // Offers entries in order, at most limits::write_events_max. `position` is the session's once all are taken.
+  // Offers entries in order, at most limits::write_events_max. `position` is the session's once all are
+  // taken.
   virtual Written write(std::span<const Entry* const> entries, Offset position) = 0;
-  // The session cannot be given what follows its cursor. Always taken: it may be held back until there is room.
+  // The session cannot be given what follows its cursor. Always taken: it may be held back until there is
+  // room.
   virtual OutletState reset(const Reset& reset) = 0;
   // The session stands at the shard's head and nothing is left to write.
   virtual OutletState caught_up(Offset position) = 0;
-  // Every limits::heartbeat_interval, unless blocked: the position, and how many events were written so far.
+  // Every limits::heartbeat_interval, unless blocked: the position, and how many events were written so
+  // far.
   virtual OutletState heartbeat(Offset position, std::uint64_t written) = 0;
   // The shard ends the session: token expired, or the server stops. No call follows.
   virtual void end(Code code) = 0;

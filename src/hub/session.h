@@ -2,7 +2,8 @@
 // A session is one client's place in the log: a position, what it asks for, and an outlet.
 //
 // Owner:  Shard. Thread: the shard's. Bound: no queue; the links to pending entries live for one turn.
-// Always: while `live` it has no position of its own: it stands at the shard's head. In every other state `position`
+// Always: while `live` it has no position of its own: it stands at the shard's head. In every other state
+// `position`
 //         says up to where everything it asked for has been taken by its outlet.
 
 #include <cstdint>
@@ -23,12 +24,12 @@ struct Membership {
 };
 
 enum class SessionState : std::uint8_t {
-  free,     // the slot is not in use
-  live,     // stands at the shard's head; is written to as events come
-  ready,    // behind, and can be pumped
-  blocked,  // behind, waits for Shard::writable
-  waiting,  // behind, waits for a page of the store
-  retrying, // behind, and the store could not be asked; tried again at the next tick
+  free,      // the slot is not in use
+  live,      // stands at the shard's head; is written to as events come
+  ready,     // behind, and can be pumped
+  blocked,   // behind, waits for Shard::writable
+  waiting,   // behind, waits for a page of the store
+  retrying,  // behind, and the store could not be asked; tried again at the next tick
 };
 
 inline constexpr std::uint32_t no_pending = 0xffffffff;
@@ -36,10 +37,11 @@ inline constexpr std::uint32_t no_pending = 0xffffffff;
 struct Session {
   Outlet* outlet = nullptr;
   Offset position = 0;
-  Offset floor_known = 0;      // floors up to here are no news to the client
-  std::uint64_t written = 0;   // events taken by the outlet
+  Offset floor_known = 0;     // floors up to here are no news to the client
+  std::uint64_t written = 0;  // events taken by the outlet
   std::vector<Membership> memberships;
-  const Entry* newest_pending = nullptr;  // of this turn; an entry that two selectors accept is written once
+  const Entry* newest_pending =
+      nullptr;  // of this turn; an entry that two selectors accept is written once
   std::uint32_t slot = 0;
   std::uint32_t slot_generation = 0;
   std::uint32_t selectors_generation = 0;

@@ -25,17 +25,17 @@ struct Shard::Parts {
 
   TopicIndex index;
   TailView view;
-  std::uint64_t version = 0;          // of the tail, as last seen
-  std::deque<Session> sessions;       // by slot; addresses stay
-  std::vector<Deadline> deadlines;    // by slot
+  std::uint64_t version = 0;        // of the tail, as last seen
+  std::deque<Session> sessions;     // by slot; addresses stay
+  std::vector<Deadline> deadlines;  // by slot
   std::vector<std::uint32_t> free_slots;
-  std::vector<SessionId> ready;       // sessions to pump, each at most once a turn
-  std::vector<SessionId> pumping;     // the same, while being pumped
+  std::vector<SessionId> ready;    // sessions to pump, each at most once a turn
+  std::vector<SessionId> pumping;  // the same, while being pumped
 
-  std::vector<SessionId> retrying;    // sessions the store could not be asked for
+  std::vector<SessionId> retrying;  // sessions the store could not be asked for
 
   // Of one turn.
-  Offset turn_base = 0;               // the head when it began
+  Offset turn_base = 0;  // the head when it began
   std::vector<Pending> pending;
   std::vector<Session*> touched;
   std::vector<Group*> found;

@@ -37,7 +37,8 @@ void TailView::trim(Offset low) {
     if (++topic.first == topic.offsets.size()) {
       topics_.erase(topics_.find(std::string_view(topic.name)));
     } else if (topic.first * 2 > topic.offsets.size() && topic.first >= 16) {
-      topic.offsets.erase(topic.offsets.begin(), topic.offsets.begin() + static_cast<std::ptrdiff_t>(topic.first));
+      topic.offsets.erase(topic.offsets.begin(),
+                          topic.offsets.begin() + static_cast<std::ptrdiff_t>(topic.first));
       topic.first = 0;
     }
   }
@@ -52,15 +53,16 @@ const TailView::Topic* TailView::topic(std::string_view name) const {
 void TailView::slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const {
   out.entries.clear();
   out.upto = head();
-  const bool scan = std::any_of(session.memberships.begin(), session.memberships.end(), [](const Membership& m) {
-    return has_wildcard(m.group->selector.topic);
-  });
+  const bool scan = std::any_of(session.memberships.begin(), session.memberships.end(),
+                                [](const Membership& m) { return has_wildcard(m.group->selector.topic); });
   scan ? slice_by_scan(session, after, entries_max, out) : slice_by_topic(session, after, entries_max, out);
 }
 
-void TailView::slice_by_topic(const Session& session, Offset after, std::size_t entries_max, Slice& out) const {
+void TailView::slice_by_topic(const Session& session, Offset after, std::size_t entries_max,
+                              Slice& out) const {
   // Each topic is looked at on its own account, so that every slice moves forward.
-  const std::size_t look_max = std::max<std::size_t>(64, limits::page_scan_rows_max / (session.memberships.size() + 1));
+  const std::size_t look_max =
+      std::max<std::size_t>(64, limits::page_scan_rows_max / (session.memberships.size() + 1));
   for (const auto& membership : session.memberships) {
     const Selector& selector = membership.group->selector;
     const Topic* found = topic(selector.topic);
@@ -92,14 +94,16 @@ void TailView::slice_by_topic(const Session& session, Offset after, std::size_t 
   while (!out.entries.empty() && offset_of(out.entries.back()) > out.upto) out.entries.pop_back();
 }
 
-void TailView::slice_by_scan(const Session& session, Offset after, std::size_t entries_max, Slice& out) const {
+void TailView::slice_by_scan(const Session& session, Offset after, std::size_t entries_max,
+                             Slice& out) const {
   const Offset end = std::min<Offset>(head(), after + limits::page_scan_rows_max);
   out.upto = end;
   for (Offset at_offset = after + 1; at_offset <= end; ++at_offset) {
     const Entry& entry = at(at_offset);
     if (entry.event().topic.empty()) continue;  // a hole
-    const bool wanted = std::any_of(session.memberships.begin(), session.memberships.end(),
-                                    [&](const Membership& m) { return accepts(m.group->selector, entry.event()); });
+    const bool wanted =
+        std::any_of(session.memberships.begin(), session.memberships.end(),
+                    [&](const Membership& m) { return accepts(m.group->selector, entry.event()); });
     if (!wanted) continue;
     if (out.entries.size() == entries_max) {
       out.upto = at_offset - 1;

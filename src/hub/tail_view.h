@@ -1,6 +1,6 @@
 #pragma once
-// One shard's view of the tail: the entries by offset, and by topic, so that a session on a rare topic finds its
-// events without looking at others.
+// One shard's view of the tail: the entries by offset, and by topic, so that a session on a rare topic
+// finds its events without looking at others.
 //
 // Owner: Shard. Thread: the shard's. Bound: what the tail holds; it lets go what the tail let go.
 
@@ -21,7 +21,7 @@ class TailView {
     std::string name;
     std::vector<Offset> offsets;  // of its entries in the view, ascending, from `first` on
     std::size_t first = 0;
-    std::vector<Group*> groups;   // as of index version `groups_version`
+    std::vector<Group*> groups;  // as of index version `groups_version`
     std::uint64_t groups_version = 0;
   };
 
@@ -47,7 +47,8 @@ class TailView {
     std::vector<const Entry*> entries;  // in offset order
     Offset upto = 0;                    // everything asked for in (after, upto] is in `entries`
   };
-  // REQUIRES: after >= low(). Looks at a bounded number of entries: `upto` may be below head() with few found.
+  // REQUIRES: after >= low(). Looks at a bounded number of entries: `upto` may be below head() with few
+  // found.
   void slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
 
  private:

@@ -19,7 +19,8 @@ std::string_view take_segment(std::string_view& rest, bool& ended) {
 }  // namespace
 
 struct TopicIndex::Node {
-  std::unordered_map<std::string, std::unique_ptr<Node>, KeyedHash, std::equal_to<>> children;  // "+" among them
+  std::unordered_map<std::string, std::unique_ptr<Node>, KeyedHash, std::equal_to<>>
+      children;           // "+" among them
   Chain* here = nullptr;  // a pattern that ends at this node
   Chain* rest = nullptr;  // a pattern that goes on with '#'
 

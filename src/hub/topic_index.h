@@ -1,6 +1,6 @@
 #pragma once
-// Which sessions an event is for. Sessions with the same selector form a group; a topic is matched against the groups'
-// patterns once, not once per session, and the result is kept until a group comes or goes.
+// Which sessions an event is for. Sessions with the same selector form a group; a topic is matched against
+// the groups' patterns once, not once per session, and the result is kept until a group comes or goes.
 //
 // Owner: Shard. Thread: the shard's. Bound: one group per distinct selector of the attached sessions.
 

@@ -9,8 +9,8 @@ constexpr std::size_t kFillRows = 4096;  // read at once when the tail is filled
 constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
 constexpr std::size_t kTrimRows = 256;   // one slice of retention
 
-// A row that retention or deletion took out of the middle of the log: it keeps the offsets consecutive, no topic
-// matches it.
+// A row that retention or deletion took out of the middle of the log: it keeps the offsets consecutive, no
+// topic matches it.
 Event hole(Offset offset) {
   Event event;
   event.offset = offset;
@@ -23,7 +23,7 @@ Event hole(Offset offset) {
 struct Log::Group {
   // Where a request's events went: `durable` and `ephemeral` index the vectors below.
   struct Part {
-    std::size_t index = 0;                          // of the request
+    std::size_t index = 0;                            // of the request
     std::vector<std::pair<bool, std::size_t>> order;  // per event: is it durable, and its index
   };
 
@@ -32,7 +32,8 @@ struct Log::Group {
   std::vector<Event> durable;
   std::vector<Event> ephemeral;
   std::vector<IdempotencyRecord> records;
-  std::vector<std::pair<std::size_t, std::size_t>> same_as;  // request, the earlier one of this group with its key
+  std::vector<std::pair<std::size_t, std::size_t>>
+      same_as;  // request, the earlier one of this group with its key
 };
 
 Result<std::unique_ptr<Log>> Log::open(Store& store, LogOptions options, Epoch fresh) {
@@ -120,7 +121,8 @@ bool Log::answer_repeat(Group& group, std::size_t index, const PublishRequest& r
     }
     return true;
   }
-  auto found = store_.find_idempotency(request.principal, request.idempotency_key, now + -limits::idempotency_time);
+  auto found =
+      store_.find_idempotency(request.principal, request.idempotency_key, now + -limits::idempotency_time);
   if (!found) {
     group.outcomes[index] = found.error();
     return true;
@@ -168,7 +170,8 @@ void Log::commit(Group& group) {
     const auto owner = std::find_if(group.parts.begin(), group.parts.end(), [&](const Group::Part& part) {
       return part.index == static_cast<std::size_t>(record.first);
     });
-    const auto begin = std::find_if(owner->order.begin(), owner->order.end(), [](auto place) { return place.first; });
+    const auto begin =
+        std::find_if(owner->order.begin(), owner->order.end(), [](auto place) { return place.first; });
     record.first = begin == owner->order.end() ? 0 : begin->second;
   }
   if (!group.durable.empty() || !records.empty()) {
@@ -192,9 +195,9 @@ void Log::commit(Group& group) {
   if (group.durable.empty() || options_.planted.announce_before_commit) return;
   tail_->append(std::make_shared<const Batch>(std::move(group.durable)));
   if (tail_->wants_index(store_.indexed())) {
-    // Not fatal here: the rows stay in the tail, over its bound, and the next commit meets the same trouble.
-    if (auto indexed = store_.index_now(); !indexed)
-      log_warn("index", {{"error", indexed.error().text()}});
+    // Not fatal here: the rows stay in the tail, over its bound, and the next commit meets the same
+    // trouble.
+    if (auto indexed = store_.index_now(); !indexed) log_warn("index", {{"error", indexed.error().text()}});
   }
   tail_->trim(store_.indexed());
 }

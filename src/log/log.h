@@ -1,11 +1,12 @@
 #pragma once
-// The log: where an event becomes true. Takes groups of publish requests, recognises repeats, commits what is new in
-// one transaction, and only then appends it to the tail.
+// The log: where an event becomes true. Takes groups of publish requests, recognises repeats, commits what
+// is new in one transaction, and only then appends it to the tail.
 //
 // Route:  api (a publish request) -> log-writer's mailbox -> here -> store, then tail -> hub.
-// Owner:  server. Thread: log-writer. No I/O of its own: store and time come in, so the simulator runs this code.
-// Bound:  a group holds at most limits::commit_rows_max rows, but at least one request, whole.
-// Always: an outcome that says "stored" is given only after the store's commit; nothing reaches the tail before it.
+// Owner:  server. Thread: log-writer. No I/O of its own: store and time come in, so the simulator runs this
+// code. Bound:  a group holds at most limits::commit_rows_max rows, but at least one request, whole.
+// Always: an outcome that says "stored" is given only after the store's commit; nothing reaches the tail
+// before it.
 //         After Code::store_failed nothing is acknowledged any more.
 
 #include <memory>
@@ -22,12 +23,13 @@
 
 namespace belfry {
 
-// One publish request. REQUIRES: its events were checked (wire/publish_body) and its rights too (model/rights).
+// One publish request. REQUIRES: its events were checked (wire/publish_body) and its rights too
+// (model/rights).
 struct PublishRequest {
   std::vector<Event> events;
-  std::string principal;         // scopes the key
-  std::string idempotency_key;   // empty: none
-  BodyHash body{};               // of the request's bytes; used only with a key
+  std::string principal;        // scopes the key
+  std::string idempotency_key;  // empty: none
+  BodyHash body{};              // of the request's bytes; used only with a key
 };
 
 // Where one event went. Ephemeral events have offset and seq 0 and no cursor.
@@ -54,8 +56,8 @@ struct LogPlanted {
 
 struct LogOptions {
   std::size_t tail_bytes_max = limits::tail_bytes_max;
-  std::vector<std::string> ephemeral;      // topic patterns whose events are not stored
-  std::optional<Duration> retention{};     // events older than this are trimmed; none: kept for ever
+  std::vector<std::string> ephemeral;   // topic patterns whose events are not stored
+  std::optional<Duration> retention{};  // events older than this are trimmed; none: kept for ever
   LogPlanted planted{};
 };
 
@@ -64,7 +66,8 @@ class Log {
   // Opens the store under a fresh epoch and fills the tail with what is not indexed yet.
   static Result<std::unique_ptr<Log>> open(Store& store, LogOptions options, Epoch fresh);
 
-  // How many of the first requests make one group: at most limits::commit_rows_max rows, at least one request.
+  // How many of the first requests make one group: at most limits::commit_rows_max rows, at least one
+  // request.
   static std::size_t group_size(std::span<const PublishRequest> requests);
 
   // Commits one group; outcomes[i] answers requests[i]. Takes the events out of the requests.

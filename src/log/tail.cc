@@ -11,7 +11,8 @@ Entry::~Entry() {
 const std::string& Entry::keep(Slot& slot, std::string bytes) {
   auto made = std::make_unique<const std::string>(std::move(bytes));
   const std::string* expected = nullptr;
-  if (slot.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel, std::memory_order_acquire))
+  if (slot.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel,
+                                   std::memory_order_acquire))
     return *made.release();
   return *expected;  // another thread was first
 }

@@ -1,9 +1,11 @@
 #pragma once
 // The tail: the newest part of the log in memory, shared by every shard.
 //
-// Route:  log (appends what was committed) -> here -> hub/shard (copies pointers to new batches once a turn).
-// Thread: append and trim by the log-writer; everything else from any thread. Batches are immutable, so a shard reads
-//         them without a lock; a slow shard cannot stall the writer and is overrun instead (it reads the store).
+// Route:  log (appends what was committed) -> here -> hub/shard (copies pointers to new batches once a
+// turn). Thread: append and trim by the log-writer; everything else from any thread. Batches are immutable,
+// so a shard reads
+//         them without a lock; a slow shard cannot stall the writer and is overrun instead (it reads the
+//         store).
 // Bound:  bytes given at construction, but never less than what the store has not indexed yet.
 // Always: durable entries of consecutive batches have consecutive offsets; what is here is committed.
 
@@ -78,8 +80,8 @@ class Tail {
   // Whether the bound cannot be kept without indexing first.
   bool wants_index(Offset indexed) const;
 
-  // What a shard that has seen `version` and stands at `head` is missing, oldest first. `low`: the tail now holds
-  // (low, head]; if low > the shard's head, it was overrun and must let its sessions read the store.
+  // What a shard that has seen `version` and stands at `head` is missing, oldest first. `low`: the tail now
+  // holds (low, head]; if low > the shard's head, it was overrun and must let its sessions read the store.
   struct News {
     std::vector<BatchPtr> batches;
     Offset low = 0;
@@ -95,8 +97,9 @@ class Tail {
 
   const std::size_t bytes_max_;
   mutable std::mutex mutex_;
-  std::deque<Slot> slots_;      // durable
-  std::deque<Slot> ephemeral_;  // only until every shard that keeps up has seen them: at most an eighth of the bound
+  std::deque<Slot> slots_;  // durable
+  std::deque<Slot>
+      ephemeral_;  // only until every shard that keeps up has seen them: at most an eighth of the bound
   std::size_t bytes_ = 0;
   std::size_t ephemeral_bytes_ = 0;
   Offset low_;

@@ -12,7 +12,9 @@ constexpr std::size_t kEpochDigits = 16;
 
 }  // namespace
 
-std::string to_text(const Cursor& cursor) { return fmt::format("{:016x}.{}", cursor.epoch.bits, cursor.offset); }
+std::string to_text(const Cursor& cursor) {
+  return fmt::format("{:016x}.{}", cursor.epoch.bits, cursor.offset);
+}
 
 Result<Cursor> parse_cursor(std::string_view text) {
   if (text.size() > limits::cursor_bytes_max) return fail(Code::bad_cursor, "It is longer than 128 bytes.");
@@ -22,7 +24,8 @@ Result<Cursor> parse_cursor(std::string_view text) {
   const char* end = begin + text.size();
   const auto epoch = std::from_chars(begin, begin + kEpochDigits, cursor.epoch.bits, 16);
   const auto offset = std::from_chars(begin + kEpochDigits + 1, end, cursor.offset, 10);
-  if (epoch.ec != std::errc{} || offset.ec != std::errc{} || offset.ptr != end) return fail(Code::bad_cursor);
+  if (epoch.ec != std::errc{} || offset.ec != std::errc{} || offset.ptr != end)
+    return fail(Code::bad_cursor);
   // One text per cursor: no upper case, no leading zeros, no sign.
   if (to_text(cursor) != text) return fail(Code::bad_cursor);
   return cursor;
@@ -41,13 +44,15 @@ std::string_view name_of(ResetReason reason) {
 }
 
 Cursor EpochTable::cursor(Offset position) const {
-  const auto after = std::upper_bound(rows_.begin(), rows_.end(), position,
-                                      [](Offset offset, const EpochRow& row) { return offset < row.first; });
+  const auto after =
+      std::upper_bound(rows_.begin(), rows_.end(), position,
+                       [](Offset offset, const EpochRow& row) { return offset < row.first; });
   return {after == rows_.begin() ? rows_.front().epoch : std::prev(after)->epoch, position};
 }
 
 EpochTable::Place EpochTable::place(const Cursor& cursor, Offset head) const {
-  // An epoch may have had no event at all; then a later row has the same `first`, and both mean the same place.
+  // An epoch may have had no event at all; then a later row has the same `first`, and both mean the same
+  // place.
   const auto row = std::find_if(rows_.rbegin(), rows_.rend(),
                                 [&](const EpochRow& candidate) { return candidate.epoch == cursor.epoch; });
   if (row == rows_.rend()) return {head, ResetReason::lost};

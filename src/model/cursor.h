@@ -1,6 +1,7 @@
 #pragma once
-// A cursor is a place in the log as text: `epoch.offset`. It counts only if its offset lies in its epoch's range,
-// so a restored backup or a stale failover is noticed exactly (DESIGN section 2; the idea of Kafka's KIP-320).
+// A cursor is a place in the log as text: `epoch.offset`. It counts only if its offset lies in its epoch's
+// range, so a restored backup or a stale failover is noticed exactly (DESIGN section 2; the idea of Kafka's
+// KIP-320).
 //
 // Values; EpochTable is immutable once the store is open and shared between threads.
 
@@ -36,7 +37,8 @@ std::string to_text(const Cursor& cursor);
 // Code::bad_cursor unless it is exactly such a text.
 Result<Cursor> parse_cursor(std::string_view text);
 
-// One opening of the store by a writer: offsets from `first` on are of this epoch until the next one begins.
+// One opening of the store by a writer: offsets from `first` on are of this epoch until the next one
+// begins.
 struct EpochRow {
   Epoch epoch;
   Offset first = 1;
@@ -61,8 +63,8 @@ class EpochTable {
   Cursor cursor(Offset position) const;
   std::string text(Offset position) const { return to_text(cursor(position)); }
 
-  // Where to go on from a cursor, given the log's head. With `reset`, the place differs from what was asked for:
-  // `rewound` goes on where the histories part, `lost` at the head.
+  // Where to go on from a cursor, given the log's head. With `reset`, the place differs from what was asked
+  // for: `rewound` goes on where the histories part, `lost` at the head.
   struct Place {
     Offset position = 0;
     std::optional<ResetReason> reset;

@@ -5,7 +5,8 @@
 namespace belfry {
 
 std::size_t Event::bytes() const {
-  return topic.size() + type.size() + data.size() + notification.size() + key.size() + keys.size() + version.size();
+  return topic.size() + type.size() + data.size() + notification.size() + key.size() + keys.size() +
+         version.size();
 }
 
 bool accepts(const Selector& selector, const Event& event) {

@@ -1,7 +1,9 @@
 #pragma once
-// An event: what happened, to one topic. Maps one to one to CloudEvents 1.0 (id, type, subject = topic, time, data).
+// An event: what happened, to one topic. Maps one to one to CloudEvents 1.0 (id, type, subject = topic,
+// time, data).
 //
-// Values; any thread. JSON parts are kept as valid, minified JSON text, so that they are parsed once, on the way in.
+// Values; any thread. JSON parts are kept as valid, minified JSON text, so that they are parsed once, on
+// the way in.
 
 #include <optional>
 #include <string>

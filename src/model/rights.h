@@ -1,6 +1,6 @@
 #pragma once
-// What a principal may do, and the one function that decides it: asked at subscribe, at publish, and again for every
-// subscription of a session when its rights change.
+// What a principal may do, and the one function that decides it: asked at subscribe, at publish, and again
+// for every subscription of a session when its rights change.
 //
 // Values; any thread.
 
@@ -20,16 +20,17 @@ struct Rights {
 
 // Who speaks: a user by token, or a backend by key.
 struct Principal {
-  std::string name;   // "user:<sub>" or "backend:<key id>"; scopes idempotency keys
-  std::string user;   // the user id, empty for a backend
+  std::string name;  // "user:<sub>" or "backend:<key id>"; scopes idempotency keys
+  std::string user;  // the user id, empty for a backend
   Rights rights;
   std::optional<Timestamp> expires;
 };
 
 enum class Act { subscribe, publish };
 
-// Whether the rights grant the act on every topic that `pattern` matches (a topic is a pattern that matches itself).
-// One granted pattern must cover it whole; unions are not searched. Otherwise Code::forbidden, naming the pattern.
+// Whether the rights grant the act on every topic that `pattern` matches (a topic is a pattern that matches
+// itself). One granted pattern must cover it whole; unions are not searched. Otherwise Code::forbidden,
+// naming the pattern.
 Result<void> authorize(const Rights& rights, Act act, std::string_view pattern);
 
 // What a user may do whose token makes no claim: subscribe to users/<id> alone, publish nothing.

@@ -8,7 +8,8 @@ namespace {
 TEST(Rights, AUserWithoutAClaimHearsOnlyTheOwnTopic) {
   const Rights rights = default_rights("auth0|ana");
   EXPECT_TRUE(authorize(rights, Act::subscribe, "users/auth0%7Cana"));
-  for (const char* other : {"users/bob", "users/+", "users/#", "#", "users/auth0%7Cana/x", "users/auth0%7Cana/#"})
+  for (const char* other :
+       {"users/bob", "users/+", "users/#", "#", "users/auth0%7Cana/x", "users/auth0%7Cana/#"})
     EXPECT_EQ(authorize(rights, Act::subscribe, other).error().code, Code::forbidden) << other;
   EXPECT_FALSE(authorize(rights, Act::publish, "users/auth0%7Cana"));
 }

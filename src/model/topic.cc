@@ -6,15 +6,18 @@
 namespace belfry {
 namespace {
 
-constexpr std::array<std::string_view, 7> kReserved{"open", "error", "reset", "heartbeat", "connected", "control",
-                                                    "close"};
+constexpr std::array<std::string_view, 7> kReserved{"open",      "error",   "reset", "heartbeat",
+                                                    "connected", "control", "close"};
 
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
-bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 bool is_topic_character(char c) {
-  return is_alphanumeric(c) || c == '.' || c == '_' || c == '~' || c == '@' || c == ':' || c == '%' || c == '-';
+  return is_alphanumeric(c) || c == '.' || c == '_' || c == '~' || c == '@' || c == ':' || c == '%' ||
+         c == '-';
 }
 
 bool is_type_character(char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; }
@@ -63,7 +66,9 @@ std::string_view take_segment(std::string_view& rest, char separator, bool& more
 
 }  // namespace
 
-Result<void> check_topic(std::string_view topic) { return check_name(topic, Wildcards::refused, Code::bad_topic); }
+Result<void> check_topic(std::string_view topic) {
+  return check_name(topic, Wildcards::refused, Code::bad_topic);
+}
 
 Result<void> check_pattern(std::string_view pattern) {
   return check_name(pattern, Wildcards::allowed, Code::bad_pattern);
@@ -96,7 +101,9 @@ Result<void> check_type_pattern(std::string_view pattern) {
   return {};
 }
 
-bool has_wildcard(std::string_view pattern) { return pattern.find_first_of("+#") != std::string_view::npos; }
+bool has_wildcard(std::string_view pattern) {
+  return pattern.find_first_of("+#") != std::string_view::npos;
+}
 
 bool matches(std::string_view pattern, std::string_view name, char separator) {
   bool more_pattern = true, more_name = true;
@@ -141,8 +148,9 @@ std::string encode_segment(std::string_view text) {
 std::string user_topic(std::string_view user) { return "users/" + encode_segment(user); }
 
 bool Selector::accepts_type(std::string_view type) const {
-  return types.empty() || std::any_of(types.begin(), types.end(),
-                                      [type](const std::string& pattern) { return matches(pattern, type, '.'); });
+  return types.empty() || std::any_of(types.begin(), types.end(), [type](const std::string& pattern) {
+           return matches(pattern, type, '.');
+         });
 }
 
 Result<Selector> make_selector(std::string topic, std::vector<std::string> types) {

@@ -12,9 +12,9 @@ TEST(Topic, GrammarTable) {
   const std::string eight = "a/b/c/d/e/f/g/h";
   for (const std::string good : {"a", "bookings/7", "users/auth0%7Cx", "A-Z_0~9@:.", "./..", eight.c_str()})
     EXPECT_TRUE(check_topic(good)) << good;
-  const std::vector<std::string> bad{"",    "/",     "/a",    "a/",     "a//b",      eight + "/i", std::string(256, 'a'),
-                                     "a b", "a\nb",  "é",     "a%",     "a%2",       "a%zz",       "a/+",
-                                     "#",   "a+",    "a/#/b", std::string("a\0b", 3), "a?",        "a/b\\c"};
+  const std::vector<std::string> bad{
+      "",    "/",    "/a",  "a/", "a//b", eight + "/i", std::string(256, 'a'),  "a b", "a\nb",  "é", "a%",
+      "a%2", "a%zz", "a/+", "#",  "a+",   "a/#/b",      std::string("a\0b", 3), "a?",  "a/b\\c"};
   for (const auto& topic : bad) {
     auto checked = check_topic(topic);
     ASSERT_FALSE(checked) << topic;
@@ -24,7 +24,8 @@ TEST(Topic, GrammarTable) {
 }
 
 TEST(Pattern, GrammarTable) {
-  for (const std::string good : {"+", "#", "a/+", "a/#", "+/b/+", "a"}) EXPECT_TRUE(check_pattern(good)) << good;
+  for (const std::string good : {"+", "#", "a/+", "a/#", "+/b/+", "a"})
+    EXPECT_TRUE(check_pattern(good)) << good;
   for (const std::string bad : {"a+", "a/#/b", "#/a", "a/b#", "++", "a/++"}) {
     auto checked = check_pattern(bad);
     ASSERT_FALSE(checked) << bad;
@@ -33,8 +34,10 @@ TEST(Pattern, GrammarTable) {
 }
 
 TEST(Type, GrammarTable) {
-  for (const std::string good : {"message", "booking.confirmed", "a-b_c.1", "refresh"}) EXPECT_TRUE(check_type(good));
-  for (const std::string bad : {"", "a b", "a\nb", "error", "open", "reset", "heartbeat", "connected", "a/b"})
+  for (const std::string good : {"message", "booking.confirmed", "a-b_c.1", "refresh"})
+    EXPECT_TRUE(check_type(good));
+  for (const std::string bad :
+       {"", "a b", "a\nb", "error", "open", "reset", "heartbeat", "connected", "a/b"})
     EXPECT_FALSE(check_type(bad)) << bad;
   EXPECT_TRUE(check_type(std::string(64, 'a')));
   EXPECT_FALSE(check_type(std::string(65, 'a')));

@@ -32,9 +32,13 @@ void append_member(std::string& out, std::string_view name, std::string_view tex
 
 }  // namespace
 
-std::optional<std::string_view> Request::header(std::string_view name) const { return first_of(headers, name); }
+std::optional<std::string_view> Request::header(std::string_view name) const {
+  return first_of(headers, name);
+}
 
-std::optional<std::string_view> Request::parameter(std::string_view name) const { return first_of(query, name); }
+std::optional<std::string_view> Request::parameter(std::string_view name) const {
+  return first_of(query, name);
+}
 
 std::vector<std::string_view> Request::parameters(std::string_view name) const {
   std::vector<std::string_view> values;

@@ -1,9 +1,11 @@
 #pragma once
 // One HTTP request and its answer, whatever version of HTTP carries it.
 //
-// Owner:  the connection. Thread: its loop's. The handler may keep a pointer until it has answered whole (respond) or
+// Owner:  the connection. Thread: its loop's. The handler may keep a pointer until it has answered whole
+// (respond) or
 //         until StreamEvents::on_closed; after either, the exchange is gone.
-// Bound:  a stream holds back at most the rest of one piece, plus limits::control_bytes_max of control bytes.
+// Bound:  a stream holds back at most the rest of one piece, plus limits::control_bytes_max of control
+// bytes.
 
 #include <cstdint>
 #include <optional>
@@ -22,11 +24,11 @@ using Field = std::pair<std::string, std::string>;
 
 struct Request {
   std::string method;
-  std::string path;              // percent-decoded, always begins with '/'
-  std::vector<Field> query;      // percent-decoded, in order, repeats kept
+  std::string path;          // percent-decoded, always begins with '/'
+  std::vector<Field> query;  // percent-decoded, in order, repeats kept
   std::vector<Field> headers;
   std::string body;
-  std::string peer;              // address of the client, without port
+  std::string peer;  // address of the client, without port
 
   // The first of that name, or nothing. `name` in lower case.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -36,7 +38,7 @@ struct Request {
 
 struct Response {
   int status = 200;
-  std::vector<Field> headers;    // without Content-Length and Connection
+  std::vector<Field> headers;  // without Content-Length and Connection
   std::string body;
 };
 
@@ -67,7 +69,8 @@ class Exchange {
   // The whole answer. The connection goes on with the next request.
   virtual void respond(Response response) = 0;
 
-  // The answer comes later, by respond. If the peer leaves before, `events` hears on_closed, and nothing else.
+  // The answer comes later, by respond. If the peer leaves before, `events` hears on_closed, and nothing
+  // else.
   virtual void defer(StreamEvents& events) = 0;
 
   // The head of an answer without end (SSE, NDJSON); its body follows by write().
@@ -75,8 +78,8 @@ class Exchange {
   // Switches to WebSocket (RFC 6455 section 4.2.2, or RFC 8441): sends the handshake; then bytes both ways.
   virtual void upgrade(const std::vector<Field>& headers, StreamEvents& events) = 0;
 
-  // Writes what the socket takes now, in one system call. A piece of which a part was taken is finished later by the
-  // exchange; pieces after it are not taken. Nothing is taken while blocked.
+  // Writes what the socket takes now, in one system call. A piece of which a part was taken is finished
+  // later by the exchange; pieces after it are not taken. Nothing is taken while blocked.
   virtual Taken write(std::span<const std::string_view> pieces) = 0;
   // A few bytes that must not be lost behind a full socket (pong, close): taken even when blocked, up to
   // limits::control_bytes_max in all; false beyond that.

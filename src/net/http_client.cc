@@ -24,7 +24,8 @@ class Connected {
   ~Connected() {
     if (socket_ >= 0) ::close(socket_);
   }
-  Connected(Connected&& other) noexcept : socket_(std::exchange(other.socket_, -1)), timeout_(other.timeout_) {}
+  Connected(Connected&& other) noexcept
+      : socket_(std::exchange(other.socket_, -1)), timeout_(other.timeout_) {}
   Connected& operator=(Connected&&) = delete;
 
   Result<void> wait(short events) const {
@@ -70,7 +71,8 @@ Result<Address> parse_url(const std::string& url) {
     return fail(Code::bad_parameter, "Not a URL of the form http://host:port: " + url, "url");
   Address address;
   address.host = std::string(parsed->encoded_host());
-  if (address.host.size() > 2 && address.host.front() == '[') address.host = address.host.substr(1, address.host.size() - 2);
+  if (address.host.size() > 2 && address.host.front() == '[')
+    address.host = address.host.substr(1, address.host.size() - 2);
   address.port = parsed->has_port() ? std::string(parsed->port()) : "80";
   address.target = std::string(parsed->encoded_path());
   if (address.target.empty()) address.target = "/";
@@ -82,7 +84,8 @@ Result<Connected> connect(const Address& address, Duration timeout) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int failed = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &found); failed != 0)
+  if (const int failed = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &found);
+      failed != 0)
     return fail(Code::connection_failed, address.host + ": " + gai_strerror(failed));
   std::string reason = "no address";
   int connected = -1;
@@ -97,7 +100,8 @@ Result<Connected> connect(const Address& address, Duration timeout) {
     }
   }
   ::freeaddrinfo(found);
-  if (connected < 0) return fail(Code::connection_failed, address.host + ":" + address.port + ": " + reason);
+  if (connected < 0)
+    return fail(Code::connection_failed, address.host + ":" + address.port + ": " + reason);
   const int on = 1;
   ::setsockopt(connected, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return Connected(connected, timeout);
@@ -130,11 +134,13 @@ Result<void> fetch_stream(const ClientRequest& request, const StreamSink& sink) 
       input.erase(0, used);
       if (used == 0) break;
     }
-    if (parser.head_done() && !std::exchange(head_given, head_given || parser.head_done())) sink.on_head(parser.head());
+    if (parser.head_done() && !std::exchange(head_given, head_given || parser.head_done()))
+      sink.on_head(parser.head());
     if (const std::string body = parser.take_body(); !body.empty() && !sink.on_bytes(body)) return {};
     if (parser.done()) return {};
     if (!bytes.empty()) continue;
-    if (!parser.finish()) return fail(Code::connection_failed, "The connection was closed in the middle of the answer.");
+    if (!parser.finish())
+      return fail(Code::connection_failed, "The connection was closed in the middle of the answer.");
     return {};
   }
 }

@@ -11,7 +11,7 @@
 namespace belfry::net {
 
 struct ClientRequest {
-  std::string url;                // http://host[:port]/path?query
+  std::string url;  // http://host[:port]/path?query
   std::string method = "GET";
   std::vector<Field> headers;
   std::string body;
@@ -21,7 +21,8 @@ struct ClientRequest {
 // Code::connection_failed with the reason when no whole answer came.
 Result<Response> fetch(const ClientRequest& request);
 
-// Gives the head first, then each piece of body as it arrives, until the answer ends or `on_bytes` returns false.
+// Gives the head first, then each piece of body as it arrives, until the answer ends or `on_bytes` returns
+// false.
 struct StreamSink {
   std::function<void(const Response& head)> on_head;
   std::function<bool(std::string_view bytes)> on_bytes;

@@ -18,7 +18,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::seconds kLingerTime{2};
-constexpr std::size_t kAheadMax = 64 * 1024;  // bytes a client may send while its last request is being answered
+constexpr std::size_t kAheadMax =
+    64 * 1024;  // bytes a client may send while its last request is being answered
 
 }  // namespace
 
@@ -31,7 +32,9 @@ void HttpConnection::start() {
   wait_read();
 }
 
-void HttpConnection::update_deadline(Duration from_now) { owner_.set_deadline(slot_, owner_.now() + from_now); }
+void HttpConnection::update_deadline(Duration from_now) {
+  owner_.set_deadline(slot_, owner_.now() + from_now);
+}
 
 // Runs the function from the loop, unless the connection has died meanwhile.
 template <class Function>
@@ -118,7 +121,8 @@ Result<bool> HttpConnection::parse_one() {
   const auto progress = reading.parser.progress();
   if (before == RequestParser::Progress::head && progress == RequestParser::Progress::body)
     update_deadline(limits::body_time_max);
-  if (progress == RequestParser::Progress::body && reading.parser.expects_continue() && !reading.continue_sent) {
+  if (progress == RequestParser::Progress::body && reading.parser.expects_continue() &&
+      !reading.continue_sent) {
     reading.continue_sent = true;
     send_or_hold("HTTP/1.1 100 Continue\r\n\r\n");
   }
@@ -147,8 +151,9 @@ const Request& HttpConnection::request() const { return reading_->request; }
 
 std::string HttpConnection::head_text(int status, const std::vector<Field>& headers) {
   const auto reason = boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(status));
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\nServer: belfry\r\nDate: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                                status, std::string_view(reason.data(), reason.size()), owner_.date());
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\nServer: belfry\r\nDate: {}\r\nX-Content-Type-Options: nosniff\r\n",
+                  status, std::string_view(reason.data(), reason.size()), owner_.date());
   for (const auto& [name, value] : headers) {
     out += name;
     out += ": ";
@@ -213,7 +218,8 @@ void HttpConnection::upgrade(const std::vector<Field>& headers, StreamEvents& ev
 ssize_t HttpConnection::send_now(std::span<const std::string_view> pieces) {
   iovec parts[limits::write_events_max];
   const std::size_t count = std::min(pieces.size(), limits::write_events_max);
-  for (std::size_t i = 0; i < count; ++i) parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  for (std::size_t i = 0; i < count; ++i)
+    parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = count;

@@ -1,10 +1,13 @@
 #pragma once
-// One accepted socket speaking HTTP/1.1: reads requests, gives them to the handler, writes answers and streams.
+// One accepted socket speaking HTTP/1.1: reads requests, gives them to the handler, writes answers and
+// streams.
 //
 // Owner:  HttpServer, by slot. Thread: the loop's.
-// Bound:  an idle stream holds this object, one waiting read and nothing else: parser, request and buffers exist only
+// Bound:  an idle stream holds this object, one waiting read and nothing else: parser, request and buffers
+// exist only
 //         while a request is being read or answered.
-// Always: deleted only when dead and no operation is pending; StreamEvents are never called from inside a call of
+// Always: deleted only when dead and no operation is pending; StreamEvents are never called from inside a
+// call of
 //         the owner.
 
 #include <boost/asio/io_context.hpp>
@@ -33,7 +36,8 @@ class ConnectionOwner {
   virtual bool accepting() const = 0;
 };
 
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+using Socket =
+    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
 class HttpConnection final : public Exchange {
  public:
@@ -93,7 +97,7 @@ class HttpConnection final : public Exchange {
   Socket socket_;
   StreamEvents* events_ = nullptr;
   std::unique_ptr<Reading> reading_;
-  std::string rest_;              // accepted from the owner, not yet taken by the socket
+  std::string rest_;  // accepted from the owner, not yet taken by the socket
   const std::uint32_t slot_;
   std::uint32_t control_held_ = 0;
   std::uint16_t operations_ = 0;  // pending, with posted ones

@@ -12,7 +12,8 @@ namespace http = boost::beast::http;
 namespace {
 
 Error parse_error(boost::system::error_code code) {
-  if (code == http::error::header_limit || code == http::error::buffer_overflow) return fail(Code::header_too_large);
+  if (code == http::error::header_limit || code == http::error::buffer_overflow)
+    return fail(Code::header_too_large);
   if (code == http::error::body_limit) return fail(Code::body_too_large);
   return fail(Code::bad_request, "Not HTTP/1.1: " + code.message());
 }
@@ -48,7 +49,8 @@ Result<void> parse_target(std::string_view target, Request& request) {
   if (!parsed) return fail(Code::bad_request, "The target is malformed.");
   request.path = TRY(decode(parsed->encoded_path()));
   for (const auto& part : parsed->encoded_params())
-    request.query.emplace_back(TRY(decode(part.key)), part.has_value ? TRY(decode(part.value)) : std::string());
+    request.query.emplace_back(TRY(decode(part.key)),
+                               part.has_value ? TRY(decode(part.value)) : std::string());
   if (request.query.size() > limits::header_fields_max * 2) return fail(Code::too_many_topics);
   return {};
 }
@@ -72,7 +74,8 @@ Result<std::size_t> RequestParser::feed(std::string_view bytes) {
   boost::system::error_code failed;
   const std::size_t used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
   if (failed == http::error::need_more) {
-    if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max) return fail(Code::header_too_large);
+    if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max)
+      return fail(Code::header_too_large);
     return used;
   }
   if (failed) return parse_error(failed);
@@ -102,7 +105,8 @@ Result<Request> RequestParser::take() {
   }
   if (request.headers.size() > limits::header_fields_max) return fail(Code::header_too_large);
   // RFC 9112 section 3.2: exactly one Host; section 6.1: never both lengths.
-  if (message.version() == 11 && hosts != 1) return fail(Code::bad_request, "Send exactly one Host header.");
+  if (message.version() == 11 && hosts != 1)
+    return fail(Code::bad_request, "Send exactly one Host header.");
   if (request.header("transfer-encoding") && request.header("content-length"))
     return fail(Code::bad_request, "Content-Length and Transfer-Encoding exclude each other.");
   if (request.header("content-encoding").value_or("identity") != "identity")
@@ -127,8 +131,10 @@ ResponseParser::~ResponseParser() = default;
 
 Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
   boost::system::error_code failed;
-  const std::size_t used = state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
-  if (failed && failed != http::error::need_more) return fail(Code::connection_failed, "Not an HTTP answer: " + failed.message());
+  const std::size_t used =
+      state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+  if (failed && failed != http::error::need_more)
+    return fail(Code::connection_failed, "Not an HTTP answer: " + failed.message());
   return used;
 }
 

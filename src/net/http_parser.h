@@ -19,14 +19,16 @@ class RequestParser {
   RequestParser& operator=(RequestParser&&) noexcept;
 
   enum class Progress { head, body, done };
-  // Takes what it can use from the front of `bytes` and says how much that was. An error ends the connection.
+  // Takes what it can use from the front of `bytes` and says how much that was. An error ends the
+  // connection.
   Result<std::size_t> feed(std::string_view bytes);
   Progress progress() const;
   // Whether the client waits for "100 Continue" before it sends the body.
   bool expects_continue() const;
   bool keep_alive() const;
 
-  // REQUIRES: progress() is done. The request without `peer`; fails on a target, header or length that is malformed.
+  // REQUIRES: progress() is done. The request without `peer`; fails on a target, header or length that is
+  // malformed.
   Result<Request> take();
 
  private:

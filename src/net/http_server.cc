@@ -21,13 +21,20 @@ constexpr int kBacklog = 4096;
 constexpr std::size_t kReadBufferBytes = 64 * 1024;
 constexpr Duration kPauseWithoutDescriptors{200};
 
-void set_option(int socket, int level, int name, int value) { ::setsockopt(socket, level, name, &value, sizeof value); }
+void set_option(int socket, int level, int name, int value) {
+  ::setsockopt(socket, level, name, &value, sizeof value);
+}
 
 class HttpServerImpl final : public HttpServer, public ConnectionOwner {
  public:
   HttpServerImpl(Loop& loop, const Clock& clock, HttpServerOptions options, Handler& handler)
-      : loop_(loop), clock_(clock), options_(std::move(options)), handler_(handler), acceptor_(loop.context()),
-        spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)), buffer_(kReadBufferBytes, '\0') {}
+      : loop_(loop),
+        clock_(clock),
+        options_(std::move(options)),
+        handler_(handler),
+        acceptor_(loop.context()),
+        spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
+        buffer_(kReadBufferBytes, '\0') {}
 
   ~HttpServerImpl() override { ::close(spare_); }
 
@@ -105,7 +112,8 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   // False if accepting has to pause: the sweep takes it up again.
   bool accept_some() {
     for (std::size_t i = 0; i < limits::accept_batch_max; ++i) {
-      const int socket = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      const int socket =
+          ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket < 0 && (errno == EMFILE || errno == ENFILE)) return refuse_without_descriptor();
       if (socket < 0) return true;
       ++counts_.accepted;
@@ -192,8 +200,8 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::listen(Loop& loop, const Clock& clock, HttpServerOptions options,
-                                                       Handler& handler) {
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(Loop& loop, const Clock& clock,
+                                                       HttpServerOptions options, Handler& handler) {
   auto server = std::make_unique<HttpServerImpl>(loop, clock, std::move(options), handler);
   TRY(server->bind());
   return std::unique_ptr<HttpServer>(std::move(server));

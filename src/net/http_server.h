@@ -2,8 +2,9 @@
 // Listens on one address and speaks HTTP/1.1 (RFC 9112) with whoever connects.
 //
 // Owner:  server, one per shard; several listen on one port by SO_REUSEPORT. Thread: the loop's.
-// Bound:  connections_max; beyond it connections are closed at accept. Heads, bodies and waiting times: base/limits.h.
-// Always: every connection has a read pending, so a peer that leaves is noticed; an exception never leaves a
+// Bound:  connections_max; beyond it connections are closed at accept. Heads, bodies and waiting times:
+// base/limits.h. Always: every connection has a read pending, so a peer that leaves is noticed; an
+// exception never leaves a
 //         connection; a connection is deleted only when no operation of it is pending.
 
 #include <cstdint>
@@ -17,13 +18,13 @@ namespace belfry::net {
 
 struct HttpServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;                 // 0: the kernel chooses; see port()
+  std::uint16_t port = 0;  // 0: the kernel chooses; see port()
   std::size_t connections_max = 10'000;
 };
 
 struct HttpServerCounts {
   std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;      // beyond connections_max, or no descriptor
+  std::uint64_t refused = 0;  // beyond connections_max, or no descriptor
   std::uint64_t requests = 0;
   std::uint64_t bytes_sent = 0;
 };
@@ -31,8 +32,8 @@ struct HttpServerCounts {
 class HttpServer {
  public:
   // Code::connection_failed with the reason if the address cannot be bound.
-  static Result<std::unique_ptr<HttpServer>> listen(Loop& loop, const Clock& clock, HttpServerOptions options,
-                                                    Handler& handler);
+  static Result<std::unique_ptr<HttpServer>> listen(Loop& loop, const Clock& clock,
+                                                    HttpServerOptions options, Handler& handler);
   virtual ~HttpServer() = default;
 
   virtual std::uint16_t port() const = 0;

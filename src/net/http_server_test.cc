@@ -57,7 +57,9 @@ struct Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  void send(std::string_view text) const { CHECK(::send(socket, text.data(), text.size(), MSG_NOSIGNAL) >= 0); }
+  void send(std::string_view text) const {
+    CHECK(::send(socket, text.data(), text.size(), MSG_NOSIGNAL) >= 0);
+  }
   // Until `needle` has come, or the end.
   std::string until(std::string_view needle) {
     std::string all;
@@ -99,8 +101,10 @@ struct HttpServerTest : ::testing::Test {
 
 TEST_F(HttpServerTest, KeepAliveAndPipelining) {
   Peer peer(server->port());
-  peer.send("GET /a?x=%2F&y HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
-            "GET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  peer.send(
+      "GET /a?x=%2F&y HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: "
+      "3\r\n\r\nabc"
+      "GET /c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   const std::string all = peer.to_end();
   const auto a = all.find("GET /a x=/ y= "), b = all.find("POST /b abc"), c = all.find("GET /c ");
   EXPECT_TRUE(a < b && b < c && c != std::string::npos) << all;
@@ -115,7 +119,8 @@ TEST_F(HttpServerTest, BadRequestsAreAnsweredAndEndTheConnection) {
       {"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
       {"GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n", "431"},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413"},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "400"},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Encoding: gzip\r\n\r\nx", "415"},
   };
   for (const auto& [request, status] : table) {

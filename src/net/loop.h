@@ -1,7 +1,8 @@
 #pragma once
 // An event loop: one per shard thread. Owns the sockets registered with it.
 //
-// Thread: run() binds it to the calling thread; post and stop may be called from any, everything else from its own.
+// Thread: run() binds it to the calling thread; post and stop may be called from any, everything else from
+// its own.
 
 #include <functional>
 #include <memory>

@@ -54,7 +54,8 @@ std::string websocket_pong(std::string_view payload) { return frame(pong, payloa
 
 std::string websocket_close(int code, std::string_view reason) {
   std::size_t size = std::min<std::size_t>(reason.size(), 123);
-  while (size < reason.size() && size > 0 && (static_cast<unsigned char>(reason[size]) & 0xc0) == 0x80) --size;
+  while (size < reason.size() && size > 0 && (static_cast<unsigned char>(reason[size]) & 0xc0) == 0x80)
+    --size;
   std::string payload{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
   payload += reason.substr(0, size);
   return frame(close, payload);
@@ -127,7 +128,8 @@ std::optional<WebSocketParser::Frame> WebSocketParser::take_frame() {
   }
   const std::size_t head = 2 + length_bytes + 4;
   const bool incomplete = input_.size() < head || input_.size() - head < length;
-  // A frame that is not whole yet is only counted and checked once it is, except for what would never be accepted.
+  // A frame that is not whole yet is only counted and checked once it is, except for what would never be
+  // accepted.
   const std::size_t fragments = fragments_;
   if (!check_head(byte(0), byte(1), length)) return std::nullopt;
   if (incomplete) {
@@ -161,7 +163,8 @@ std::optional<WebSocketMessage> WebSocketParser::take_control(Frame frame) {
     fail(1002, "A close frame has half a code.");
     return std::nullopt;
   }
-  const int code = static_cast<unsigned char>(frame.payload[0]) << 8 | static_cast<unsigned char>(frame.payload[1]);
+  const int code =
+      static_cast<unsigned char>(frame.payload[0]) << 8 | static_cast<unsigned char>(frame.payload[1]);
   std::string reason = frame.payload.substr(2);
   if (!is_close_code(code)) {
     fail(1002, "The close code is not allowed.");

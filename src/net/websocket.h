@@ -18,8 +18,8 @@ std::string websocket_pong(std::string_view payload);
 // `reason` is cut to 123 bytes at a character boundary.
 std::string websocket_close(int code, std::string_view reason);
 
-// Whether a request asks for a WebSocket at all, and if so, whether it may have one (RFC 6455 section 4.2.1):
-// Code::upgrade_required for another version, bad_request for anything malformed.
+// Whether a request asks for a WebSocket at all, and if so, whether it may have one (RFC 6455
+// section 4.2.1): Code::upgrade_required for another version, bad_request for anything malformed.
 bool wants_websocket(const Request& request);
 Result<void> check_websocket_upgrade(const Request& request);
 
@@ -38,8 +38,9 @@ class WebSocketParser {
  public:
   // Appends bytes; then call next() until it gives nothing.
   void feed(std::string_view bytes);
-  // A message, nothing yet, or an error that ends the connection: protocol_error (1002: unmasked, reserved bits,
-  // bad opcode, fragmented control…), body_too_large (1009), bad_utf8 (1007), too many fragments (1008).
+  // A message, nothing yet, or an error that ends the connection: protocol_error (1002: unmasked, reserved
+  // bits, bad opcode, fragmented control…), body_too_large (1009), bad_utf8 (1007), too many fragments
+  // (1008).
   struct Failure {
     int close_code;
     std::string reason;

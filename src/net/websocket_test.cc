@@ -20,7 +20,8 @@ std::string masked(int first, std::string_view payload, bool mask = true) {
   }
   const std::string key = "\x12\x34\x56\x78";
   if (mask) out += key;
-  for (std::size_t i = 0; i < payload.size(); ++i) out += static_cast<char>(mask ? payload[i] ^ key[i % 4] : payload[i]);
+  for (std::size_t i = 0; i < payload.size(); ++i)
+    out += static_cast<char>(mask ? payload[i] ^ key[i % 4] : payload[i]);
   return out;
 }
 
@@ -33,11 +34,21 @@ std::string story(const std::string& bytes, std::size_t step) {
     while (auto message = parser.next()) {
       using Kind = WebSocketMessage::Kind;
       switch (message->kind) {
-        case Kind::text: out += "text:" + message->payload.substr(0, 20) + " "; break;
-        case Kind::binary: out += "binary "; break;
-        case Kind::ping: out += "ping:" + message->payload + " "; break;
-        case Kind::pong: out += "pong "; break;
-        case Kind::close: out += "close:" + std::to_string(message->close_code) + message->payload + " "; break;
+        case Kind::text:
+          out += "text:" + message->payload.substr(0, 20) + " ";
+          break;
+        case Kind::binary:
+          out += "binary ";
+          break;
+        case Kind::ping:
+          out += "ping:" + message->payload + " ";
+          break;
+        case Kind::pong:
+          out += "pong ";
+          break;
+        case Kind::close:
+          out += "close:" + std::to_string(message->close_code) + message->payload + " ";
+          break;
       }
     }
     if (parser.failure()) return out + "fail:" + std::to_string(parser.failure()->close_code);
@@ -89,7 +100,8 @@ TEST(WebSocketParser, FragmentsAreBounded) {
 TEST(WebSocketFrames, LengthForms) {
   EXPECT_EQ(websocket_text("hi"), std::string("\x81\x02hi", 4));
   EXPECT_EQ(websocket_text(std::string(126, 'x')).substr(0, 4), std::string("\x81\x7e\x00\x7e", 4));
-  EXPECT_EQ(websocket_text(std::string(65536, 'x')).substr(0, 10), std::string("\x81\x7f\0\0\0\0\0\1\0\0", 10));
+  EXPECT_EQ(websocket_text(std::string(65536, 'x')).substr(0, 10),
+            std::string("\x81\x7f\0\0\0\0\0\1\0\0", 10));
   EXPECT_EQ(websocket_close(1000, std::string(200, 'x')).size(), 2u + 125u);
 }
 
@@ -100,8 +112,10 @@ TEST(WebSocketUpgrade, AcceptKeyOfTheRfc) {
 TEST(WebSocketUpgrade, RequestTable) {
   Request request;
   request.method = "GET";
-  request.headers = {{"upgrade", "WebSocket"}, {"connection", "keep-alive, Upgrade"},
-                     {"sec-websocket-version", "13"}, {"sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="}};
+  request.headers = {{"upgrade", "WebSocket"},
+                     {"connection", "keep-alive, Upgrade"},
+                     {"sec-websocket-version", "13"},
+                     {"sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="}};
   EXPECT_TRUE(wants_websocket(request));
   EXPECT_TRUE(check_websocket_upgrade(request));
   auto other = request;

@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
-#include <toml++/toml.h>
 
 #include "model/model.h"
 
@@ -13,11 +13,13 @@ namespace {
 
 constexpr std::string_view kPrefix = "BELFRY_";
 // Read by the command line, not by the configuration.
-const std::vector<std::string> kOtherVariables{"BELFRY_URL", "BELFRY_TOKEN_FILE", "BELFRY_KEY_FILE", "BELFRY_CONFIG"};
+const std::vector<std::string> kOtherVariables{"BELFRY_URL", "BELFRY_TOKEN_FILE", "BELFRY_KEY_FILE",
+                                               "BELFRY_CONFIG"};
 
 const ConfigField* field_named(std::string_view name) {
   const auto& fields = config_fields();
-  const auto found = std::find_if(fields.begin(), fields.end(), [name](const ConfigField& f) { return f.name == name; });
+  const auto found =
+      std::find_if(fields.begin(), fields.end(), [name](const ConfigField& f) { return f.name == name; });
   return found == fields.end() ? nullptr : &*found;
 }
 
@@ -59,10 +61,12 @@ class Loader {
       const std::string table(table_key.str());
       const auto* entries = node.as_table();
       if (entries == nullptr || !known_table(table)) {
-        problem(place(path, table_key.source().begin), "There is no table [" + table + "]." + did_you_mean(table, tables()));
+        problem(place(path, table_key.source().begin),
+                "There is no table [" + table + "]." + did_you_mean(table, tables()));
         continue;
       }
-      for (auto&& [key, value] : *entries) entry(path, table + "." + std::string(key.str()), key.source().begin, value);
+      for (auto&& [key, value] : *entries)
+        entry(path, table + "." + std::string(key.str()), key.source().begin, value);
     }
   }
 
@@ -71,10 +75,12 @@ class Loader {
     for (const auto& field : config_fields()) names.push_back(variable_of(field.name));
     for (const auto& [name, value] : variables) {
       if (!name.starts_with(kPrefix)) continue;
-      if (std::find(kOtherVariables.begin(), kOtherVariables.end(), name) != kOtherVariables.end()) continue;
+      if (std::find(kOtherVariables.begin(), kOtherVariables.end(), name) != kOtherVariables.end())
+        continue;
       const auto& fields = config_fields();
-      const auto field = std::find_if(fields.begin(), fields.end(),
-                                      [&name = name](const ConfigField& f) { return variable_of(f.name) == name; });
+      const auto field = std::find_if(fields.begin(), fields.end(), [&name = name](const ConfigField& f) {
+        return variable_of(f.name) == name;
+      });
       if (field == fields.end()) {
         problem(name, "There is no such variable." + did_you_mean(name, names));
       } else {
@@ -91,13 +97,15 @@ class Loader {
 
   void whole() {
     const Config& config = out_.config;
-    if (auto listen = parse_listen(config.http_listen); !listen) problem(origin("http.listen"), listen.error().detail);
+    if (auto listen = parse_listen(config.http_listen); !listen)
+      problem(origin("http.listen"), listen.error().detail);
     for (const auto& pattern : config.log_ephemeral)
       if (auto checked = check_pattern(pattern); !checked)
         problem(origin("log.ephemeral"), "\"" + pattern + "\": " + checked.error().detail);
     for (const auto& value : config.http_allowed_origins)
       if (value.find("://") == std::string::npos || value.ends_with("/"))
-        problem(origin("http.allowed_origins"), "\"" + value + "\" is not an origin such as https://app.example.com.");
+        problem(origin("http.allowed_origins"),
+                "\"" + value + "\" is not an origin such as https://app.example.com.");
   }
 
  private:
@@ -110,9 +118,12 @@ class Loader {
     return std::find(all.begin(), all.end(), name) != all.end();
   }
   std::string origin(const std::string& name) { return name + " (" + out_.config.origins[name] + ")"; }
-  void problem(std::string where, std::string text) { out_.problems.push_back({std::move(where), std::move(text)}); }
+  void problem(std::string where, std::string text) {
+    out_.problems.push_back({std::move(where), std::move(text)});
+  }
 
-  void entry(const std::string& path, const std::string& name, toml::source_position at, const toml::node& node) {
+  void entry(const std::string& path, const std::string& name, toml::source_position at,
+             const toml::node& node) {
     const ConfigField* field = field_named(name);
     if (field == nullptr) {
       std::vector<std::string> names;
@@ -122,17 +133,20 @@ class Loader {
     const std::string from = path + ":" + std::to_string(at.line);
     if (const auto* text = std::get_if<std::string Config::*>(&field->member)) {
       const auto* value = node.as_string();
-      value != nullptr ? set_text(*field, *text, value->get(), from) : problem(place(path, at), name + " must be a string.");
+      value != nullptr ? set_text(*field, *text, value->get(), from)
+                       : problem(place(path, at), name + " must be a string.");
     } else if (const auto* number = std::get_if<std::uint64_t Config::*>(&field->member)) {
       const auto* value = node.as_integer();
-      if (value == nullptr || value->get() < 0) return problem(place(path, at), name + " must be a whole number.");
+      if (value == nullptr || value->get() < 0)
+        return problem(place(path, at), name + " must be a whole number.");
       set_number(*field, *number, static_cast<std::uint64_t>(value->get()), from);
     } else {
       set_list(*field, node, place(path, at), from);
     }
   }
 
-  void set_list(const ConfigField& field, const toml::node& node, const std::string& where, const std::string& from) {
+  void set_list(const ConfigField& field, const toml::node& node, const std::string& where,
+                const std::string& from) {
     std::vector<std::string> items;
     const auto* array = node.as_array();
     bool good = array != nullptr;
@@ -148,7 +162,8 @@ class Loader {
 
   // A value from a variable or a flag; lists are separated by commas.
   void text_value(const ConfigField& field, const std::string& value, const std::string& from) {
-    if (const auto* text = std::get_if<std::string Config::*>(&field.member)) return set_text(field, *text, value, from);
+    if (const auto* text = std::get_if<std::string Config::*>(&field.member))
+      return set_text(field, *text, value, from);
     if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member)) {
       std::uint64_t parsed = 0;
       const auto done = std::from_chars(value.data(), value.data() + value.size(), parsed);
@@ -167,8 +182,10 @@ class Loader {
     out_.config.origins[std::string(field.name)] = from;
   }
 
-  void set_text(const ConfigField& field, std::string Config::*member, std::string value, const std::string& from) {
-    if (!field.choices.empty() && std::find(field.choices.begin(), field.choices.end(), value) == field.choices.end()) {
+  void set_text(const ConfigField& field, std::string Config::* member, std::string value,
+                const std::string& from) {
+    if (!field.choices.empty() &&
+        std::find(field.choices.begin(), field.choices.end(), value) == field.choices.end()) {
       std::string all;
       for (const auto choice : field.choices) all += (all.empty() ? "" : ", ") + std::string(choice);
       return problem(from, std::string(field.name) + " must be one of " + all + ".");
@@ -177,10 +194,11 @@ class Loader {
     out_.config.origins[std::string(field.name)] = from;
   }
 
-  void set_number(const ConfigField& field, std::uint64_t Config::*member, std::uint64_t value, const std::string& from) {
+  void set_number(const ConfigField& field, std::uint64_t Config::* member, std::uint64_t value,
+                  const std::string& from) {
     if (value < field.min || value > field.max)
-      return problem(from, std::string(field.name) + " must lie between " + std::to_string(field.min) + " and " +
-                               std::to_string(field.max) + ".");
+      return problem(from, std::string(field.name) + " must lie between " + std::to_string(field.min) +
+                               " and " + std::to_string(field.max) + ".");
     out_.config.*member = value;
     out_.config.origins[std::string(field.name)] = from;
   }
@@ -206,19 +224,37 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 const std::vector<ConfigField>& config_fields() {
   static const std::vector<ConfigField> fields{
-      {"http.listen", "Address and port to listen on; port 0 lets the system choose.", &Config::http_listen},
-      {"http.connections_max", "Most open connections, per process.", &Config::http_connections_max, 1, 1'000'000},
-      {"http.allowed_origins", "Web origins that may read answers (CORS), each exact.", &Config::http_allowed_origins},
+      {"http.listen", "Address and port to listen on; port 0 lets the system choose.",
+       &Config::http_listen},
+      {"http.connections_max", "Most open connections, per process.", &Config::http_connections_max, 1,
+       1'000'000},
+      {"http.allowed_origins", "Web origins that may read answers (CORS), each exact.",
+       &Config::http_allowed_origins},
       {"store.path", "Folder of the database; created if missing.", &Config::store_path},
-      {"log.tail_bytes", "Memory for the newest events, in bytes.", &Config::log_tail_bytes, 1 << 20, std::uint64_t{1} << 40},
-      {"log.retention_days", "Events older than this are removed; 0 keeps them for ever.", &Config::log_retention_days, 0, 36'500},
-      {"log.ephemeral", "Patterns of topics whose events are delivered but not stored.", &Config::log_ephemeral},
-      {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.", &Config::auth_jwt_secret_file},
+      {"log.tail_bytes", "Memory for the newest events, in bytes.", &Config::log_tail_bytes, 1 << 20,
+       std::uint64_t{1} << 40},
+      {"log.retention_days", "Events older than this are removed; 0 keeps them for ever.",
+       &Config::log_retention_days, 0, 36'500},
+      {"log.ephemeral", "Patterns of topics whose events are delivered but not stored.",
+       &Config::log_ephemeral},
+      {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.",
+       &Config::auth_jwt_secret_file},
       {"auth.backend_key_files", "Files with one backend key each.", &Config::auth_backend_key_files},
       {"server.shards", "Threads that serve connections; 0: one per core.", &Config::server_shards, 0, 256},
-      {"server.shutdown_timeout_s", "Seconds to finish on SIGTERM.", &Config::server_shutdown_timeout_s, 0, 600},
-      {"server.log_format", "Log lines as text or JSON; auto: text on a terminal.", &Config::server_log_format, 0, 0, {"auto", "text", "json"}},
-      {"server.log_level", "Least severe lines to write.", &Config::server_log_level, 0, 0, {"debug", "info", "warn", "error"}},
+      {"server.shutdown_timeout_s", "Seconds to finish on SIGTERM.", &Config::server_shutdown_timeout_s, 0,
+       600},
+      {"server.log_format",
+       "Log lines as text or JSON; auto: text on a terminal.",
+       &Config::server_log_format,
+       0,
+       0,
+       {"auto", "text", "json"}},
+      {"server.log_level",
+       "Least severe lines to write.",
+       &Config::server_log_level,
+       0,
+       0,
+       {"debug", "info", "warn", "error"}},
   };
   return fields;
 }
@@ -233,7 +269,8 @@ std::string config_value(const Config& config, const ConfigField& field) {
     return out + '"';
   };
   if (const auto* text = std::get_if<std::string Config::*>(&field.member)) return quoted(config.**text);
-  if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member)) return std::to_string(config.**number);
+  if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member))
+    return std::to_string(config.**number);
   std::string out = "[";
   for (const auto& item : config.*std::get<std::vector<std::string> Config::*>(field.member))
     out += (out.size() > 1 ? ", " : "") + quoted(item);
@@ -264,14 +301,16 @@ std::vector<std::pair<std::string, std::string>> process_environment() {
 Result<ListenAddress> parse_listen(std::string_view text) {
   const auto colon = text.rfind(':');
   ListenAddress address;
-  if (colon == std::string_view::npos) return fail(Code::config_invalid, "The address to listen on needs a port: 127.0.0.1:8080.");
+  if (colon == std::string_view::npos)
+    return fail(Code::config_invalid, "The address to listen on needs a port: 127.0.0.1:8080.");
   std::string_view host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   if (host == "localhost") host = "127.0.0.1";
   const auto port = text.substr(colon + 1);
   const auto parsed = std::from_chars(port.data(), port.data() + port.size(), address.port);
   if (parsed.ec != std::errc{} || parsed.ptr != port.data() + port.size() || host.empty())
-    return fail(Code::config_invalid, "\"" + std::string(text) + "\" is not an address and a port such as 127.0.0.1:8080.");
+    return fail(Code::config_invalid,
+                "\"" + std::string(text) + "\" is not an address and a port such as 127.0.0.1:8080.");
   address.host = std::string(host);
   address.loopback = host.starts_with("127.") || host == "::1";
   return address;

@@ -1,6 +1,7 @@
 #pragma once
-// The configuration: one struct, filled from defaults, a TOML file, BELFRY_… variables and flags, in that order.
-// One table (config_fields) names every field, explains it and bounds it; reading, checking and showing all use it.
+// The configuration: one struct, filled from defaults, a TOML file, BELFRY_… variables and flags, in that
+// order. One table (config_fields) names every field, explains it and bounds it; reading, checking and
+// showing all use it.
 
 #include <cstdint>
 #include <map>
@@ -51,9 +52,9 @@ struct ConfigProblem {
 };
 
 struct ConfigSources {
-  std::string file;  // empty: none
-  std::vector<std::pair<std::string, std::string>> environment;            // all of it; only BELFRY_… is looked at
-  std::vector<std::pair<std::string, std::string>> flags;                  // field name, value
+  std::string file;                                              // empty: none
+  std::vector<std::pair<std::string, std::string>> environment;  // all of it; only BELFRY_… is looked at
+  std::vector<std::pair<std::string, std::string>> flags;        // field name, value
 };
 
 // All problems at once; the config is good only if there is none.

@@ -44,8 +44,10 @@ Result<void> make_data_dir(const std::string& path) {
   const std::filesystem::path folder(path);
   if (std::filesystem::is_directory(folder, failed)) return {};
   if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), failed);
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return io_error("Cannot create the folder", path);
-  if (!std::filesystem::is_directory(folder, failed)) return fail(Code::config_invalid, path + " is not a folder.");
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return io_error("Cannot create the folder", path);
+  if (!std::filesystem::is_directory(folder, failed))
+    return fail(Code::config_invalid, path + " is not a folder.");
   return {};
 }
 

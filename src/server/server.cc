@@ -26,7 +26,8 @@ int tell(const Error& error) {
 class StopRequest {
  public:
   void store_failed(const Error& error) {
-    log_error("the store failed; the server stops and acknowledges nothing more", {{"error", error.text()}});
+    log_error("the store failed; the server stops and acknowledges nothing more",
+              {{"error", error.text()}});
     failed_ = true;
     ::kill(::getpid(), SIGTERM);
   }
@@ -44,7 +45,8 @@ Result<Keyring> make_keyring(const Config& config, ServerMode mode) {
     return keyring;
   }
   if (config.auth_jwt_secret_file.empty())
-    return fail(Code::config_invalid, "A server needs a secret for its users' tokens.", "auth.jwt_secret_file");
+    return fail(Code::config_invalid, "A server needs a secret for its users' tokens.",
+                "auth.jwt_secret_file");
   const std::string secret = TRY(read_secret(config.auth_jwt_secret_file));
   Keyring keyring = TRY(Keyring::make(secret));
   for (const auto& file : config.auth_backend_key_files) {
@@ -102,7 +104,8 @@ Result<void> Server::open_log() {
   LogOptions options;
   options.tail_bytes_max = static_cast<std::size_t>(config_.log_tail_bytes);
   options.ephemeral = config_.log_ephemeral;
-  if (config_.log_retention_days > 0) options.retention = std::chrono::hours(24) * config_.log_retention_days;
+  if (config_.log_retention_days > 0)
+    options.retention = std::chrono::hours(24) * config_.log_retention_days;
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
   return {};
 }
@@ -111,14 +114,19 @@ Result<void> Server::start_shards() {
   const ListenAddress listen = TRY(parse_listen(config_.http_listen));
   std::size_t count = static_cast<std::size_t>(config_.server_shards);
   if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
-  net::HttpServerOptions http{listen.host, listen.port, std::max<std::size_t>(1, connections_max(config_) / count)};
+  net::HttpServerOptions http{listen.host, listen.port,
+                              std::max<std::size_t>(1, connections_max(config_) / count)};
   for (std::size_t i = 0; i < count; ++i) {
-    ShardSetup setup{i,      http,     ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
-                     *keyring_, *log_, clock_, metrics_, publishes_, pages_, ready_};
+    ShardSetup setup{
+        i,         http,       ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
+        *keyring_, *log_,      clock_,
+        metrics_,  publishes_, pages_,
+        ready_};
     shards_.push_back(TRY(ShardThread::start(std::move(setup))));
     http.port = shards_.front()->port();  // port 0: the others share what the first one got
   }
-  const std::string host = listen.host.find(':') == std::string::npos ? listen.host : "[" + listen.host + "]";
+  const std::string host =
+      listen.host.find(':') == std::string::npos ? listen.host : "[" + listen.host + "]";
   url_ = "http://" + host + ":" + std::to_string(http.port);
   return {};
 }
@@ -129,9 +137,9 @@ Result<void> Server::start() {
   std::vector<std::unique_ptr<StoreReader>> readers;
   for (std::size_t i = 0; i < kReaders; ++i) readers.push_back(TRY(store_->open_reader()));
   TRY(start_shards());
-  readers_ = std::make_unique<StoreReaders>(std::move(readers), pages_, metrics_, [this](std::size_t shard, PageAnswer answer) {
-    shards_[shard]->answer_page(std::move(answer));
-  });
+  readers_ = std::make_unique<StoreReaders>(
+      std::move(readers), pages_, metrics_,
+      [this](std::size_t shard, PageAnswer answer) { shards_[shard]->answer_page(std::move(answer)); });
   LogWriter::Callbacks callbacks;
   callbacks.wake_shards = [this] {
     for (auto& shard : shards_) shard->wake();
@@ -140,13 +148,16 @@ Result<void> Server::start() {
     shards_[shard]->answer_publishes(std::move(answers));
   };
   callbacks.failed = [this](const Error& error) { stop_request_.store_failed(error); };
-  writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size(), std::move(callbacks));
+  writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size(),
+                                        std::move(callbacks));
   ready_ = true;
   return {};
 }
 
 void Server::announce() const {
-  log_info("listening", {{"url", url_}, {"data", config_.store_path}, {"shards", std::to_string(shards_.size())},
+  log_info("listening", {{"url", url_},
+                         {"data", config_.store_path},
+                         {"shards", std::to_string(shards_.size())},
                          {"head", std::to_string(log_->tail().head())}});
   if (mode_ != ServerMode::dev) {
     std::printf("%s\n", url_.c_str());
@@ -156,7 +167,8 @@ void Server::announce() const {
   const auto secrets = dev_secrets(config_.store_path);
   if (!secrets) return;
   const Timestamp now = clock_.wall();
-  const std::string token = mint_token({"ana", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
+  const std::string token =
+      mint_token({"ana", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
   const std::string& key = secrets.value().backend_key;
   std::printf(
       "Belfry is running, for development only: %s\n\n"
@@ -166,13 +178,15 @@ void Server::announce() const {
       "See it in a browser, already filled in:\n\n"
       "  %s/#token=%s&key=%s\n\n"
       "Or listen as ana in one terminal:\n\n"
-      "  curl -N -H 'Accept: text/event-stream' -H 'Authorization: Bearer %s' '%s/v1/events?topic=users/ana'\n\n"
+      "  curl -N -H 'Accept: text/event-stream' -H 'Authorization: Bearer %s' "
+      "'%s/v1/events?topic=users/ana'\n\n"
       "and publish in another:\n\n"
       "  curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n"
-      "    -d '{\"topic\":\"users/ana\",\"type\":\"booking.confirmed\",\"data\":{\"booking\":7}}' %s/v1/events\n\n"
+      "    -d '{\"topic\":\"users/ana\",\"type\":\"booking.confirmed\",\"data\":{\"booking\":7}}' "
+      "%s/v1/events\n\n"
       "Ctrl-C stops it; the data stays.\n",
-      url_.c_str(), config_.store_path.c_str(), key.c_str(), token.c_str(), url_.c_str(), token.c_str(), key.c_str(),
-      token.c_str(), url_.c_str(), key.c_str(), url_.c_str());
+      url_.c_str(), config_.store_path.c_str(), key.c_str(), token.c_str(), url_.c_str(), token.c_str(),
+      key.c_str(), token.c_str(), url_.c_str(), key.c_str(), url_.c_str());
   std::fflush(stdout);
 }
 
@@ -190,14 +204,16 @@ int Server::run() {
   return stop_request_.failed() ? kExitStore : 0;
 }
 
-// Outside in: no new requests, streams told, then the log commits what waits and answers it, then the loops end.
+// Outside in: no new requests, streams told, then the log commits what waits and answers it, then the loops
+// end.
 void Server::stop() {
   ready_ = false;
   for (auto& shard : shards_) shard->drain();
   writer_.reset();
   readers_.reset();
   // The last answers and closes are on their way to the sockets.
-  const Instant until = clock_.now() + std::chrono::seconds(std::min<std::uint64_t>(config_.server_shutdown_timeout_s, 1));
+  const Instant until =
+      clock_.now() + std::chrono::seconds(std::min<std::uint64_t>(config_.server_shutdown_timeout_s, 1));
   while (clock_.now() < until) std::this_thread::sleep_for(Duration{20});
   shards_.clear();
   log_.reset();

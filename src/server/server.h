@@ -1,6 +1,6 @@
 #pragma once
-// Puts the house together: builds every part, joins them, and takes them down again in order. The only room that names
-// a backend.
+// Puts the house together: builds every part, joins them, and takes them down again in order. The only room
+// that names a backend.
 
 #include <string>
 
@@ -11,8 +11,8 @@ namespace belfry {
 
 enum class ServerMode { serve, dev };
 
-// Runs until SIGTERM or SIGINT; a second one exits at once. Returns the exit code: 0 ended as asked, 1 failed to
-// start, 3 configuration not valid, 74 the store failed.
+// Runs until SIGTERM or SIGINT; a second one exits at once. Returns the exit code: 0 ended as asked, 1
+// failed to start, 3 configuration not valid, 74 the store failed.
 int run_server(const Config& config, ServerMode mode);
 
 }  // namespace belfry

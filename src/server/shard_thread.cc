@@ -9,9 +9,11 @@ struct ShardThread::Counters {
   explicit Counters(Metrics& metrics)
       : deliveries(metrics.counter("belfry_deliveries_total", "Events taken by clients' connections.")),
         writes(metrics.counter("belfry_writes_total", "Writes to clients' connections.")),
-        pages(metrics.counter("belfry_pages_total", "Pages asked of the store by sessions that fell behind.")),
+        pages(metrics.counter("belfry_pages_total",
+                              "Pages asked of the store by sessions that fell behind.")),
         resets(metrics.counter("belfry_resets_total", "Clients told that something was lost.")),
-        ephemeral_dropped(metrics.counter("belfry_ephemeral_dropped_total", "Ephemeral events not given to slow clients.")),
+        ephemeral_dropped(metrics.counter("belfry_ephemeral_dropped_total",
+                                          "Ephemeral events not given to slow clients.")),
         overruns(metrics.counter("belfry_overruns_total", "Times a shard was overtaken by the tail.")),
         requests(metrics.counter("belfry_requests_total", "HTTP requests.")),
         accepted(metrics.counter("belfry_connections_accepted_total", "Connections accepted.")),
@@ -19,7 +21,8 @@ struct ShardThread::Counters {
         sessions(metrics.gauge("belfry_sessions", "Sessions attached.")),
         connections(metrics.gauge("belfry_connections", "Connections open.")) {}
 
-  prometheus::Counter &deliveries, &writes, &pages, &resets, &ephemeral_dropped, &overruns, &requests, &accepted, &bytes;
+  prometheus::Counter &deliveries, &writes, &pages, &resets, &ephemeral_dropped, &overruns, &requests,
+      &accepted, &bytes;
   prometheus::Gauge &sessions, &connections;
   ShardCounts told;
   net::HttpServerCounts told_http;
@@ -29,19 +32,22 @@ struct ShardThread::Counters {
 ShardThread::ShardThread(ShardSetup setup)
     : setup_(std::move(setup)),
       shard_(const_cast<const Log&>(setup_.log).tail(), *this),
-      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, [this] { wake(); },
+      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this,
+                             [this] { wake(); },
                              [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
-      api_(ApiParts{setup_.keyring, streams_, *this, setup_.log.tail(), setup_.log.epochs(), setup_.clock, setup_.metrics,
-                    setup_.ready},
+      api_(ApiParts{setup_.keyring, streams_, *this, setup_.log.tail(), setup_.log.epochs(), setup_.clock,
+                    setup_.metrics, setup_.ready},
            setup_.api),
       counters_(std::make_unique<Counters>(setup_.metrics)) {}
 
 Result<std::unique_ptr<ShardThread>> ShardThread::start(ShardSetup setup) {
   std::unique_ptr<ShardThread> shard(new ShardThread(std::move(setup)));
-  shard->server_ = TRY(net::HttpServer::listen(shard->loop_, shard->setup_.clock, shard->setup_.http, shard->api_));
+  shard->server_ =
+      TRY(net::HttpServer::listen(shard->loop_, shard->setup_.clock, shard->setup_.http, shard->api_));
   shard->loop_.every(limits::tick_interval, [raw = shard.get()] { raw->tick(); });
   shard->thread_ = std::thread([raw = shard.get()] { raw->loop_.run(); });
-  pthread_setname_np(shard->thread_.native_handle(), ("shard-" + std::to_string(shard->setup_.index)).c_str());
+  pthread_setname_np(shard->thread_.native_handle(),
+                     ("shard-" + std::to_string(shard->setup_.index)).c_str());
   return shard;
 }
 
@@ -98,7 +104,8 @@ void ShardThread::report() {
 }
 
 void ShardThread::answer_publishes(std::vector<PublishedTicket> answers) {
-  auto shared = std::make_shared<std::vector<PublishedTicket>>(std::move(answers));  // std::function must be copyable
+  auto shared =
+      std::make_shared<std::vector<PublishedTicket>>(std::move(answers));  // std::function must be copyable
   loop_.post([this, shared] {
     for (auto& answer : *shared) api_.on_published(answer.ticket, std::move(answer.outcome));
   });
@@ -127,6 +134,8 @@ bool ShardThread::submit(PublishRequest request, std::uint64_t ticket) {
   return setup_.publishes.push({std::move(request), setup_.index, ticket});
 }
 
-bool ShardThread::ask(PageQuestion question) { return setup_.pages.push({std::move(question), setup_.index}); }
+bool ShardThread::ask(PageQuestion question) {
+  return setup_.pages.push({std::move(question), setup_.index});
+}
 
 }  // namespace belfry

@@ -1,6 +1,6 @@
 #pragma once
-// The threads of a server and what passes between them. Each owns its objects; they speak by mailboxes, by the tail,
-// and by functions posted to a shard's loop.
+// The threads of a server and what passes between them. Each owns its objects; they speak by mailboxes, by
+// the tail, and by functions posted to a shard's loop.
 
 #include <atomic>
 #include <functional>
@@ -38,13 +38,14 @@ struct PublishedTicket {
 class LogWriter {
  public:
   struct Callbacks {
-    std::function<void()> wake_shards;                                            // the tail has grown
-    std::function<void(std::size_t shard, std::vector<PublishedTicket>)> answer;  // any thread may be called from
-    std::function<void(const Error&)> failed;                                     // the store is gone: stop the process
+    std::function<void()> wake_shards;  // the tail has grown
+    std::function<void(std::size_t shard, std::vector<PublishedTicket>)>
+        answer;                                // any thread may be called from
+    std::function<void(const Error&)> failed;  // the store is gone: stop the process
   };
 
-  LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics, std::size_t shards,
-            Callbacks callbacks);
+  LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics,
+            std::size_t shards, Callbacks callbacks);
   // Closes the mailbox, commits what waits, and ends the thread.
   ~LogWriter();
 
@@ -69,8 +70,8 @@ class StoreReaders {
  public:
   using Answer = std::function<void(std::size_t shard, PageAnswer)>;
 
-  StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox, Metrics& metrics,
-               Answer answer);
+  StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox,
+               Metrics& metrics, Answer answer);
   ~StoreReaders();
 
  private:

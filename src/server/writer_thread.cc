@@ -11,13 +11,14 @@ constexpr std::chrono::seconds kMaintainInterval{1};
 
 }  // namespace
 
-LogWriter::LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics, std::size_t shards,
-                     Callbacks callbacks)
+LogWriter::LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics,
+                     std::size_t shards, Callbacks callbacks)
     : log_(log),
       mailbox_(mailbox),
       clock_(clock),
       commits_(metrics.counter("belfry_commits_total", "Groups committed to the store.")),
-      events_(metrics.counter("belfry_events_published_total", "Events accepted, ephemeral ones included.")),
+      events_(
+          metrics.counter("belfry_events_published_total", "Events accepted, ephemeral ones included.")),
       shards_(shards),
       callbacks_(std::move(callbacks)),
       thread_([this] { run(); }) {
@@ -52,7 +53,8 @@ void LogWriter::commit(std::vector<PublishJob>& jobs) {
   for (auto& job : jobs) requests.push_back(std::move(job.request));
   std::size_t at = 0;
   while (at < requests.size()) {
-    const std::span<PublishRequest> rest(requests.begin() + static_cast<std::ptrdiff_t>(at), requests.end());
+    const std::span<PublishRequest> rest(requests.begin() + static_cast<std::ptrdiff_t>(at),
+                                         requests.end());
     const std::size_t count = Log::group_size(rest);
     std::size_t events = 0;
     for (const auto& request : rest.first(count)) events += request.events.size();
@@ -75,18 +77,20 @@ void LogWriter::maintain() {
   for (int slice = 0; slice < 8; ++slice) {
     const auto more = log_.maintain(clock_.wall());
     if (!more) {
-      if (more.error().code == Code::store_failed && !std::exchange(failure_told_, true)) callbacks_.failed(more.error());
+      if (more.error().code == Code::store_failed && !std::exchange(failure_told_, true))
+        callbacks_.failed(more.error());
       return;
     }
     if (!more.value() || mailbox_.size() > 0) return;
   }
 }
 
-StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox, Metrics& metrics,
-                           Answer answer)
+StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox,
+                           Metrics& metrics, Answer answer)
     : readers_(std::move(readers)),
       mailbox_(mailbox),
-      rows_read_(metrics.counter("belfry_store_rows_read_total", "Rows and index entries looked at for pages.")),
+      rows_read_(
+          metrics.counter("belfry_store_rows_read_total", "Rows and index entries looked at for pages.")),
       answer_(std::move(answer)) {
   for (std::size_t i = 0; i < readers_.size(); ++i) {
     threads_.emplace_back([this, i] { run(*readers_[i]); });

@@ -102,7 +102,8 @@ class MemoryStore final : public Store {
     return {};
   }
 
-  Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal, std::string_view key,
+  Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
+                                                            std::string_view key,
                                                             Timestamp not_before) override {
     std::lock_guard lock(shared_->mutex);
     const auto it = disk().keys.find({std::string(principal), std::string(key)});
@@ -121,11 +122,13 @@ class MemoryStore final : public Store {
   Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
     std::size_t gone = 0;
-    for (auto it = disk().log.begin(); it != disk().log.end() && it->first <= upto && gone < rows_max; ++gone) {
+    for (auto it = disk().log.begin(); it != disk().log.end() && it->first <= upto && gone < rows_max;
+         ++gone) {
       disk().topics[it->second.topic].floor = it->first;
       it = disk().log.erase(it);
     }
-    std::erase_if(disk().keys, [forget_before](const auto& row) { return row.second.time < forget_before; });
+    std::erase_if(disk().keys,
+                  [forget_before](const auto& row) { return row.second.time < forget_before; });
     return gone;
   }
 
@@ -153,7 +156,9 @@ class MemoryStore final : public Store {
 
 }  // namespace
 
-std::unique_ptr<Store> make_memory_store(MemoryDisk& disk) { return std::make_unique<MemoryStore>(nullptr, &disk); }
+std::unique_ptr<Store> make_memory_store(MemoryDisk& disk) {
+  return std::make_unique<MemoryStore>(nullptr, &disk);
+}
 
 std::unique_ptr<Store> make_memory_store() {
   return std::make_unique<MemoryStore>(std::make_unique<MemoryDisk>(), nullptr);

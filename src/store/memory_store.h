@@ -1,6 +1,6 @@
 #pragma once
-// A store without a disk: for tests, and for the simulator, which crashes it, restores old copies of it, and lets it
-// fail. Same contract as SQLite's.
+// A store without a disk: for tests, and for the simulator, which crashes it, restores old copies of it,
+// and lets it fail. Same contract as SQLite's.
 
 #include <map>
 #include <memory>
@@ -24,8 +24,8 @@ struct MemoryDisk {
   std::map<std::string, TopicRow> topics;
   std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
 
-  // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as after
-  // a crash between the flush and its answer.
+  // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as
+  // after a crash between the flush and its answer.
   enum class Trouble { none, full, failed_before, failed_after } trouble = Trouble::none;
 };
 

@@ -1,16 +1,19 @@
 #pragma once
-// The shelf: what is here survives a crash. The contract of every store; tests/contract runs one suite on each.
+// The shelf: what is here survives a crash. The contract of every store; tests/contract runs one suite on
+// each.
 //
 // Store        one writer. Owner and thread: the log-writer. Commits groups, indexes, trims.
 // StoreReader  any number; each belongs to one thread (store-reader-0 …).
 //
-// Always: commit returns only after the group is flushed (SQLite: WAL, synchronous=FULL); a failed commit has stored
-// nothing, except after Code::store_failed, when it is unknown and the store accepts nothing more. Offsets grow by
-// exactly 1 over the log, seq by exactly 1 within a topic, also over restarts and retention.
+// Always: commit returns only after the group is flushed (SQLite: WAL, synchronous=FULL); a failed commit
+// has stored nothing, except after Code::store_failed, when it is unknown and the store accepts nothing
+// more. Offsets grow by exactly 1 over the log, seq by exactly 1 within a topic, also over restarts and
+// retention.
 //
-// Rows are found by topic through an index of (topic, offset) that is built in sorted batches behind the log:
-// `indexed()` is the offset up to which it is complete. Rows above it are found in the log's tail, which keeps them
-// until they are indexed; that keeps the random writes off the publish path (docs/decisions/0002).
+// Rows are found by topic through an index of (topic, offset) that is built in sorted batches behind the
+// log: `indexed()` is the offset up to which it is complete. Rows above it are found in the log's tail,
+// which keeps them until they are indexed; that keeps the random writes off the publish path
+// (docs/decisions/0002).
 
 #include <array>
 #include <cstdint>
@@ -28,8 +31,8 @@ namespace belfry {
 
 using BodyHash = std::array<std::uint8_t, 16>;  // first half of the SHA-256 of a publish body
 
-// Remembers that a request with this key made the `count` events from `first` on. Before the commit, `first` is an
-// index into the group's events.
+// Remembers that a request with this key made the `count` events from `first` on. Before the commit,
+// `first` is an index into the group's events.
 struct IdempotencyRecord {
   std::string principal;
   std::string key;
@@ -45,7 +48,8 @@ struct Opened {
   Offset indexed = 0;            // rows (indexed, head] belong into the tail
 };
 
-// A question for what follows `after`. Selectors as in a session; an event is in the page if one of them accepts it.
+// A question for what follows `after`. Selectors as in a session; an event is in the page if one of them
+// accepts it.
 struct PageRequest {
   std::vector<Selector> selectors;
   Offset after = 0;
@@ -55,8 +59,8 @@ struct PageRequest {
 
 struct Page {
   std::vector<Event> events;  // in offset order; expired ones are left out by the caller, who has the time
-  Offset upto = 0;            // everything asked for in (after, upto] is in `events`; more may follow after it
-  Offset floor = 0;           // the highest floor of a topic asked for: events at or below it may have been trimmed
+  Offset upto = 0;   // everything asked for in (after, upto] is in `events`; more may follow after it
+  Offset floor = 0;  // the highest floor of a topic asked for: events at or below it may have been trimmed
   std::size_t rows_read = 0;  // rows and index entries looked at, matching or not
 };
 
@@ -64,8 +68,9 @@ class StoreReader {
  public:
   virtual ~StoreReader() = default;
 
-  // `upto` reaches at most what the index holds. A page that is full, or that passed limits::page_scan_rows_max rows,
-  // ends earlier; it then still moves forward (upto > after) unless the index ends at `after`.
+  // `upto` reaches at most what the index holds. A page that is full, or that passed
+  // limits::page_scan_rows_max rows, ends earlier; it then still moves forward (upto > after) unless the
+  // index ends at `after`.
   virtual Result<Page> read(const PageRequest& request) = 0;
   // All events in (after, upto] in order, at most `rows_max`; for refilling the tail at the start.
   virtual Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) = 0;
@@ -78,9 +83,9 @@ class Store {
   // Begins a new epoch at head + 1. Call once, first.
   virtual Result<Opened> open(Epoch fresh) = 0;
 
-  // Makes the events durable, in order, together with the idempotency records: all or nothing. Fills in epoch,
-  // offset and seq; `time` is the caller's. Code::store_full: nothing stored, try again later. Code::store_failed:
-  // unknown, and the store is closed for good.
+  // Makes the events durable, in order, together with the idempotency records: all or nothing. Fills in
+  // epoch, offset and seq; `time` is the caller's. Code::store_full: nothing stored, try again later.
+  // Code::store_failed: unknown, and the store is closed for good.
   virtual Result<void> commit(std::span<Event> events, std::span<const IdempotencyRecord> records) = 0;
 
   // The record of a key that is not older than `not_before`; `first` is then an offset.
@@ -92,11 +97,12 @@ class Store {
 
   // The offset up to which the (topic, offset) index is complete; atomic, any thread.
   virtual Offset indexed() const = 0;
-  // Completes the index up to the head now. The log calls it before the tail would have to let unindexed rows go.
+  // Completes the index up to the head now. The log calls it before the tail would have to let unindexed
+  // rows go.
   virtual Result<void> index_now() = 0;
 
-  // Retention: removes at most `rows_max` of the oldest events with offset <= upto and raises their topics' floors.
-  // Returns how many went. Also forgets idempotency records older than `forget_before`.
+  // Retention: removes at most `rows_max` of the oldest events with offset <= upto and raises their topics'
+  // floors. Returns how many went. Also forgets idempotency records older than `forget_before`.
   virtual Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) = 0;
   // The newest offset whose event is older than `before`; 0 if none is.
   virtual Result<Offset> last_before(Timestamp before) = 0;

@@ -15,12 +15,14 @@ using Action = ClientMessage::Action;
 
 Result<std::string> text_of(dom::element value, std::string_view field, std::size_t bytes_max) {
   std::string_view text;
-  if (value.get_string().get(text) != simdjson::SUCCESS) return fail(Code::wrong_type, "It must be a string.", std::string(field));
+  if (value.get_string().get(text) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "It must be a string.", std::string(field));
   if (text.size() > bytes_max) return fail(Code::bad_parameter, "It is too long.", std::string(field));
   return std::string(text);
 }
 
-Result<std::vector<std::string>> texts_of(dom::element value, std::string_view field, std::size_t count_max) {
+Result<std::vector<std::string>> texts_of(dom::element value, std::string_view field,
+                                          std::size_t count_max) {
   dom::array array;
   if (value.get_array().get(array) != simdjson::SUCCESS)
     return fail(Code::wrong_type, "It must be an array of strings.", std::string(field));
@@ -70,9 +72,11 @@ Result<ClientMessage> parse_client_message(std::string_view text) {
   thread_local dom::parser parser;
   dom::element root;
   if (const auto code = parser.parse(text.data(), text.size(), true).get(root); code != simdjson::SUCCESS)
-    return fail(code == simdjson::UTF8_ERROR ? Code::bad_utf8 : Code::bad_json, simdjson::error_message(code));
+    return fail(code == simdjson::UTF8_ERROR ? Code::bad_utf8 : Code::bad_json,
+                simdjson::error_message(code));
   dom::object object;
-  if (root.get_object().get(object) != simdjson::SUCCESS) return fail(Code::wrong_type, "A message is an object.");
+  if (root.get_object().get(object) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "A message is an object.");
   ClientMessage message;
   std::vector<std::string> names;
   for (auto [name, value] : object) {
@@ -81,10 +85,13 @@ Result<ClientMessage> parse_client_message(std::string_view text) {
     names.emplace_back(name);
     TRY(take(message, name, value));
   }
-  if (std::find(names.begin(), names.end(), "action") == names.end()) return fail(Code::missing_field, {}, "action");
+  if (std::find(names.begin(), names.end(), "action") == names.end())
+    return fail(Code::missing_field, {}, "action");
   for (const auto& name : names)
-    if (!allowed(message.action, name)) return fail(Code::unknown_field, "It does not belong to this action.", name);
-  if (message.action == Action::connect && message.token.empty()) return fail(Code::unauthenticated, {}, "token");
+    if (!allowed(message.action, name))
+      return fail(Code::unknown_field, "It does not belong to this action.", name);
+  if (message.action == Action::connect && message.token.empty())
+    return fail(Code::unauthenticated, {}, "token");
   const bool listens = message.action == Action::subscribe || message.action == Action::unsubscribe;
   if (listens && message.topics.empty()) return fail(Code::missing_field, {}, "topics");
   return message;
@@ -112,7 +119,8 @@ void end_control(std::string& out, std::string_view id) {
 
 }  // namespace
 
-std::string control_subscribed(const std::vector<std::string>& topics, std::string_view cursor, std::string_view id) {
+std::string control_subscribed(const std::vector<std::string>& topics, std::string_view cursor,
+                               std::string_view id) {
   std::string out = topics_control("subscribed", topics);
   out += ",\"cursor\":\"" + std::string(cursor) + '"';
   end_control(out, id);

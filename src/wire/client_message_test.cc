@@ -6,7 +6,8 @@ namespace belfry::wire {
 namespace {
 
 TEST(ClientMessage, GoodOnes) {
-  const auto connect = parse_client_message(R"({"action":"connect","token":"t","since":"now","topics":["a"],"types":["x"]})");
+  const auto connect = parse_client_message(
+      R"({"action":"connect","token":"t","since":"now","topics":["a"],"types":["x"]})");
   ASSERT_TRUE(connect);
   EXPECT_EQ(connect.value().token, "t");
   EXPECT_EQ(connect.value().topics, std::vector<std::string>{"a"});
@@ -29,7 +30,8 @@ TEST(ClientMessage, BadOnes) {
       {R"({"action":"subscribe"})", Code::missing_field, "topics"},
       {R"({"action":"subscribe","topics":"a"})", Code::wrong_type, "topics"},
       {R"({"action":"subscribe","topics":[1]})", Code::wrong_type, "topics"},
-      {R"({"action":"subscribe","topics":["a"],"id":")" + std::string(65, 'i') + "\"}", Code::bad_parameter, "id"},
+      {R"({"action":"subscribe","topics":["a"],"id":")" + std::string(65, 'i') + "\"}", Code::bad_parameter,
+       "id"},
       {R"({"action":"ping","id":"1","id":"2"})", Code::bad_request, "id"},
   };
   for (const auto& [text, code, field] : table) {
@@ -41,7 +43,8 @@ TEST(ClientMessage, BadOnes) {
 }
 
 TEST(ClientMessage, Answers) {
-  EXPECT_EQ(control_subscribed({"a", "b"}, "c.1", "7"), R"({"control":"subscribed","topics":["a","b"],"cursor":"c.1","id":"7"})");
+  EXPECT_EQ(control_subscribed({"a", "b"}, "c.1", "7"),
+            R"({"control":"subscribed","topics":["a","b"],"cursor":"c.1","id":"7"})");
   EXPECT_EQ(control_pong({}), R"({"control":"pong"})");
 }
 

@@ -19,7 +19,8 @@ void append_text_field(std::string& out, std::string_view name, std::string_view
   append_json_string(out, text);
 }
 
-// Data lines (WHATWG HTML section 9.2.6). The envelope is one line; should it ever not be, it is still framed.
+// Data lines (WHATWG HTML section 9.2.6). The envelope is one line; should it ever not be, it is still
+// framed.
 void append_data(std::string& out, std::string_view text) {
   std::size_t at = 0;
   for (;;) {
@@ -95,8 +96,9 @@ std::string sse_heartbeat(std::string_view cursor, std::uint64_t written) {
 }
 
 std::string sse_reset(ResetReason reason, std::string_view cursor) {
-  return fmt::format("event: reset\nid: {0}\ndata: {{\"control\":\"reset\",\"reason\":\"{1}\",\"cursor\":\"{0}\"}}\n\n",
-                     cursor, name_of(reason));
+  return fmt::format(
+      "event: reset\nid: {0}\ndata: {{\"control\":\"reset\",\"reason\":\"{1}\",\"cursor\":\"{0}\"}}\n\n",
+      cursor, name_of(reason));
 }
 
 std::string sse_end(const Error& error, std::uint32_t retry_ms) {
@@ -119,7 +121,8 @@ std::string control_heartbeat(std::string_view cursor, std::uint64_t written) {
 }
 
 std::string control_reset(ResetReason reason, std::string_view cursor) {
-  return fmt::format("{{\"control\":\"reset\",\"reason\":\"{}\",\"cursor\":\"{}\"}}", name_of(reason), cursor);
+  return fmt::format("{{\"control\":\"reset\",\"reason\":\"{}\",\"cursor\":\"{}\"}}", name_of(reason),
+                     cursor);
 }
 
 std::string control_error(const Error& error, std::string_view request_id) {

@@ -16,15 +16,15 @@ namespace belfry::wire {
 
 std::string envelope(const Event& event);
 
-// `event:`, `id:` (not for ephemeral ones), `data:` and an empty line (WHATWG HTML section 9.2). sse_message: without
-// the `event:` line, so that plain onmessage hears it.
+// `event:`, `id:` (not for ephemeral ones), `data:` and an empty line (WHATWG HTML section 9.2).
+// sse_message: without the `event:` line, so that plain onmessage hears it.
 std::string sse_frame(const Event& event);
 std::string sse_message_frame(const Event& event);
 // The envelope and a line feed (NDJSON).
 std::string json_line(const Event& event);
 
-// Messages about the stream itself. On SSE `reset` is an event of that name; on WebSocket and NDJSON every message
-// has a "control" field, which events never have.
+// Messages about the stream itself. On SSE `reset` is an event of that name; on WebSocket and NDJSON every
+// message has a "control" field, which events never have.
 std::string sse_begin(std::string_view cursor, std::uint32_t retry_ms);
 std::string sse_heartbeat(std::string_view cursor, std::uint64_t written);
 std::string sse_reset(ResetReason reason, std::string_view cursor);

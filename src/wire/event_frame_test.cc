@@ -103,8 +103,9 @@ RC_GTEST_PROP(Sse, AnyTextComesBack, (const std::string& text, const std::string
 }
 
 TEST(Control, MessagesAreJson) {
-  for (const auto& text : {control_connected("c", "a\"b", 20000), control_heartbeat("c", 1),
-                           control_reset(ResetReason::lost, "c"), control_error(fail(Code::bad_topic, "x", "topic"), "9")})
+  for (const auto& text :
+       {control_connected("c", "a\"b", 20000), control_heartbeat("c", 1),
+        control_reset(ResetReason::lost, "c"), control_error(fail(Code::bad_topic, "x", "topic"), "9")})
     EXPECT_TRUE(boost::json::parse(text).as_object().contains("control")) << text;
   const auto body = boost::json::parse(poll_body("{},{}", "c", "/v1/events?since=c", 5)).as_object();
   EXPECT_EQ(body.at("events").as_array().size(), 2u);

@@ -12,7 +12,7 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::array<std::string_view, 9> kFields{"topic", "type",    "data", "notification", "key",
+constexpr std::array<std::string_view, 9> kFields{"topic",   "type", "data",      "notification", "key",
                                                   "expires", "keys", "spread_ms", "version"};
 constexpr std::size_t kDataField = 2;
 
@@ -39,9 +39,11 @@ Error at(Error error, const std::string& path) {
 
 Result<std::string> text_of(dom::element value, std::string_view field, std::size_t bytes_max) {
   std::string_view text;
-  if (value.get_string().get(text) != simdjson::SUCCESS) return fail(Code::wrong_type, "It must be a string.", std::string(field));
+  if (value.get_string().get(text) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "It must be a string.", std::string(field));
   if (text.size() > bytes_max)
-    return fail(Code::bad_parameter, "It is longer than " + std::to_string(bytes_max) + " bytes.", std::string(field));
+    return fail(Code::bad_parameter, "It is longer than " + std::to_string(bytes_max) + " bytes.",
+                std::string(field));
   return std::string(text);
 }
 
@@ -53,15 +55,19 @@ std::string json_of(dom::element value) {
 
 Result<void> check_actions(dom::element value) {
   dom::array actions;
-  if (value.get_array().get(actions) != simdjson::SUCCESS) return fail(Code::wrong_type, "It must be an array.", "actions");
+  if (value.get_array().get(actions) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "It must be an array.", "actions");
   if (actions.size() > 4) return fail(Code::bad_parameter, "At most 4 actions.", "actions");
   for (dom::element item : actions) {
     dom::object action;
-    if (item.get_object().get(action) != simdjson::SUCCESS) return fail(Code::wrong_type, "An action must be an object.", "actions");
+    if (item.get_object().get(action) != simdjson::SUCCESS)
+      return fail(Code::wrong_type, "An action must be an object.", "actions");
     bool has_id = false, has_label = false;
     for (auto [name, member] : action) {
-      if (name != "id" && name != "label" && name != "url") return fail(Code::unknown_field, {}, "actions." + std::string(name));
-      if (!member.is_string()) return fail(Code::wrong_type, "It must be a string.", "actions." + std::string(name));
+      if (name != "id" && name != "label" && name != "url")
+        return fail(Code::unknown_field, {}, "actions." + std::string(name));
+      if (!member.is_string())
+        return fail(Code::wrong_type, "It must be a string.", "actions." + std::string(name));
       has_id |= name == "id";
       has_label |= name == "label";
     }
@@ -72,7 +78,8 @@ Result<void> check_actions(dom::element value) {
 
 Result<std::string> notification_of(dom::element value) {
   dom::object notification;
-  if (value.get_object().get(notification) != simdjson::SUCCESS) return fail(Code::wrong_type, "It must be an object.");
+  if (value.get_object().get(notification) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "It must be an object.");
   bool has_title = false;
   for (auto [name, member] : notification) {
     if (name == "actions") {
@@ -80,7 +87,8 @@ Result<std::string> notification_of(dom::element value) {
       continue;
     }
     constexpr std::array<std::string_view, 6> kTexts{"title", "body", "url", "icon", "tag", "priority"};
-    if (std::find(kTexts.begin(), kTexts.end(), name) == kTexts.end()) return fail(Code::unknown_field, {}, std::string(name));
+    if (std::find(kTexts.begin(), kTexts.end(), name) == kTexts.end())
+      return fail(Code::unknown_field, {}, std::string(name));
     const std::string text = TRY(text_of(member, name, limits::event_bytes_max));
     if (name == "priority" && text != "low" && text != "normal" && text != "high")
       return fail(Code::bad_parameter, "It must be low, normal or high.", "priority");
@@ -92,15 +100,18 @@ Result<std::string> notification_of(dom::element value) {
 
 Result<std::string> keys_of(dom::element value) {
   dom::array keys;
-  if (value.get_array().get(keys) != simdjson::SUCCESS) return fail(Code::wrong_type, "It must be an array of query keys.", "keys");
+  if (value.get_array().get(keys) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "It must be an array of query keys.", "keys");
   if (keys.size() == 0 || keys.size() > limits::keys_max)
     return fail(Code::bad_parameter, "Between 1 and 32 query keys.", "keys");
   for (dom::element key : keys) {
     dom::array parts;
-    if (key.get_array().get(parts) != simdjson::SUCCESS) return fail(Code::wrong_type, "A query key is an array.", "keys");
+    if (key.get_array().get(parts) != simdjson::SUCCESS)
+      return fail(Code::wrong_type, "A query key is an array.", "keys");
     for (dom::element part : parts)
       if (part.is_array() || part.is_object())
-        return fail(Code::wrong_type, "The parts of a query key are strings, numbers, booleans or null.", "keys");
+        return fail(Code::wrong_type, "The parts of a query key are strings, numbers, booleans or null.",
+                    "keys");
   }
   return json_of(value);
 }
@@ -155,7 +166,8 @@ Result<void> check_event(const Event& event, bool has_refresh_fields) {
   if (auto checked = check_topic(event.topic); !checked) return at(std::move(checked).error(), "topic");
   if (auto checked = check_type(event.type); !checked) return at(std::move(checked).error(), "type");
   if (event.is_refresh()) {
-    if (event.keys.empty()) return fail(Code::missing_field, "A refresh event names the query keys that are stale.", "keys");
+    if (event.keys.empty())
+      return fail(Code::missing_field, "A refresh event names the query keys that are stale.", "keys");
     if (!event.data.empty()) return fail(Code::bad_parameter, "A refresh event carries no data.", "data");
   } else if (has_refresh_fields) {
     return fail(Code::bad_parameter, "keys, spread_ms and version belong to refresh events.", "keys");
@@ -166,7 +178,8 @@ Result<void> check_event(const Event& event, bool has_refresh_fields) {
 
 Result<Event> event_of(dom::element value) {
   dom::object object;
-  if (value.get_object().get(object) != simdjson::SUCCESS) return fail(Code::wrong_type, "An event is an object.");
+  if (value.get_object().get(object) != simdjson::SUCCESS)
+    return fail(Code::wrong_type, "An event is an object.");
   Event event;
   std::array<bool, kFields.size()> seen{};
   for (auto [name, member] : object) {

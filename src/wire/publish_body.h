@@ -1,8 +1,10 @@
 #pragma once
 // The body of POST /v1/events to events. The only place that knows the names of a publish request.
 //
-//   {"topic":"bookings/7", "type":"booking.confirmed", "data":…, "notification":{…}, "key":"…", "expires":"RFC 3339"}
-//   {"topic":"bookings/7", "type":"refresh", "keys":[["bookings"],["booking","7"]], "spread_ms":2000, "version":"…"}
+//   {"topic":"bookings/7", "type":"booking.confirmed", "data":…, "notification":{…}, "key":"…",
+//   "expires":"RFC 3339"}
+//   {"topic":"bookings/7", "type":"refresh", "keys":[["bookings"],["booking","7"]], "spread_ms":2000,
+//   "version":"…"}
 //
 // Or an array of those, or one a line (application/x-ndjson). Any thread.
 
@@ -17,8 +19,8 @@ namespace belfry::wire {
 enum class BodyForm { json, json_lines };
 
 // All or nothing: the first event that is wrong refuses the whole body, and the error's field names it
-// ("events[3].topic" in a batch, "topic" otherwise). Data is validated and minified; numbers are written in their
-// shortest form.
+// ("events[3].topic" in a batch, "topic" otherwise). Data is validated and minified; numbers are written in
+// their shortest form.
 Result<std::vector<Event>> parse_publish_body(std::string_view body, BodyForm form);
 
 }  // namespace belfry::wire

@@ -44,9 +44,12 @@ TEST(PublishBody, RefusesEachBadInputWithItsCodeAndField) {
       {R"({"topic":"a","expires":"soon"})", Code::bad_parameter, "expires"},
       {R"({"topic":"a","notification":"x"})", Code::wrong_type, "notification"},
       {R"({"topic":"a","notification":{}})", Code::missing_field, "notification.title"},
-      {R"({"topic":"a","notification":{"title":"x","colour":1}})", Code::unknown_field, "notification.colour"},
-      {R"({"topic":"a","notification":{"title":"x","priority":"urgent"}})", Code::bad_parameter, "notification.priority"},
-      {R"({"topic":"a","notification":{"title":"x","actions":[{"id":"1"}]}})", Code::missing_field, "notification.actions"},
+      {R"({"topic":"a","notification":{"title":"x","colour":1}})", Code::unknown_field,
+       "notification.colour"},
+      {R"({"topic":"a","notification":{"title":"x","priority":"urgent"}})", Code::bad_parameter,
+       "notification.priority"},
+      {R"({"topic":"a","notification":{"title":"x","actions":[{"id":"1"}]}})", Code::missing_field,
+       "notification.actions"},
       {R"({"topic":"a","type":"refresh"})", Code::missing_field, "keys"},
       {R"({"topic":"a","type":"refresh","keys":[["x"]],"data":1})", Code::bad_parameter, "data"},
       {R"({"topic":"a","type":"refresh","keys":["x"]})", Code::wrong_type, "keys"},
@@ -80,8 +83,9 @@ TEST(PublishBody, KeepsWhatWasSent) {
 }
 
 TEST(PublishBody, RefreshEventsAndLines) {
-  const auto refresh =
-      parse_publish_body(R"({"topic":"a","type":"refresh","keys":[["bookings"],["booking",7]],"spread_ms":2000})", BodyForm::json);
+  const auto refresh = parse_publish_body(
+      R"({"topic":"a","type":"refresh","keys":[["bookings"],["booking",7]],"spread_ms":2000})",
+      BodyForm::json);
   ASSERT_TRUE(refresh) << refresh.error().text();
   EXPECT_EQ(refresh.value()[0].keys, R"([["bookings"],["booking",7]])");
   const auto lines = parse_publish_body("{\"topic\":\"a\"}\n\r\n{\"topic\":\"b\"}\n", BodyForm::json_lines);

@@ -57,7 +57,8 @@ struct StoreContract : ::testing::Test {
     CHECK(store->commit(events, {}));
     return events;
   }
-  Page page(std::vector<Selector> selectors, Offset after, std::size_t events_max = 256, std::size_t bytes = 1 << 20) {
+  Page page(std::vector<Selector> selectors, Offset after, std::size_t events_max = 256,
+            std::size_t bytes = 1 << 20) {
     auto reader = store->open_reader();
     CHECK(reader);
     auto result = reader.value()->read({std::move(selectors), after, events_max, bytes});
@@ -65,7 +66,8 @@ struct StoreContract : ::testing::Test {
     return std::move(result).value();
   }
   // Everything that follows, page by page, as a session would read it once all is indexed.
-  std::vector<Offset> all(const std::vector<Selector>& selectors, Offset after, Offset head, std::size_t events_max = 256) {
+  std::vector<Offset> all(const std::vector<Selector>& selectors, Offset after, Offset head,
+                          std::size_t events_max = 256) {
     std::vector<Offset> out;
     while (after < head) {
       const Page next = page(selectors, after, events_max);
@@ -276,15 +278,20 @@ TEST(StoreContractDifferential, MemoryAndSqliteAgree) {
       } else {
         ASSERT_TRUE(stores[1]->index_now());
         const std::vector<std::string> patterns{"t1/2", "t1/+", "+/3", "#", "t2/#", "none"};
-        PageRequest request{{{patterns[pick(6)], {}}, {patterns[pick(6)], {"a.#"}}}, pick(head + 1), 1 + pick(60), 1 + pick(5000)};
+        PageRequest request{{{patterns[pick(6)], {}}, {patterns[pick(6)], {"a.#"}}},
+                            pick(head + 1),
+                            1 + pick(60),
+                            1 + pick(5000)};
         const Page a = stores[0]->open_reader().value()->read(request).value();
         const Page b = stores[1]->open_reader().value()->read(request).value();
         ASSERT_EQ(a.floor, b.floor);
         // Where a full page ends may differ between events; what lies before the nearer end may not.
         const Offset upto = std::min(a.upto, b.upto);
         std::vector<Offset> left, right;
-        for (const auto& event : a.events) if (event.offset <= upto) left.push_back(event.offset);
-        for (const auto& event : b.events) if (event.offset <= upto) right.push_back(event.offset);
+        for (const auto& event : a.events)
+          if (event.offset <= upto) left.push_back(event.offset);
+        for (const auto& event : b.events)
+          if (event.offset <= upto) right.push_back(event.offset);
         ASSERT_EQ(left, right) << "seed " << seed << " step " << step;
       }
     }

@@ -1,5 +1,6 @@
 #pragma once
-// A thin owner of SQLite's connection and statements: calls become Results, pointers are freed. Private to sqlite/.
+// A thin owner of SQLite's connection and statements: calls become Results, pointers are freed. Private to
+// sqlite/.
 //
 // Thread: one per connection.
 
@@ -13,7 +14,8 @@
 
 namespace belfry::sqlite {
 
-// The catalogue's code for a failed call: store_full where nothing was written and room will help, store_failed else.
+// The catalogue's code for a failed call: store_full where nothing was written and room will help,
+// store_failed else.
 Error to_error(int code, std::string_view what, sqlite3* database);
 
 class Statement {

@@ -5,8 +5,9 @@ namespace {
 
 constexpr std::int64_t kVersion = 1;
 
-// `events` only ever grows at its end. What needs random writes stands apart, in topic_index, and is written in
-// sorted batches behind it (docs/decisions/0002). topics.last_seq counts what retention has removed.
+// `events` only ever grows at its end. What needs random writes stands apart, in topic_index, and is
+// written in sorted batches behind it (docs/decisions/0002). topics.last_seq counts what retention has
+// removed.
 constexpr const char* kSchema = R"sql(
   BEGIN;
   CREATE TABLE topics(

@@ -11,7 +11,8 @@ Result<void> prepare_schema(Database& database);
 
 // For `SELECT <event_columns> FROM events e JOIN topics t ON t.id = e.topic`.
 inline constexpr std::string_view event_columns =
-    "e.offset, t.name, e.seq, e.type, e.time, e.data, e.notification, e.key, e.expires, e.keys, e.spread_ms, e.version";
+    "e.offset, t.name, e.seq, e.type, e.time, e.data, e.notification, e.key, e.expires, e.keys, "
+    "e.spread_ms, e.version";
 Event event_of_row(const Statement& row, const EpochTable& epochs);
 
 Result<std::vector<EpochRow>> read_epochs(Database& database);

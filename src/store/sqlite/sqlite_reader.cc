@@ -39,19 +39,22 @@ Result<std::unique_ptr<StoreReader>> SqliteReader::open(const std::string& path,
   reader->database_ = TRY(Database::open(path, SQLITE_OPEN_READONLY, vfs));
   // Only the writer checkpoints: SQLite 3.40 has a WAL-reset defect that a second checkpointer can meet.
   sqlite3_db_config(reader->database_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  TRY(reader->database_.execute("PRAGMA query_only = 1; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0"));
+  TRY(reader->database_.execute(
+      "PRAGMA query_only = 1; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0"));
   TRY(reader->prepare());
   return std::unique_ptr<StoreReader>(std::move(reader));
 }
 
 Result<void> SqliteReader::prepare() {
-  const std::string events =
-      "SELECT " + std::string(event_columns) + " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset ";
+  const std::string events = "SELECT " + std::string(event_columns) +
+                             " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset ";
   select_indexed_ = TRY(database_.prepare("SELECT value FROM meta WHERE name = 'indexed'"));
   select_topic_ = TRY(database_.prepare("SELECT id, floor FROM topics WHERE name = ?"));
-  select_range_ = TRY(database_.prepare("SELECT id, floor, name FROM topics WHERE name >= ? AND name < ? ORDER BY name"));
-  select_offsets_ = TRY(database_.prepare(
-      "SELECT offset FROM topic_index WHERE topic = ? AND offset > ? AND offset <= ? ORDER BY offset LIMIT ?"));
+  select_range_ = TRY(
+      database_.prepare("SELECT id, floor, name FROM topics WHERE name >= ? AND name < ? ORDER BY name"));
+  select_offsets_ =
+      TRY(database_.prepare("SELECT offset FROM topic_index WHERE topic = ? AND offset > ? AND offset <= ? "
+                            "ORDER BY offset LIMIT ?"));
   select_event_ = TRY(database_.prepare(events + "= ?"));
   select_log_ = TRY(database_.prepare(events + "> ? AND e.offset <= ? ORDER BY e.offset LIMIT ?"));
   select_floors_ = TRY(database_.prepare(
@@ -94,7 +97,8 @@ Result<SqliteReader::Resolved> SqliteReader::resolve(const std::vector<Selector>
   }
   auto& topics = resolved.topics;
   std::sort(topics.begin(), topics.end(), [](const Topic& a, const Topic& b) { return a.id < b.id; });
-  topics.erase(std::unique(topics.begin(), topics.end(), [](const Topic& a, const Topic& b) { return a.id == b.id; }),
+  topics.erase(std::unique(topics.begin(), topics.end(),
+                           [](const Topic& a, const Topic& b) { return a.id == b.id; }),
                topics.end());
   return resolved;
 }
@@ -118,13 +122,17 @@ Result<void> SqliteReader::resolve_pattern(const std::string& pattern, Resolved&
 }
 
 // The offsets of all topics, merged: only rows of these topics are looked at.
-Result<Page> SqliteReader::read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed, Page page) {
+Result<Page> SqliteReader::read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed,
+                                       Page page) {
   const std::size_t limit = request.events_max + 1;
   std::vector<Offset> offsets;
   Offset upto = indexed;
   for (const Topic& topic : resolved.topics) {
     const ResetAtEnd end(select_offsets_);
-    select_offsets_.bind(1, topic.id).bind(2, to_signed(request.after)).bind(3, to_signed(upto)).bind(4, to_signed(limit));
+    select_offsets_.bind(1, topic.id)
+        .bind(2, to_signed(request.after))
+        .bind(3, to_signed(upto))
+        .bind(4, to_signed(limit));
     while (TRY(select_offsets_.step())) offsets.push_back(to_unsigned(select_offsets_.integer(0)));
     if (offsets.size() <= limit) continue;
     const auto last = offsets.begin() + static_cast<std::ptrdiff_t>(limit - 1);
@@ -172,8 +180,9 @@ Result<Offset> SqliteReader::floor_of_matching(const PageRequest& request) {
   std::size_t rows = 0;
   while (TRY(select_floors_.step())) {
     const std::string name = select_floors_.text(0);
-    const bool matched = std::any_of(request.selectors.begin(), request.selectors.end(),
-                                     [&](const Selector& selector) { return matches(selector.topic, name); });
+    const bool matched =
+        std::any_of(request.selectors.begin(), request.selectors.end(),
+                    [&](const Selector& selector) { return matches(selector.topic, name); });
     // Beyond the bound it is not known, and loss is rather told once too often.
     if (matched || ++rows == kFloorsScannedMax) return to_unsigned(select_floors_.integer(1));
   }

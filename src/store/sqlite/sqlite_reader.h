@@ -8,7 +8,8 @@ namespace belfry::sqlite {
 
 class SqliteReader final : public StoreReader {
  public:
-  static Result<std::unique_ptr<StoreReader>> open(const std::string& path, const std::string& vfs, EpochTable epochs);
+  static Result<std::unique_ptr<StoreReader>> open(const std::string& path, const std::string& vfs,
+                                                   EpochTable epochs);
 
   Result<Page> read(const PageRequest& request) override;
   Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
@@ -34,7 +35,8 @@ class SqliteReader final : public StoreReader {
 
   Database database_;
   EpochTable epochs_;
-  Statement select_indexed_, select_topic_, select_range_, select_offsets_, select_event_, select_log_, select_floors_;
+  Statement select_indexed_, select_topic_, select_range_, select_offsets_, select_event_, select_log_,
+      select_floors_;
 };
 
 }  // namespace belfry::sqlite

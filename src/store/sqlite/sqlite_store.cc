@@ -43,7 +43,8 @@ class SqliteStore final : public Store {
   Result<void> start();
   Result<Opened> open(Epoch fresh) override;
   Result<void> commit(std::span<Event> events, std::span<const IdempotencyRecord> records) override;
-  Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal, std::string_view key,
+  Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
+                                                            std::string_view key,
                                                             Timestamp not_before) override;
   Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
   Offset indexed() const override { return indexed_.load(std::memory_order_acquire); }
@@ -67,8 +68,9 @@ class SqliteStore final : public Store {
   const SqliteOptions options_;
   WriterLock lock_;
   Database database_;
-  Statement insert_event_, insert_topic_, select_topic_, select_newest_, select_head_, insert_key_, select_key_,
-      select_log_, select_oldest_, delete_event_, delete_index_, raise_floor_, forget_keys_, select_time_, set_head_;
+  Statement insert_event_, insert_topic_, select_topic_, select_newest_, select_head_, insert_key_,
+      select_key_, select_log_, select_oldest_, delete_event_, delete_index_, raise_floor_, forget_keys_,
+      select_time_, set_head_;
   TopicIndexWriter index_;
   TopicCache topics_;
   EpochTable epochs_;
@@ -83,12 +85,14 @@ Result<void> SqliteStore::start() {
   TRY(lock_.take(options_.path + ".lock"));
   // Made by us first, so that nobody else can read it; SQLite gives its WAL the same mode.
   const int file = ::open(options_.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) return fail(Code::store_failed, "Cannot open " + options_.path + ": " + std::strerror(errno));
+  if (file < 0)
+    return fail(Code::store_failed, "Cannot open " + options_.path + ": " + std::strerror(errno));
   ::close(file);
   database_ = TRY(Database::open(options_.path, SQLITE_OPEN_READWRITE, options_.vfs));
   TRY(database_.execute("PRAGMA journal_mode = WAL"));
   TRY(database_.execute(("PRAGMA synchronous = " + options_.synchronous).c_str()));
-  TRY(database_.execute("PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0"));
+  TRY(database_.execute(
+      "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0"));
   TRY(prepare_schema(database_));
   sqlite3_wal_hook(
       database_.handle(),
@@ -108,18 +112,25 @@ Result<void> SqliteStore::prepare() {
   TRY(to(insert_event_, "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   TRY(to(insert_topic_, "INSERT INTO topics(name, floor, last_seq) VALUES(?, 0, 0)"));
   TRY(to(select_topic_, "SELECT id, last_seq FROM topics WHERE name = ?"));
-  TRY(to(select_newest_, "SELECT seq FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
-  TRY(to(select_head_, "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = 'head'))"));
+  TRY(to(select_newest_,
+         "SELECT seq FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
+  TRY(to(select_head_,
+         "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = "
+         "'head'))"));
   TRY(to(insert_key_, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?)"));
-  TRY(to(select_key_, "SELECT body, first, count, time FROM idempotency WHERE principal = ? AND key = ? AND time >= ?"));
-  TRY(to(select_log_, "SELECT " + std::string(event_columns) +
-                          " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ? AND e.offset <= ?"
-                          " ORDER BY e.offset LIMIT ?"));
-  TRY(to(select_oldest_, "SELECT offset, topic, seq FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
+  TRY(to(select_key_,
+         "SELECT body, first, count, time FROM idempotency WHERE principal = ? AND key = ? AND time >= ?"));
+  TRY(to(select_log_,
+         "SELECT " + std::string(event_columns) +
+             " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ? AND e.offset <= ?"
+             " ORDER BY e.offset LIMIT ?"));
+  TRY(to(select_oldest_,
+         "SELECT offset, topic, seq FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
   TRY(to(delete_event_, "DELETE FROM events WHERE offset = ?"));
   TRY(to(delete_index_, "DELETE FROM topic_index WHERE topic = ? AND offset = ?"));
   TRY(to(raise_floor_, "UPDATE topics SET floor = ?, last_seq = ? WHERE id = ?"));
-  TRY(to(forget_keys_, "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE time < ? LIMIT ?)"));
+  TRY(to(forget_keys_,
+         "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE time < ? LIMIT ?)"));
   TRY(to(select_time_, "SELECT offset, time FROM events WHERE offset >= ? ORDER BY offset LIMIT 1"));
   TRY(to(set_head_, "UPDATE meta SET value = max(value, ?) WHERE name = 'head'"));
   return index_.prepare(database_);
@@ -139,16 +150,18 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
   return Opened{epochs_.rows(), head_, indexed_};
 }
 
-// What is kept in memory of the rows that the index does not know yet; after an opening, and after a failed commit.
+// What is kept in memory of the rows that the index does not know yet; after an opening, and after a failed
+// commit.
 Result<void> SqliteStore::reload() {
   Statement select = TRY(database_.prepare("SELECT value FROM meta WHERE name = 'indexed'"));
   Offset at = TRY(read_indexed(select));
   indexed_ = at;
   index_.restart(at);
   topics_.clear();
-  Statement rows = TRY(database_.prepare(
-      "SELECT e.offset, e.topic, e.seq, t.name FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ?"
-      " ORDER BY e.offset"));
+  Statement rows =
+      TRY(database_.prepare("SELECT e.offset, e.topic, e.seq, t.name FROM events e JOIN topics t ON t.id = "
+                            "e.topic WHERE e.offset > ?"
+                            " ORDER BY e.offset"));
   rows.bind(1, to_signed(at));
   while (TRY(rows.step())) {
     index_.add(rows.integer(1), to_unsigned(rows.integer(0)));
@@ -165,8 +178,8 @@ Error SqliteStore::give_up(Error error) {
   return error;
 }
 
-// All or nothing. An error at the end, where the flush happens, leaves it unknown: it is never tried again (the
-// kernel may have dropped what it could not write), the store is closed for good instead.
+// All or nothing. An error at the end, where the flush happens, leaves it unknown: it is never tried again
+// (the kernel may have dropped what it could not write), the store is closed for good instead.
 template <class Work>
 Result<void> SqliteStore::in_transaction(Work work) {
   if (failure_) return *failure_;
@@ -194,12 +207,15 @@ Result<void> SqliteStore::commit(std::span<Event> events, std::span<const Idempo
   return checkpoint_if_due();
 }
 
-Result<void> SqliteStore::write(std::span<Event> events, std::span<const IdempotencyRecord> records, Offset& indexed) {
+Result<void> SqliteStore::write(std::span<Event> events, std::span<const IdempotencyRecord> records,
+                                Offset& indexed) {
   const Offset base = head_;
   for (Event& event : events) TRY(insert(event));
   for (const auto& record : records) {
     const std::string_view body(reinterpret_cast<const char*>(record.body.data()), record.body.size());
-    insert_key_.bind(1, std::string_view(record.principal)).bind(2, std::string_view(record.key)).bind_blob(3, body);
+    insert_key_.bind(1, std::string_view(record.principal))
+        .bind(2, std::string_view(record.key))
+        .bind_blob(3, body);
     insert_key_.bind(4, to_signed(base + 1 + record.first)).bind(5, to_signed(record.count));
     TRY(insert_key_.bind(6, record.time.value.count()).run());
   }
@@ -234,7 +250,9 @@ Result<void> SqliteStore::insert(Event& event) {
   Statement& row = insert_event_;
   row.bind(1, to_signed(event.offset)).bind(2, topic.id).bind(3, to_signed(event.seq));
   row.bind(4, std::string_view(event.type)).bind(5, event.time.value.count());
-  row.bind_text_or_null(6, event.data).bind_text_or_null(7, event.notification).bind_text_or_null(8, event.key);
+  row.bind_text_or_null(6, event.data)
+      .bind_text_or_null(7, event.notification)
+      .bind_text_or_null(8, event.key);
   event.expires ? row.bind(9, event.expires->value.count()) : row.bind_null(9);
   row.bind_text_or_null(10, event.keys);
   event.spread_ms != 0 ? row.bind(11, std::int64_t{event.spread_ms}) : row.bind_null(11);
@@ -245,10 +263,13 @@ Result<void> SqliteStore::insert(Event& event) {
 
 Result<void> SqliteStore::checkpoint_if_due() {
   if (wal_pages_ < kCheckpointPages) return {};
-  const int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-  // A full disk or a busy reader only delays it: what was committed is in the WAL. A failed flush ends everything.
+  const int code =
+      sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  // A full disk or a busy reader only delays it: what was committed is in the WAL. A failed flush ends
+  // everything.
   const int plain = code & 0xff;
-  if (code == SQLITE_OK || plain == SQLITE_BUSY || plain == SQLITE_LOCKED || plain == SQLITE_FULL) return {};
+  if (code == SQLITE_OK || plain == SQLITE_BUSY || plain == SQLITE_LOCKED || plain == SQLITE_FULL)
+    return {};
   give_up(to_error(code, "checkpoint", database_.handle()));
   return {};  // this commit is durable; the next one is refused
 }
@@ -267,13 +288,18 @@ Result<void> SqliteStore::index_now() {
   return {};
 }
 
-Result<std::optional<IdempotencyRecord>> SqliteStore::find_idempotency(std::string_view principal, std::string_view key,
+Result<std::optional<IdempotencyRecord>> SqliteStore::find_idempotency(std::string_view principal,
+                                                                       std::string_view key,
                                                                        Timestamp not_before) {
   const ResetAtEnd end(select_key_);
   select_key_.bind(1, principal).bind(2, key).bind(3, not_before.value.count());
   if (!TRY(select_key_.step())) return std::optional<IdempotencyRecord>{};
-  IdempotencyRecord record{std::string(principal), std::string(key), {}, to_unsigned(select_key_.integer(1)),
-                           to_unsigned(select_key_.integer(2)), Timestamp{Duration{select_key_.integer(3)}}};
+  IdempotencyRecord record{std::string(principal),
+                           std::string(key),
+                           {},
+                           to_unsigned(select_key_.integer(1)),
+                           to_unsigned(select_key_.integer(2)),
+                           Timestamp{Duration{select_key_.integer(3)}}};
   const std::string body = select_key_.text(0);
   std::memcpy(record.body.data(), body.data(), std::min(body.size(), record.body.size()));
   return std::optional<IdempotencyRecord>{std::move(record)};

@@ -1,8 +1,9 @@
 #pragma once
-// What the writer remembers of topics: row id and last seq. Two generations: when the young one is full, the old one is
-// forgotten, so the newest are always here. Private to sqlite/.
+// What the writer remembers of topics: row id and last seq. Two generations: when the young one is full,
+// the old one is forgotten, so the newest are always here. Private to sqlite/.
 //
-// Always: a topic with rows that are not indexed yet is here, because its last seq cannot be found otherwise.
+// Always: a topic with rows that are not indexed yet is here, because its last seq cannot be found
+// otherwise.
 
 #include <string>
 #include <string_view>
@@ -44,7 +45,8 @@ class TopicCache {
 
  private:
   static constexpr std::size_t kGeneration = 100'000;
-  static_assert(kGeneration > 3 * limits::index_batch_rows, "topics of rows that are not indexed must stay");
+  static_assert(kGeneration > 3 * limits::index_batch_rows,
+                "topics of rows that are not indexed must stay");
 
   using Map = std::unordered_map<std::string, TopicState, KeyedHash, std::equal_to<>>;
   Map young_;

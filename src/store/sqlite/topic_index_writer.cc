@@ -30,7 +30,8 @@ Result<Offset> TopicIndexWriter::insert_slice(std::size_t rows_max) {
   if (gathered_.size() >= limits::index_batch_rows) close_batch();
   const std::size_t end = std::min(batch_.size(), at_ + rows_max);
   if (at_ == end) return indexed_;
-  for (; at_ < end; ++at_) TRY(insert_.bind(1, batch_[at_].first).bind(2, to_signed(batch_[at_].second)).run());
+  for (; at_ < end; ++at_)
+    TRY(insert_.bind(1, batch_[at_].first).bind(2, to_signed(batch_[at_].second)).run());
   if (at_ < batch_.size()) return indexed_;
   TRY(set_indexed_.bind(1, to_signed(batch_last_)).run());
   indexed_ = batch_last_;

@@ -1,9 +1,10 @@
 #pragma once
-// Builds the (topic, offset) index behind the log, in sorted batches and small slices, so that the random writes are
-// few and off the publish path (docs/decisions/0002). Private to sqlite/.
+// Builds the (topic, offset) index behind the log, in sorted batches and small slices, so that the random
+// writes are few and off the publish path (docs/decisions/0002). Private to sqlite/.
 //
 // Owner: SqliteStore. Thread: the log-writer. Bound: two batches of limits::index_batch_rows.
-// Always: `indexed` moves only when a whole batch is in, in the same transaction; a batch that a crash cut in half is
+// Always: `indexed` moves only when a whole batch is in, in the same transaction; a batch that a crash cut
+// in half is
 //         inserted again, which changes nothing.
 
 #include <utility>
@@ -21,7 +22,8 @@ class TopicIndexWriter {
   // A row that is being committed. Rows come in offset order.
   void add(std::int64_t topic, Offset offset) { gathered_.emplace_back(topic, offset); }
 
-  // Inside a transaction: at most `rows_max` index rows. Gives the offset to which the index is then complete.
+  // Inside a transaction: at most `rows_max` index rows. Gives the offset to which the index is then
+  // complete.
   Result<Offset> insert_slice(std::size_t rows_max);
   std::size_t waiting() const { return gathered_.size() + batch_.size() - at_; }
   // Closes the batch that is being gathered, whatever its size.

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""The house rules as one program. Prints every breach and ends with 1 if there is one."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+VOCABULARY = {"base", "model", "wire", "net"}  # rooms of which every header may be included from others
+BACKENDS = {("server", "store/sqlite/sqlite_store")}  # the roof names the backend
+THREAD_FILES = {  # where threads meet, and why
+    "src/base/mailbox.h": "the bounded queue between threads",
+    "src/log/tail.h": "shared by the log-writer and every shard",
+    "src/log/tail.cc": "the same",
+    "src/store/store.h": "a comment only",
+    "src/store/memory_store.cc": "readers on other threads in the contract suite",
+    "src/store/sqlite/sqlite_store.cc": "indexed() is read by other threads",
+    "src/api/api.h": "reads the server's readiness flag",
+    "src/server/threads.h": "starts the threads",
+    "src/server/shard_thread.cc": "the same",
+    "src/server/writer_thread.cc": "the same",
+    "src/server/server.cc": "the readiness flag and the stop request",
+    "src/cli/tail.cc": "waits between two connections",
+}
+PURE_ROOMS = ("src/model/", "src/log/", "src/hub/")
+IMPURE_HEADERS = re.compile(
+    r"#include <(sys/|unistd|thread|fstream|random|netinet|boost/asio|cstdio>|ctime)"
+)
+ROOM = re.compile(r"belfry_room\(\s*NAME\s+(\w+)(?:\s+DEPS\s+((?:(?!LINKS|SOURCES|TEST_LINKS)\w+\s+)*))?")
+INCLUDE = re.compile(r'^#include "(\w+)/([\w/]+)\.h"', re.M)
+THREADS = re.compile(r"std::(mutex|thread|atomic|condition_variable|this_thread|jthread|shared_mutex)\b")
+CLOCKS = re.compile(
+    r"(system_clock|steady_clock|high_resolution_clock)::now|\b(gettimeofday|clock_gettime)\(|[^_\w]time\(nullptr\)"
+)
+BANNED_NAMES = re.compile(r"(util|helper|common|manager|handle|process)", re.I)
+LEFT_OVER = re.compile(
+    r"\b(TODO|FIXME|XXX|NOLINT|DISABLED_|GTEST_SKIP)\b|\b(?:it|test|describe)\.(?:skip|only)\("
+)
+FOREIGN = re.compile(r"(/work/|registry\.npm|deb\.debian|pypi\.org)")
+LINES_MAX, FUNCTION_MAX, COLUMNS_MAX = 500, 70, 109
+
+
+def rooms(texts):
+    found = {}
+    for path, text in texts.items():
+        if re.fullmatch(r"src/\w+/CMakeLists\.txt", path):
+            for name, deps in ROOM.findall(text):
+                found[name] = deps.split()
+    return found
+
+
+def check_includes(texts):
+    allowed = rooms(texts)
+    for path, text in texts.items():
+        if not path.startswith("src/") or not path.endswith((".h", ".cc")):
+            continue
+        room = path.split("/")[1]
+        for other, header in INCLUDE.findall(text):
+            if other == room or other not in allowed:
+                continue
+            if other not in allowed[room]:
+                yield f"{path}: {room} may not see {other}"
+            elif (
+                other not in VOCABULARY and header != other and not is_open(path, room, f"{other}/{header}")
+            ):
+                yield f"{path}: use {other}/{other}.h, not {other}/{header}.h"
+
+
+def is_open(path, room, header):
+    return (
+        path.endswith("_test.cc")
+        or (room, header) in BACKENDS
+        or header in ("store/memory_store", "log/tail")
+    )
+
+
+def check_doors(texts):
+    for path, text in texts.items():
+        door = re.fullmatch(r"src/(\w+)/(\w+)\.h", path)
+        if door and door[1] == door[2]:
+            for header in re.findall(r"#include <([\w./+]+)>", text):
+                if "/" in header and not header.startswith("boost/asio"):
+                    yield f"{path}: a door shows <{header}>"
+
+
+def functions(text):
+    """Bodies of functions: from a line that ends a signature with a brace, to the brace that closes it."""
+    lines = text.split("\n")
+    for at, line in enumerate(lines):
+        if not re.match(r"^\s*[\w~:].*\)\s*(const|noexcept|override|final|\s)*(:.*|->.*)?\{$", line):
+            continue
+        first = at  # a signature may have begun on an earlier line
+        while first > 0 and "".join(lines[first : at + 1]).count("(") < "".join(
+            lines[first : at + 1]
+        ).count(")"):
+            first -= 1
+        if lines[first].lstrip().startswith(":"):
+            first -= 1
+        if re.match(r"\s*(if|for|while|switch|else|do|catch|return|namespace|\})\b", lines[first]):
+            continue
+        indent = re.match(r"\s*", lines[first])[0]
+        end = at + 1
+        while end < len(lines) and not re.match(rf"^{indent}\}}", lines[end]):
+            end += 1
+        yield lines[first].strip(), end - at - 1
+
+
+def check_sizes(texts):
+    for path, text in texts.items():
+        if not path.endswith((".h", ".cc", ".py", ".mjs", ".ts", ".sh")) and path != "dev":
+            continue
+        lines = text.split("\n")
+        if len(lines) - 1 > LINES_MAX:
+            yield f"{path}: {len(lines) - 1} lines, at most {LINES_MAX}"
+        for number, line in enumerate(lines, 1):
+            if len(line) > COLUMNS_MAX:
+                yield f"{path}:{number}: {len(line)} columns, at most {COLUMNS_MAX}"
+        if path.endswith((".h", ".cc")):
+            for signature, length in functions(text):
+                if length > FUNCTION_MAX:
+                    yield f"{path}: {length} lines in {signature}"
+
+
+def check_words(texts):
+    for path, text in texts.items():
+        if BANNED_NAMES.search(pathlib.PurePath(path).stem) and path.startswith("src/"):
+            yield f"{path}: not a word of this house"
+        if path == "tools/tidy.py" or path == "tools/tidy_test.py":
+            continue
+        for found in LEFT_OVER.finditer(text):
+            yield f"{path}: {found[0]}"
+        for found in FOREIGN.finditer(text):
+            yield f"{path}: {found[0]} does not belong into the project"
+
+
+def check_threads_and_clocks(texts):
+    for path, text in texts.items():
+        if not path.startswith("src/") or not path.endswith((".h", ".cc")) or path.endswith("_test.cc"):
+            continue
+        if THREADS.search(text) and path not in THREAD_FILES:
+            yield f"{path}: {THREADS.search(text)[0]} outside the files where threads meet"
+        if CLOCKS.search(text) and path != "src/base/clock.cc":
+            yield f"{path}: time enters by argument"
+        if path.startswith(PURE_ROOMS) and IMPURE_HEADERS.search(text):
+            yield f"{path}: a pure room includes {IMPURE_HEADERS.search(text)[0]}"
+
+
+def check_listed(texts):
+    lists = "\n".join(text for path, text in texts.items() if path.endswith("CMakeLists.txt"))
+    for path in texts:
+        if path.startswith(("src/", "tests/")) and path.endswith(".cc"):
+            if len(re.findall(rf"(?<![\w/]){re.escape('/'.join(path.split('/')[2:]))}\b", lists)) < 1:
+                yield f"{path}: in no CMake target"
+
+
+def check_maps(texts):
+    for path in ("ARCHITECTURE.md", "src/README.md"):
+        if path not in texts:
+            continue
+        rows = re.findall(r"^\| `(\w+)` \|.*\| ([\w ]+) \|$", texts[path], re.M)
+        told = {name: ("" if deps == "std" else deps).split() for name, deps in rows}
+        real = rooms(texts)
+        for name in sorted(set(told) | set(real)):
+            if told.get(name) != real.get(name):
+                yield f"{path}: room {name} sees {real.get(name)}, the map says {told.get(name)}"
+
+
+def check_links(texts):
+    for path, text in texts.items():
+        if not path.endswith(".md"):
+            continue
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
+            full = (pathlib.PurePath(path).parent / target).as_posix()
+            parts = []
+            for part in full.split("/"):
+                parts = parts[:-1] if part == ".." else parts + ([part] if part != "." else [])
+            wanted = "/".join(parts)
+            if wanted not in texts and not any(
+                known.startswith(wanted.rstrip("/") + "/") for known in texts
+            ):
+                yield f"{path}: link to {target}, which does not exist"
+        for name in re.findall(r"\btest `([\w.:/ ]+)`", text):
+            last = re.split(r"[.:]", name)[-1]
+            if not any(last in body for known, body in texts.items() if "test" in known):
+                yield f"{path}: names the test {name}, which does not exist"
+
+
+RULES = [
+    check_includes,
+    check_doors,
+    check_sizes,
+    check_words,
+    check_threads_and_clocks,
+    check_listed,
+    check_maps,
+    check_links,
+]
+
+
+def tracked(root):
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    texts = {}
+    for name in filter(None, names):
+        path = root / name
+        if (
+            path.is_file()
+            and path.suffix not in {".png", ".svg", ".lock"}
+            and path.name != "package-lock.json"
+        ):
+            texts[name] = path.read_text(encoding="utf-8")
+    return texts
+
+
+def main():
+    texts = tracked(pathlib.Path(__file__).resolve().parent.parent)
+    breaches = [breach for rule in RULES for breach in rule(texts)]
+    (
+        print(*breaches, sep="\n")
+        if breaches
+        else print(f"{len(rooms(texts))} rooms, {len(texts)} files: the rules hold")
+    )
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Each rule of tidy.py is shown something it must find, and something it must leave alone."""
+
+import unittest
+
+import tidy
+
+ROOMS = {
+    "src/base/CMakeLists.txt": "belfry_room(NAME base SOURCES a.h)",
+    "src/hub/CMakeLists.txt": "belfry_room(NAME hub DEPS base log SOURCES hub.h hub.cc)",
+    "src/log/CMakeLists.txt": "belfry_room(NAME log DEPS base SOURCES log.h)",
+}
+
+
+def breaches(rule, **files):
+    texts = dict(ROOMS)
+    texts.update({name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()})
+    return list(rule(texts))
+
+
+class Tidy(unittest.TestCase):
+    def test_includes_follow_deps_and_doors(self):
+        self.assertEqual(
+            breaches(tidy.check_includes, src__hub__x_dot_cc='#include "log/log.h"\n#include "base/a.h"\n'),
+            [],
+        )
+        self.assertEqual(len(breaches(tidy.check_includes, src__log__x_dot_cc='#include "hub/hub.h"\n')), 1)
+        self.assertEqual(
+            len(breaches(tidy.check_includes, src__hub__x_dot_cc='#include "log/inner.h"\n')), 1
+        )
+
+    def test_doors_show_no_foreign_headers(self):
+        self.assertEqual(
+            len(breaches(tidy.check_doors, src__hub__hub_dot_h="#include <openssl/evp.h>\n")), 1
+        )
+        self.assertEqual(breaches(tidy.check_doors, src__hub__hub_dot_h="#include <vector>\n"), [])
+
+    def test_sizes(self):
+        long_function = "int f() {\n" + "  g();\n" * 71 + "}\n"
+        self.assertEqual(len(breaches(tidy.check_sizes, src__hub__x_dot_cc=long_function)), 1)
+        self.assertEqual(
+            breaches(tidy.check_sizes, src__hub__x_dot_cc="int f() {\n" + "  g();\n" * 70 + "}\n"), []
+        )
+        self.assertEqual(len(breaches(tidy.check_sizes, src__hub__x_dot_cc="\n" * 501)), 1)
+        self.assertEqual(len(breaches(tidy.check_sizes, src__hub__x_dot_cc="x" * 110)), 1)
+
+    def test_words(self):
+        self.assertEqual(len(breaches(tidy.check_words, src__hub__x_util_dot_cc="")), 1)
+        self.assertEqual(len(breaches(tidy.check_words, src__hub__x_dot_cc="// TO" + "DO: later")), 1)
+        self.assertEqual(len(breaches(tidy.check_words, README_dot_md="in /wo" + "rk/main")), 1)
+
+    def test_threads_clocks_and_purity(self):
+        self.assertEqual(
+            len(breaches(tidy.check_threads_and_clocks, src__hub__x_dot_cc="std::mutex m;")), 1
+        )
+        self.assertEqual(
+            len(
+                breaches(
+                    tidy.check_threads_and_clocks, src__api__x_dot_cc="std::chrono::steady_clock::now()"
+                )
+            ),
+            1,
+        )
+        self.assertEqual(
+            len(breaches(tidy.check_threads_and_clocks, src__hub__x_dot_cc="#include <thread>")), 1
+        )
+        self.assertEqual(breaches(tidy.check_threads_and_clocks, src__hub__x_dot_cc="int x;"), [])
+
+    def test_every_file_is_built(self):
+        self.assertEqual(breaches(tidy.check_listed, src__hub__hub_dot_cc=""), [])
+        self.assertEqual(len(breaches(tidy.check_listed, src__hub__lost_dot_cc="")), 1)
+
+    def test_maps_and_links(self):
+        good = "| `base` | x | std |\n| `hub` | x | base log |\n| `log` | x | base |\n"
+        self.assertEqual(breaches(tidy.check_maps, ARCHITECTURE_dot_md=good), [])
+        self.assertEqual(
+            len(breaches(tidy.check_maps, ARCHITECTURE_dot_md=good.replace("base log", "base"))), 1
+        )
+        self.assertEqual(len(breaches(tidy.check_links, README_dot_md="[x](docs/nothing.md)")), 1)
+        self.assertEqual(breaches(tidy.check_links, README_dot_md="[x](src/hub)"), [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=0)
