@@ -1,0 +1,115 @@
+// Starts the real binary for a test, and speaks to it as a backend does. The kernel chooses the port; the data lies in a
+// folder of its own, which goes with the test.
+import { spawn } from 'node:child_process';
+import { createHmac, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export const binary = process.env.BELFRY ?? new URL('../../build/release/belfry', import.meta.url).pathname;
+
+const base64url = (value) => Buffer.from(value).toString('base64url');
+
+export class Server {
+  constructor(options = {}) {
+    this.options = options;
+    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'belfry-'));
+    this.data = join(this.folder, 'data');
+    this.port = options.port ?? 0;
+    this.log = '';
+  }
+
+  static async start(options) {
+    const server = new Server(options);
+    await server.launch();
+    return server;
+  }
+
+  // Starts the process, on the port of the last time if there was one, and waits until it is ready.
+  async launch() {
+    const before = this.options.before ?? [];
+    const command = [...before, binary, 'dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data];
+    const environment = { ...process.env, ...this.options.environment };
+    this.child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+    this.exited = once(this.child, 'exit');
+    this.child.stderr.on('data', (bytes) => { this.log += bytes; });
+    let text = '';
+    this.url = await new Promise((resolve, reject) => {
+      this.child.stdout.on('data', (bytes) => {
+        text += bytes;
+        const found = text.match(/http:\/\/127\.0\.0\.1:(\d+)[\s\S]*Ctrl-C/);
+        if (found) resolve(`http://127.0.0.1:${found[1]}`);
+      });
+      this.exited.then(([code]) => reject(new Error(`belfry ended with ${code} before it was ready\n${this.log}`)));
+    });
+    this.port = Number(new URL(this.url).port);
+    this.key = readFileSync(join(this.data, 'backend_key'), 'utf8').trim();
+    this.secret = readFileSync(join(this.data, 'jwt_secret'), 'utf8').trim();
+  }
+
+  async kill(signal = 'SIGKILL') {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    return this.exited;
+  }
+
+  async stop() {
+    await this.kill();
+    if (!this.options.folder) rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  token(subscribe = ['#'], { user = 'ana', ttl = 3600, publish = [], now = Date.now() } = {}) {
+    const issued = Math.floor(now / 1000);
+    const claims = { sub: user, iat: issued, exp: issued + ttl };
+    if (subscribe) claims.belfry = { subscribe, publish };
+    const text = `${base64url('{"alg":"HS256","typ":"JWT"}')}.${base64url(JSON.stringify(claims))}`;
+    return `${text}.${createHmac('sha256', this.secret).update(text).digest('base64url')}`;
+  }
+
+  bearer(token = this.token()) { return { Authorization: `Bearer ${token}` }; }
+
+  post(body, headers = {}) {
+    return fetch(`${this.url}/v1/events`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...this.bearer(this.key), ...headers },
+      body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+    });
+  }
+
+  // Publishes one event or a batch, and gives where each went.
+  async publish(body, headers) {
+    const answer = await this.post(body, headers);
+    const text = await answer.text();
+    if (answer.status !== 201 && answer.status !== 200) throw new Error(`publish: ${answer.status} ${text}`);
+    return JSON.parse(text).events;
+  }
+
+  address(topics, rest = {}) {
+    const query = new URLSearchParams();
+    for (const topic of [topics].flat()) query.append('topic', topic);
+    for (const [name, values] of Object.entries(rest)) for (const value of [values].flat()) query.append(name, value);
+    return `${this.url}/v1/events?${query}`;
+  }
+
+  get(topics, rest = {}, headers = {}) {
+    return fetch(this.address(topics, rest), { headers: { ...this.bearer(), Accept: 'application/json', ...headers } });
+  }
+
+  async metric(name) {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return Number(text.match(new RegExp(`^${name} (.*)$`, 'm'))?.[1] ?? NaN);
+  }
+}
+
+export const unique = () => randomUUID();
+
+// Resolves when the condition holds; asks again as soon as something else has run. Fails loudly when it never does.
+export async function until(condition, what, milliseconds = 15_000) {
+  const end = Date.now() + milliseconds;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`did not happen: ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 5); });
+  }
+}
