@@ -1,0 +1,84 @@
+// The page at `/` in Debian's Chromium: it shows the stream, publishes, and goes on over a kill -9.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { Server } from './server.mjs';
+
+const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync'];
+
+describe('the dev page', () => {
+  let server, browser, page;
+  const problems = [];
+  before(async () => {
+    server = await Server.start();
+    browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: quiet });
+    page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('console', (line) => { if (line.type() === 'error') problems.push(line.text()); });
+    await page.goto(`${server.url}/#token=${server.token(null)}&key=${server.key}`);
+  });
+  after(async () => {
+    await browser?.close();
+    await server.stop();
+  });
+  const live = (transport) => page.waitForFunction((text) => document.querySelector('#state').textContent === text, `live · ${transport}`);
+  const events = (count) => page.waitForFunction((n) => document.querySelectorAll('#events li:not(.control)').length === n, count);
+
+  it('fills in what the address carries, and takes it out of the address', async () => {
+    await live('WebSocket');
+    assert.equal(await page.evaluate(() => location.hash), '');
+  });
+
+  it('publishes and shows the event', async () => {
+    await page.click('#publish button');
+    await events(1);
+    assert.match(await page.textContent('#events li'), /booking\.confirmed users\/ana #1/);
+    assert.match(await page.textContent('#answer'), /^stored as [0-9a-f]{16}\.1$/);
+  });
+
+  it('says what is wrong with a publish', async () => {
+    await page.fill('#data', '{');
+    await page.click('#publish button');
+    assert.match(await page.textContent('#answer'), /not JSON/);
+    await page.fill('#data', '{"n": 2}');
+    await page.fill('#topic', 'a//b');
+    await page.click('#publish button');
+    await page.waitForFunction(() => document.querySelector('#answer').textContent.includes('A segment is empty'));
+    await page.fill('#topic', 'users/ana');
+  });
+
+  for (const [name, transport] of [['WebSocket', 'websocket'], ['server-sent events', 'sse']]) {
+    it(`goes on over a kill -9 by ${name}`, async () => {
+      await page.selectOption('#transport', transport);
+      await page.click('#listen button');
+      await live(name);
+      const before = await page.locator('#events li:not(.control)').count();
+      await server.kill();
+      await page.waitForSelector('#state[data-state=waiting]');
+      await server.launch();
+      await server.publish({ topic: 'users/ana', type: 'while.away', data: transport });
+      await live(name);
+      await events(before + 1);
+      assert.match(await page.locator('#events li').first().textContent(), /while\.away/);
+      assert.equal(await page.locator('#events li.control').count(), 0, 'no reset: nothing was lost');
+    });
+  }
+
+  it('looks as it should', async () => {
+    if (process.env.SHOTS_FOLDER) {
+      mkdirSync(process.env.SHOTS_FOLDER, { recursive: true });
+      await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/page.png` });
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await page.setViewportSize({ width: 420, height: 900 });
+      await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/page-dark-narrow.png` });
+    }
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+    assert.ok(wide, 'nothing sticks out');
+    const expected = problems.filter((line) => !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(line));
+    assert.deepEqual(expected, []);
+  });
+});
