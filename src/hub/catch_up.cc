@@ -42,6 +42,7 @@ void Shard::pump(Session& session, Timestamp now) {
   Parts& parts = *parts_;
   if (!tell_reset(session)) return;
   if (session.position < parts.view.low()) return ask_page(session);
+  session.from_earliest = false;  // it has a place now, and misses what is trimmed after it
   if (session.position < head_) {
     parts.view.slice(session, session.position, limits::write_events_max, parts.slice);
     if (!offer(session, parts.slice.entries, parts.slice.upto, now)) return;
@@ -49,7 +50,6 @@ void Shard::pump(Session& session, Timestamp now) {
   if (session.position < head_) return make_ready(session);
   // Caught up. It is live before it is told, so that what it answers finds it so.
   session.state = SessionState::live;
-  session.from_earliest = false;
   const OutletState state = session.outlet->caught_up(head_);
   if (state == OutletState::open) return;
   session.position = head_;

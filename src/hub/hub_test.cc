@@ -190,6 +190,24 @@ TEST_F(HubTest, FromTheEarliestNothingIsMissed) {
   EXPECT_EQ(ana.story, "47 48 49 50 live@50 ");
 }
 
+// Found by the simulator: who began at the earliest and then fell behind was forgiven a floor for ever.
+TEST_F(HubTest, WhoBeganAtTheEarliestIsToldOfLaterLoss) {
+  open(2000);
+  publish("a");
+  ana.room = 1;
+  Attach wish{{{"a", {}}}, 0, true, {}, Timestamp{Duration::max()}};
+  const SessionId id = shard->attach(ana, wish, clock.now());
+  turn();
+  for (int i = 0; i < 50; ++i) publish("a");
+  turn();
+  ASSERT_TRUE(store->trim(46, Timestamp{}, 1000));
+  ana.room = 100;
+  shard->writable(id);
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story, "1 reset:horizon@1 47 48 49 50 51 live@51 ");
+}
+
 TEST_F(HubTest, TypesAreFilteredLiveAndBehind) {
   publish("a", "payment.confirmed");
   publish("a", "booking.changed");

@@ -1,0 +1,125 @@
+#include "client.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace belfry::sim {
+
+void Client::begin(SessionId id, const EpochTable* epochs, std::vector<Wanted> asked, bool from_earliest,
+                   Timestamp expires) {
+  session_ = id;
+  epochs_ = epochs;
+  wanted = std::move(asked);
+  expires_ = expires;
+  written_ = 0;
+  blocked_ = false;
+  excused_upto_ = 0;
+  from_earliest_ = from_earliest;
+  must_reset_ = place_is_void();
+}
+
+void Client::end_session() { session_.reset(); }
+
+Written Client::write(std::span<const Entry* const> entries, Offset) {
+  const std::size_t taken = std::min(room, entries.size());
+  for (const Entry* entry : entries.first(taken)) event(entry->event());
+  room -= taken;
+  blocked_ = room == 0;
+  return {taken, blocked_ ? OutletState::blocked : OutletState::open};
+}
+
+void Client::event(const Event& event) {
+  ++written_;
+  if (must_reset_) fail("rewind_is_told: an event came before the reset");
+  if (!asked_for(event)) fail("only_what_was_asked_for: " + event.topic + " " + event.type);
+  if (!event.durable()) return;
+  const Fact* fact = truth_.at(event.offset);
+  if (fact == nullptr || fact->event != event)
+    return fail("durable_before_visible: offset " + std::to_string(event.offset));
+  if (event.offset <= position)
+    return fail("in_order_once: " + std::to_string(event.offset) + " after " + std::to_string(position));
+  no_hidden_gap(event.offset - 1, "before an event");
+  move_to(event.offset);
+}
+
+bool Client::asked_for(const Event& event) const {
+  return std::any_of(wanted.begin(), wanted.end(),
+                     [&](const Wanted& wish) { return accepts(wish.selector, event); });
+}
+
+bool Client::excused(const Event& event) const {
+  if (event.expired(clock_.wall()) || truth_.superseded(event)) return true;
+  return truth_.trimmed(event.offset) && event.offset <= excused_upto_;
+}
+
+void Client::no_hidden_gap(Offset upto, std::string_view when) {
+  // Who begins at the earliest does not miss what was trimmed before the first page.
+  if (std::exchange(from_earliest_, false)) excused_upto_ = truth_.trimmed_upto();
+  for (Offset offset = position + 1; offset <= upto; ++offset) {
+    const Fact* fact = truth_.at(offset);
+    if (fact == nullptr)
+      return fail("position_beyond_head: " + std::to_string(upto) + " " + std::string(when));
+    const bool missed = std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& wish) {
+      return offset > wish.from && accepts(wish.selector, fact->event);
+    });
+    if (missed && !excused(fact->event))
+      fail("no_hidden_gap: " + std::to_string(offset) + " " + std::string(when));
+  }
+}
+
+void Client::move_to(Offset to) {
+  position = to;
+  serial = truth_.serial_at(to);
+  cursor = epochs_->text(to);
+}
+
+OutletState Client::reset(const Reset& reset) {
+  if (reset.reason == ResetReason::horizon) {
+    const auto lost = [&](Offset offset) {
+      const Event& event = truth_.at(offset)->event;
+      return std::any_of(wanted.begin(), wanted.end(),
+                         [&](const Wanted& wish) { return matches(wish.selector.topic, event.topic); });
+    };
+    bool needed = false;
+    for (Offset offset = position + 1; offset <= truth_.trimmed_upto() && !needed; ++offset)
+      needed = lost(offset);
+    if (!needed) fail("no_needless_reset: horizon");
+    excused_upto_ = truth_.trimmed_upto();
+    return OutletState::open;
+  }
+  if (!must_reset_) fail("no_needless_reset: " + std::string(name_of(reset.reason)));
+  must_reset_ = false;
+  move_to(reset.position);
+  for (auto& wish : wanted) wish.from = reset.position;
+  return OutletState::open;
+}
+
+OutletState Client::caught_up(Offset to) {
+  if (must_reset_) fail("rewind_is_told: caught up before the reset");
+  no_hidden_gap(to, "when it was told to have caught up");
+  if (to < position) return fail("position_moves_forward"), OutletState::open;
+  move_to(to);
+  return OutletState::open;
+}
+
+OutletState Client::heartbeat(Offset to, std::uint64_t written) {
+  if (must_reset_) return OutletState::open;  // the reset is still on its way
+  if (written != written_)
+    fail("heartbeat_counts: " + std::to_string(written) + " of " + std::to_string(written_));
+  no_hidden_gap(to, "when a heartbeat told the position");
+  if (to < position) return fail("position_moves_forward"), OutletState::open;
+  move_to(to);
+  return OutletState::open;
+}
+
+void Client::end(Code code) {
+  if (code == Code::token_expired && expires_ > clock_.wall()) fail("ends_by_expiry: ended too early");
+  end_session();
+}
+
+void Client::unblock(std::size_t fresh_room) {
+  room = fresh_room;
+  blocked_ = false;
+}
+
+}  // namespace belfry::sim

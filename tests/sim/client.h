@@ -1,0 +1,81 @@
+#pragma once
+// A client of the simulator, and the sentences of the contract as functions over what it is told. It
+// remembers a position and the serial of the event there, so that it knows a rewound history when it meets
+// one.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hub/hub.h"
+#include "truth.h"
+
+namespace belfry::sim {
+
+class Client final : public Outlet {
+ public:
+  using Violation = std::function<void(const std::string&)>;
+
+  Client(int number, const Truth& truth, const ManualClock& clock, Violation violation)
+      : number_(number), truth_(truth), clock_(clock), violation_(std::move(violation)) {}
+
+  // A selector counts for events after `from`.
+  struct Wanted {
+    Selector selector;
+    Offset from = 0;
+  };
+
+  // The session begins. `epochs`: to write down the cursor's text, as a real client keeps it.
+  void begin(SessionId id, const EpochTable* epochs, std::vector<Wanted> wanted, bool from_earliest,
+             Timestamp expires);
+  void end_session();
+
+  Written write(std::span<const Entry* const> entries, Offset position) override;
+  OutletState reset(const Reset& reset) override;
+  OutletState caught_up(Offset position) override;
+  OutletState heartbeat(Offset position, std::uint64_t written) override;
+  void end(Code code) override;
+
+  bool connected() const { return session_.has_value(); }
+  SessionId session() const { return *session_; }
+  bool blocked() const { return blocked_; }
+  bool expired() const { return connected() && expires_ <= clock_.wall(); }
+
+  std::string cursor;        // empty: never had one
+  Offset position = 0;       // what the cursor means
+  std::uint64_t serial = 0;  // of the event at the position, when it was told
+  std::size_t room = 100;    // events it takes before it blocks
+  std::vector<Wanted> wanted;
+  int shard = 0;
+
+  void unblock(std::size_t fresh_room);
+  // A rewound or lost place has to be told before anything else.
+  bool place_is_void() const { return truth_.head() < position || truth_.serial_at(position) != serial; }
+
+ private:
+  void event(const Event& event);
+  // no_hidden_gap: everything in (position, upto] that was asked for has come, or is excused.
+  void no_hidden_gap(Offset upto, std::string_view when);
+  bool asked_for(const Event& event) const;
+  bool excused(const Event& event) const;
+  void move_to(Offset to);
+  void fail(const std::string& what) const {
+    violation_("client " + std::to_string(number_) + ": " + what);
+  }
+
+  const int number_;
+  const Truth& truth_;
+  const ManualClock& clock_;
+  const Violation violation_;
+  const EpochTable* epochs_ = nullptr;
+  std::optional<SessionId> session_;
+  Timestamp expires_{Duration::max()};
+  std::uint64_t written_ = 0;
+  Offset excused_upto_ = 0;     // a reset told that trimmed events up to here are lost
+  bool from_earliest_ = false;  // and nothing has come yet
+  bool must_reset_ = false;
+  bool blocked_ = false;
+};
+
+}  // namespace belfry::sim

@@ -1,0 +1,47 @@
+#pragma once
+// Known bugs, planted one at a time. A checker that does not catch each of them is not trusted.
+
+#include <string>
+#include <vector>
+
+#include "world.h"
+
+namespace belfry::sim {
+
+struct PlantedBug {
+  std::string name;
+  Faults faults;
+};
+
+inline std::vector<PlantedBug> planted_bugs() {
+  std::vector<PlantedBug> out;
+  const auto hub = [&](std::string name, bool Planted::* flag) {
+    PlantedBug bug{std::move(name), {}};
+    bug.faults.hub.*flag = true;
+    out.push_back(std::move(bug));
+  };
+  const auto log = [&](std::string name, bool LogPlanted::* flag) {
+    PlantedBug bug{std::move(name), {}};
+    bug.faults.log.*flag = true;
+    out.push_back(std::move(bug));
+  };
+  hub("a heartbeat tells the log's head to a session that is behind", &Planted::heartbeat_tells_head);
+  hub("a floor is ignored", &Planted::ignore_floor);
+  hub("replay skips what was committed while it ran", &Planted::skip_commits_during_replay);
+  hub("a position passes an event that was not taken", &Planted::position_past_untaken);
+  hub("a page for other selectors is taken", &Planted::accept_stale_page);
+  hub("a topic subscribed while behind starts at the head", &Planted::forget_late_topic);
+  hub("an event is written again after a stall", &Planted::repeat_after_block);
+  hub("a page is written in the wrong order", &Planted::newest_first_page);
+  hub("a shard that was overtaken goes on as if nothing had happened", &Planted::ignore_overrun);
+  hub("types are not filtered", &Planted::skip_type_filter);
+  hub("a session outlives its token", &Planted::ignore_expiry);
+  hub("refresh events of other topics are dropped", &Planted::collapse_across_topics);
+  log("a failed commit is acknowledged", &LogPlanted::acknowledge_failed_commit);
+  log("events are visible before they are durable", &LogPlanted::announce_before_commit);
+  log("idempotency keys are forgotten", &LogPlanted::forget_keys);
+  log("an opening does not begin a new epoch", &LogPlanted::keep_epoch);
+  return out;
+}
+
+}  // namespace belfry::sim

@@ -1,0 +1,67 @@
+#include "truth.h"
+
+#include <algorithm>
+
+namespace belfry::sim {
+
+void Truth::observe(const MemoryDisk& disk) {
+  for (auto it = disk.log.upper_bound(head()); it != disk.log.end(); ++it)
+    history_.push_back({it->second, next_serial_++});
+  trimmed_upto_ = std::max(trimmed_upto_, disk.log.empty() ? disk.head : disk.log.begin()->first - 1);
+}
+
+void Truth::rewind(const MemoryDisk& disk) {
+  history_.resize(disk.head);
+  trimmed_upto_ = disk.log.empty() ? disk.head : disk.log.begin()->first - 1;
+}
+
+const Fact* Truth::at(Offset offset) const {
+  return offset >= 1 && offset <= head() ? &history_[offset - 1] : nullptr;
+}
+
+std::uint64_t Truth::serial_at(Offset position) const {
+  const Fact* fact = at(position);
+  return fact == nullptr ? 0 : fact->serial;
+}
+
+bool Truth::superseded(const Event& event) const {
+  if (!event.is_refresh()) return false;
+  return std::any_of(history_.begin() + static_cast<std::ptrdiff_t>(event.offset), history_.end(),
+                     [&](const Fact& later) {
+                       return later.event.is_refresh() && later.event.topic == event.topic &&
+                              later.event.keys == event.keys;
+                     });
+}
+
+std::string Acknowledgements::repeated(const std::string& key, const Published& published,
+                                       const Truth& truth) {
+  std::vector<Cursor> cursors;
+  for (const auto& placed : published.events)
+    if (placed.cursor.offset != 0) cursors.push_back(placed.cursor);
+  const auto [it, fresh] = keys_.emplace(key, cursors);
+  if (fresh) return {};
+  std::vector<Cursor> expected = it->second;
+  if (expected != cursors)
+    std::erase_if(expected, [&](const Cursor& cursor) { return truth.trimmed(cursor.offset); });
+  return expected == cursors ? std::string() : "same_key_same_event: " + key;
+}
+
+void Acknowledgements::rewind(const Truth& truth) {
+  std::set<std::string> kept;
+  for (Offset offset = 1; offset <= truth.head(); ++offset) {
+    const std::string& value = truth.at(offset)->event.data;
+    if (values_.contains(value)) kept.insert(value);
+  }
+  values_ = std::move(kept);
+  keys_.clear();
+}
+
+std::string Acknowledgements::missing(const Truth& truth) const {
+  std::set<std::string> there;
+  for (Offset offset = 1; offset <= truth.head(); ++offset) there.insert(truth.at(offset)->event.data);
+  for (const auto& value : values_)
+    if (!there.contains(value)) return "acked_is_durable: " + value + " was acknowledged and is not there";
+  return {};
+}
+
+}  // namespace belfry::sim
