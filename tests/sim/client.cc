@@ -1,7 +1,6 @@
 #include "client.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace belfry::sim {
 
@@ -54,7 +53,7 @@ bool Client::excused(const Event& event) const {
 
 void Client::no_hidden_gap(Offset upto, std::string_view when) {
   // Who begins at the earliest does not miss what was trimmed before the first page.
-  if (std::exchange(from_earliest_, false)) excused_upto_ = truth_.trimmed_upto();
+  if (from_earliest_) excused_upto_ = truth_.trimmed_upto();
   for (Offset offset = position + 1; offset <= upto; ++offset) {
     const Fact* fact = truth_.at(offset);
     if (fact == nullptr)
@@ -68,6 +67,7 @@ void Client::no_hidden_gap(Offset upto, std::string_view when) {
 }
 
 void Client::move_to(Offset to) {
+  if (to > position) from_earliest_ = false;
   position = to;
   serial = truth_.serial_at(to);
   cursor = epochs_->text(to);

@@ -9,8 +9,8 @@
 namespace belfry::sim {
 namespace {
 
-constexpr int kSteps = 1500;
-constexpr std::uint64_t kSeeds = 150;
+constexpr int kSteps = 1000;
+constexpr std::uint64_t kSeeds = 120;
 constexpr std::uint64_t kSeedsPerBug = 400;
 
 // Failing pages are part of the play; their log lines are not.

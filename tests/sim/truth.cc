@@ -26,6 +26,7 @@ std::uint64_t Truth::serial_at(Offset position) const {
 
 bool Truth::superseded(const Event& event) const {
   if (!event.is_refresh()) return false;
+  // Near ones are looked at first, and there is nearly always one.
   return std::any_of(history_.begin() + static_cast<std::ptrdiff_t>(event.offset), history_.end(),
                      [&](const Fact& later) {
                        return later.event.is_refresh() && later.event.topic == event.topic &&

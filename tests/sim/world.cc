@@ -51,6 +51,7 @@ void World::crash(std::string_view why) {
   note("crash: " + std::string(why));
   ++outcome_.crashes;
   truth_.observe(disk_);
+  check_acknowledged();
   for (auto& shard : shards_) {
     outcome_.deliveries += shard->counts().delivered;
     outcome_.resets += shard->counts().resets;
@@ -123,9 +124,13 @@ void World::publish_group() {
     const auto wrong = acknowledged_.repeated(group[i].idempotency_key, outcomes[i].value(), truth_);
     if (!wrong.empty()) violation(wrong);
   }
+  if (chance(3)) check_acknowledged();
+  if (log_->failure()) crash("the store failed");
+}
+
+void World::check_acknowledged() {
   const auto missing = acknowledged_.missing(truth_);
   if (!missing.empty()) violation(missing);
-  if (log_->failure()) crash("the store failed");
 }
 
 void World::take_backup() {
@@ -278,6 +283,7 @@ void World::step() {
 
 // Nothing disturbs any more: everyone must get to the head.
 void World::finish() {
+  check_acknowledged();
   for (auto& client : clients_)
     if (!client->connected()) connect(*client);
   for (int round = 0; round < 400; ++round) {

@@ -56,15 +56,14 @@ class World final : public PageSource {
   void start();
   void crash(std::string_view why);
   void step();
-  void publish();
   std::string topic();
   Event make_event();
   void publish_group();
+  void check_acknowledged();
   void take_backup();
   void restore_backup();
   void trim();
   void turn(int shard);
-  void settle_shards();
   void answer_page();
   void pass_time();
   void connect(Client& client);
