@@ -1,4 +1,4 @@
-"""Installs what is missing: Debian packages by apt, as root or through sudo, and a Node that is new enough."""
+"""Installs what is missing: Debian packages by apt (as root or through sudo), a Node that is new enough."""
 
 import os
 import pathlib
@@ -60,9 +60,8 @@ def apt(*arguments):
             sys.exit("./dev: installing packages needs root or sudo. Missing: " + " ".join(arguments))
         command = ["sudo", "DEBIAN_FRONTEND=noninteractive", *command]
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    return subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
-    ).returncode
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    return subprocess.run(command, env=environment, check=False, **quiet).returncode
 
 
 def install(*groups):
@@ -70,7 +69,7 @@ def install(*groups):
     if not missing:
         return
     print("Installing: " + " ".join(missing), flush=True)
-    # The list of packages may be missing or old; it is fetched once, and only if something has to be installed.
+    # The list of packages may be missing or old.
     apt("update")
     if apt("install", "-y", "--no-install-recommends", *missing) != 0:
         sys.exit("./dev: apt-get could not install: " + " ".join(missing))
@@ -86,7 +85,7 @@ def node_version(program):
 
 
 def node():
-    """The folder of a Node that is new enough: the system's, or the npm package `node`, which carries the binary."""
+    """The folder of a Node that is new enough: the system's, or that of the npm package `node`."""
     system = shutil.which("node")
     if system and shutil.which("npm") and node_version(system) >= NODE_MIN:
         return pathlib.Path(system).parent

@@ -30,7 +30,7 @@ ROOM = re.compile(r"belfry_room\(\s*NAME\s+(\w+)(?:\s+DEPS\s+((?:(?!LINKS|SOURCE
 INCLUDE = re.compile(r'^#include "(\w+)/([\w/]+)\.h"', re.M)
 THREADS = re.compile(r"std::(mutex|thread|atomic|condition_variable|this_thread|jthread|shared_mutex)\b")
 CLOCKS = re.compile(
-    r"(system_clock|steady_clock|high_resolution_clock)::now|\b(gettimeofday|clock_gettime)\(|[^_\w]time\(nullptr\)"
+    r"(system|steady|high_resolution)_clock::now|\b(gettimeofday|clock_gettime)\(|\btime\(nullptr\)"
 )
 BANNED_NAMES = re.compile(r"(util|helper|common|manager|handle|process)", re.I)
 LEFT_OVER = re.compile(
@@ -89,12 +89,8 @@ def functions(text):
     for at, line in enumerate(lines):
         if not re.match(r"^\s*[\w~:].*\)\s*(const|noexcept|override|final|\s)*(:.*|->.*)?\{$", line):
             continue
-        first = at  # a signature may have begun on an earlier line
-        while first > 0 and "".join(lines[first : at + 1]).count("(") < "".join(
-            lines[first : at + 1]
-        ).count(")"):
-            first -= 1
-        if lines[first].lstrip().startswith(":"):
+        first = at  # a signature may have begun on an earlier line, of which this one is a continuation
+        while first > 0 and lines[first].startswith("    "):
             first -= 1
         if re.match(r"\s*(if|for|while|switch|else|do|catch|return|namespace|\})\b", lines[first]):
             continue
@@ -157,7 +153,8 @@ def check_maps(texts):
     for path in ("ARCHITECTURE.md", "src/README.md"):
         if path not in texts:
             continue
-        rows = re.findall(r"^\| `(\w+)` \|.*\| ([\w ]+) \|$", texts[path], re.M)
+        table = re.search(r"^\| room \|.*?(?:\n\n|\Z)", texts[path], re.M | re.S)
+        rows = re.findall(r"^\| `(\w+)` \|.*\| ([\w ]+) \|$", table[0] if table else "", re.M)
         told = {name: ("" if deps == "std" else deps).split() for name, deps in rows}
         real = rooms(texts)
         for name in sorted(set(told) | set(real)):
@@ -185,7 +182,19 @@ def check_links(texts):
                 yield f"{path}: names the test {name}, which does not exist"
 
 
+def check_cuts(texts):
+    """A block under <!-- cut: file#marker --> is what stands between the markers of a file that runs."""
+    for path, text in texts.items():
+        if not path.endswith(".md"):
+            continue
+        for source, marker, block in re.findall(r"<!-- cut: (\S+)#(\w+) -->\n```\w*\n(.*?)```", text, re.S):
+            found = re.search(rf"^# {marker}\n(.*?)^# end$", texts.get(source, ""), re.S | re.M)
+            if not found or found[1] != block:
+                yield f"{path}: the block {marker} is not what stands in {source}"
+
+
 RULES = [
+    check_cuts,
     check_includes,
     check_doors,
     check_sizes,

@@ -71,13 +71,21 @@ class Tidy(unittest.TestCase):
         self.assertEqual(len(breaches(tidy.check_listed, src__hub__lost_dot_cc="")), 1)
 
     def test_maps_and_links(self):
-        good = "| `base` | x | std |\n| `hub` | x | base log |\n| `log` | x | base |\n"
+        head = "| room | x | y |\n|---|\n"
+        good = head + "| `base` | x | std |\n| `hub` | x | base log |\n| `log` | x | base |\n"
         self.assertEqual(breaches(tidy.check_maps, ARCHITECTURE_dot_md=good), [])
         self.assertEqual(
             len(breaches(tidy.check_maps, ARCHITECTURE_dot_md=good.replace("base log", "base"))), 1
         )
         self.assertEqual(len(breaches(tidy.check_links, README_dot_md="[x](docs/nothing.md)")), 1)
         self.assertEqual(breaches(tidy.check_links, README_dot_md="[x](src/hub)"), [])
+
+    def test_cut_blocks(self):
+        readme = "<!-- cut: a.sh#one -->\n```sh\nls\n```\n"
+        self.assertEqual(breaches(tidy.check_cuts, README_dot_md=readme, a_dot_sh="# one\nls\n# end\n"), [])
+        self.assertEqual(
+            len(breaches(tidy.check_cuts, README_dot_md=readme, a_dot_sh="# one\nll\n# end\n")), 1
+        )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 // An event as bytes on each transport. The only place that knows the names of an event on the wire.
 //
 // The envelope, the same on all transports:
-//   {"id":"<cursor>","topic":"bookings/7","seq":3,"type":"booking.confirmed","time":"2026-11-21T04:00:00.000Z",
+//   {"id":"<cursor>","topic":"bookings/7","seq":3,"type":"booking.confirmed",
+//    "time":"2026-11-21T04:00:00.000Z",
 //    "data":…,"notification":{…},"key":"…","expires":"…","keys":[…],"spread_ms":2000,"version":"…"}
 // Absent parts are left out; an ephemeral event has no id and no seq. Values; any thread.
 

@@ -1,5 +1,5 @@
-// Clients of each transport, none of them ours: npm `eventsource` and `ws`, Node's fetch. All tell the same story: what
-// came, in order, and the cursor to go on from.
+// Clients of each transport, none of them ours: npm `eventsource` and `ws`, Node's fetch. All tell the same
+// story: what came, in order, and the cursor to go on from.
 import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
@@ -22,15 +22,23 @@ class Client {
     }
   }
 
-  address(rest = {}) { return this.server.address(this.topics, { ...(this.types.length ? { type: this.types } : {}), ...rest }); }
-  headers(accept) { return { Accept: accept, Authorization: `Bearer ${this.token}` }; }
+  address(rest = {}) {
+    return this.server.address(this.topics, {
+      ...(this.types.length ? { type: this.types } : {}),
+      ...rest,
+    });
+  }
+  headers(accept) {
+    return { Accept: accept, Authorization: `Bearer ${this.token}` };
+  }
 }
 
 export class SseClient extends Client {
   open() {
     return new Promise((resolve, reject) => {
       this.source = new EventSource(this.address({ event: 'message', since: this.cursor }), {
-        fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, Authorization: `Bearer ${this.token}` } }),
+        fetch: (url, init) =>
+          fetch(url, { ...init, headers: { ...init.headers, Authorization: `Bearer ${this.token}` } }),
       });
       this.source.onopen = () => resolve(this);
       this.source.onerror = (error) => reject(new Error(`EventSource: ${error.code} ${error.message}`));
@@ -38,15 +46,24 @@ export class SseClient extends Client {
       this.source.addEventListener('reset', (event) => this.take(JSON.parse(event.data)));
     });
   }
-  close() { this.source.close(); }
+  close() {
+    this.source.close();
+  }
 }
 
 export class WebSocketClient extends Client {
   open() {
     return new Promise((resolve, reject) => {
       this.socket = new WebSocket(`${this.server.url.replace('http', 'ws')}/v1/events`);
-      this.socket.on('open', () => this.send({ action: 'connect', token: this.token, since: this.cursor, topics: this.topics,
-        ...(this.types.length ? { types: this.types } : {}) }));
+      this.socket.on('open', () =>
+        this.send({
+          action: 'connect',
+          token: this.token,
+          since: this.cursor,
+          topics: this.topics,
+          ...(this.types.length ? { types: this.types } : {}),
+        }),
+      );
       this.socket.on('message', (text) => {
         const message = JSON.parse(text);
         this.take(message);
@@ -58,17 +75,27 @@ export class WebSocketClient extends Client {
       });
     });
   }
-  send(message) { this.socket.send(typeof message === 'string' ? message : JSON.stringify(message)); }
-  pause() { this.socket.pause(); }
-  resume() { this.socket.resume(); }
-  close() { this.socket.terminate(); }
+  send(message) {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+  pause() {
+    this.socket.pause();
+  }
+  resume() {
+    this.socket.resume();
+  }
+  close() {
+    this.socket.terminate();
+  }
 }
 
 export class LineClient extends Client {
   async open() {
     this.abort = new AbortController();
     const answer = await fetch(this.address({ since: this.cursor }), {
-      headers: this.headers('application/x-ndjson'), signal: this.abort.signal });
+      headers: this.headers('application/x-ndjson'),
+      signal: this.abort.signal,
+    });
     if (answer.status !== 200) throw new Error(`NDJSON: ${answer.status}`);
     this.done = this.read(answer.body).catch(() => {});
     return this;
@@ -82,7 +109,9 @@ export class LineClient extends Client {
       for (const line of lines) this.take(JSON.parse(line));
     }
   }
-  close() { this.abort.abort(); }
+  close() {
+    this.abort.abort();
+  }
 }
 
 export class PollClient extends Client {
@@ -93,12 +122,16 @@ export class PollClient extends Client {
   open() {
     this.stopped = false;
     this.abort = new AbortController();
-    this.done = this.loop().catch((error) => { if (!this.stopped) throw error; });
+    this.done = this.loop().catch((error) => {
+      if (!this.stopped) throw error;
+    });
     return Promise.resolve(this);
   }
   async once() {
-    const answer = await fetch(this.address({ since: this.cursor, ...(this.wait ? { wait: this.wait } : {}) }),
-      { headers: this.headers('application/json'), signal: this.abort?.signal });
+    const answer = await fetch(
+      this.address({ since: this.cursor, ...(this.wait ? { wait: this.wait } : {}) }),
+      { headers: this.headers('application/json'), signal: this.abort?.signal },
+    );
     const body = await answer.json();
     if (answer.status !== 200) throw Object.assign(new Error(`poll: ${answer.status}`), { body });
     for (const event of body.events) this.take(event);

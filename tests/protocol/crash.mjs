@@ -28,9 +28,13 @@ async function publisher() {
           acknowledged.add(n);
           break;
         }
-      } catch { /* the server is gone for a moment */ }
+      } catch {
+        /* the server is gone for a moment */
+      }
       if (!running && !acknowledged.has(n)) return;
-      await new Promise((resolve) => { setTimeout(resolve, 3); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 3);
+      });
     }
   }
 }
@@ -46,12 +50,25 @@ class Listener {
       const client = new this.Kind(server, topic, { since: this.cursor, ...this.options });
       try {
         await client.open();
-        await Promise.race([client.closed ?? client.done ?? server.exited, server.exited,
-          new Promise((resolve) => { this.finish = resolve; })]);
-      } catch { /* not up yet */ }
+        await Promise.race([
+          client.closed ?? client.done ?? server.exited,
+          server.exited,
+          new Promise((resolve) => {
+            this.finish = resolve;
+          }),
+        ]);
+      } catch {
+        /* not up yet */
+      }
       this.collect(client);
-      try { client.close(); } catch { /* never opened */ }
-      await new Promise((resolve) => { setTimeout(resolve, 5); });
+      try {
+        client.close();
+      } catch {
+        /* never opened */
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
       this.collect(client);
     }
   }
@@ -60,22 +77,32 @@ class Listener {
     if (client.cursor) this.cursor = client.cursor;
     this.resets += client.resets.splice(0).length;
   }
-  count() { return this.seen.length; }
+  count() {
+    return this.seen.length;
+  }
 }
 
 const publishers = Array.from({ length: 8 }, publisher);
-const listeners = [new Listener(SseClient), new Listener(WebSocketClient), new Listener(LineClient),
-  new Listener(PollClient, { wait: 5 }), new Listener(PollClient)];
+const listeners = [
+  new Listener(SseClient),
+  new Listener(WebSocketClient),
+  new Listener(LineClient),
+  new Listener(PollClient, { wait: 5 }),
+  new Listener(PollClient),
+];
 
 const show = process.stdout.isTTY;
 for (let cycle = 1; cycle <= cycles; ++cycle) {
   const before = acknowledged.size;
   await until(() => acknowledged.size > before + 20 + Math.random() * 200, 'publishing to go on', 30_000);
-  await new Promise((resolve) => { setTimeout(resolve, Math.random() * 30); });
+  await new Promise((resolve) => {
+    setTimeout(resolve, Math.random() * 30);
+  });
   await server.kill();
   await server.launch();
   if (show) process.stdout.write(`\rkill ${cycle} of ${cycles}, ${acknowledged.size} acknowledged`);
-  else if (cycle % Math.ceil(cycles / 10) === 0) console.log(`kill ${cycle} of ${cycles}, ${acknowledged.size} acknowledged`);
+  else if (cycle % Math.ceil(cycles / 10) === 0)
+    console.log(`kill ${cycle} of ${cycles}, ${acknowledged.size} acknowledged`);
 }
 running = false;
 await Promise.all(publishers);
@@ -89,10 +116,14 @@ for (let more = true; more;) {
 }
 for (const event of reader.events) truth.set(Number(event.id.split('.')[1]), event.data);
 for (const listener of listeners) {
-  await until(() => {
-    listener.finish?.();
-    return listener.count() >= truth.size;
-  }, `${listener.Kind.name} to catch up: ${listener.count()} of ${truth.size}`, 30_000).catch((error) => console.log(error.message));
+  await until(
+    () => {
+      listener.finish?.();
+      return listener.count() >= truth.size;
+    },
+    `${listener.Kind.name} to catch up: ${listener.count()} of ${truth.size}`,
+    30_000,
+  ).catch((error) => console.log(error.message));
   listener.finished = true;
   listener.finish?.();
   await listener.done;
@@ -113,7 +144,9 @@ for (const listener of listeners) {
   const disorder = offsets.filter((offset, i) => i > 0 && offset < offsets[i - 1]).length;
   const wrong = listener.seen.filter(([offset, data]) => truth.get(offset) !== data).length;
   bad += gaps + repeats + disorder + wrong + listener.resets;
-  console.log(`${listener.Kind.name.padEnd(16)} ${String(offsets.length).padStart(7)} events: hidden gaps ${gaps}, `
-    + `repeats ${repeats}, out of order ${disorder}, wrong ${wrong}, resets ${listener.resets}`);
+  console.log(
+    `${listener.Kind.name.padEnd(16)} ${String(offsets.length).padStart(7)} events: hidden gaps ${gaps}, ` +
+      `repeats ${repeats}, out of order ${disorder}, wrong ${wrong}, resets ${listener.resets}`,
+  );
 }
 process.exit(bad === 0 && acknowledged.size > cycles * 10 ? 0 : 1);

@@ -9,9 +9,20 @@ import { it } from 'node:test';
 import { WebSocketClient } from './clients.mjs';
 import { Server, until } from './server.mjs';
 
-it('a failed flush: nothing is acknowledged any more, and the process ends with 74 and says why', async () => {
-  const server = await Server.start({ before: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync,fsync',
-    '-e', 'inject=fdatasync:error=EIO:when=40+'] });
+it('a failed flush: nothing is acknowledged any more, and the process ends with 74', async () => {
+  const server = await Server.start({
+    before: [
+      'strace',
+      '-f',
+      '-qq',
+      '-o',
+      '/dev/null',
+      '-e',
+      'trace=fdatasync,fsync',
+      '-e',
+      'inject=fdatasync:error=EIO:when=40+',
+    ],
+  });
   let stored = 0;
   let refused = 0;
   for (let i = 0; i < 200 && refused === 0; ++i) {
@@ -30,7 +41,10 @@ it('a failed flush: nothing is acknowledged any more, and the process ends with 
   const again = await Server.start({ folder: server.folder });
   const { events } = await (await again.get('a', { since: 'earliest' })).json();
   assert.ok(events.length >= stored, 'what was acknowledged is there');
-  assert.deepEqual(events.map((event) => event.data), events.map((_, i) => i));
+  assert.deepEqual(
+    events.map((event) => event.data),
+    events.map((_, i) => i),
+  );
   await again.stop();
   rmSync(server.folder, { recursive: true, force: true });
 });
@@ -40,8 +54,21 @@ it('a full disk: 507 to publishers, streams live on, and it recovers by itself',
   const folder = mkdtempSync(join(tmpdir(), 'belfry-full-'));
   const root = process.getuid() === 0;
   if (root) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'belfry-test', folder]);
-  const server = await Server.start(root ? { folder } : { folder, before: ['unshare', '-rm', 'sh', '-c',
-    'mount -t tmpfs -o size=6m belfry-test "$0" && exec "$@"', folder] });
+  const server = await Server.start(
+    root
+      ? { folder }
+      : {
+          folder,
+          before: [
+            'unshare',
+            '-rm',
+            'sh',
+            '-c',
+            'mount -t tmpfs -o size=6m belfry-test "$0" && exec "$@"',
+            folder,
+          ],
+        },
+  );
   try {
     const client = await new WebSocketClient(server, ['a', 'ephemeral/x']).open();
     const filler = join(folder, 'filler');

@@ -1,5 +1,5 @@
-// One client goes through all five transports in mid-stream, filtered by type, once stalled, while other topics take
-// about 1,000 events a second: no gap, no repeat.
+// One client goes through all five transports in mid-stream, filtered by type, once stalled, while other
+// topics take about 1,000 events a second: no gap, no repeat.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
@@ -14,37 +14,61 @@ it('hops through all five transports with one cursor', async () => {
   let foreign = 0;
   const noise = (async () => {
     while (running) {
-      await server.publish(Array.from({ length: 50 }, (_, i) => ({ topic: `noise/${i}`, data: 'x'.repeat(200) })));
+      await server.publish(
+        Array.from({ length: 50 }, (_, i) => ({ topic: `noise/${i}`, data: 'x'.repeat(200) })),
+      );
       foreign += 50;
-      await new Promise((resolve) => { setTimeout(resolve, 40); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 40);
+      });
     }
   })();
   const own = (async () => {
     while (running) {
-      await server.publish([{ topic, type: 'keep.this', data: { n: published, fill: 'y'.repeat(20_000) } }, { topic, type: 'drop' }]);
+      await server.publish([
+        { topic, type: 'keep.this', data: { n: published, fill: 'y'.repeat(20_000) } },
+        { topic, type: 'drop' },
+      ]);
       published += 1;
-      await new Promise((resolve) => { setTimeout(resolve, 2); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 2);
+      });
     }
   })();
   const { cursor: begin } = await (await server.get(topic, { since: 'earliest' })).json();
   const start = `${begin.split('.')[0]}.0`;
   const seen = [];
   let cursor = start;
-  const hops = [[SseClient], [WebSocketClient, 'stalled'], [LineClient], [PollClient, '', { wait: 5 }], [PollClient],
-    [WebSocketClient], [SseClient]];
+  const hops = [
+    [SseClient],
+    [WebSocketClient, 'stalled'],
+    [LineClient],
+    [PollClient, '', { wait: 5 }],
+    [PollClient],
+    [WebSocketClient],
+    [SseClient],
+  ];
   for (const [Kind, stalled, options] of hops) {
     const client = await new Kind(server, topic, { types: 'keep.#', since: cursor, ...options }).open();
     const target = seen.length + 40;
-    await until(() => seen.length + client.events.length >= target, `${Kind.name}: ${client.events.length} events`);
+    await until(
+      () => seen.length + client.events.length >= target,
+      `${Kind.name}: ${client.events.length} events`,
+    );
     if (stalled) {
       client.pause();
       const before = published;
       await until(() => published > before + 400, 'the server to go on without this client');
       client.resume();
-      await until(() => seen.length + client.events.length >= before + 400, 'the stalled client to catch up');
+      await until(
+        () => seen.length + client.events.length >= before + 400,
+        'the stalled client to catch up',
+      );
     }
     client.close();
-    await new Promise((resolve) => { setImmediate(resolve); });
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
     seen.push(...client.events.map((event) => event.data.n));
     cursor = client.events.length ? client.events.at(-1).id : cursor;
     assert.deepEqual(client.resets, []);
@@ -57,7 +81,10 @@ it('hops through all five transports with one cursor', async () => {
     await last.once();
     seen.push(...last.events.slice(before).map((event) => event.data.n));
   }
-  assert.deepEqual(seen, Array.from({ length: published }, (_, i) => i));
+  assert.deepEqual(
+    seen,
+    Array.from({ length: published }, (_, i) => i),
+  );
   assert.ok(foreign > 500, `${foreign} foreign events`);
   await server.stop();
 });

@@ -7,8 +7,15 @@ import { chromium } from 'playwright-core';
 
 import { Server } from './server.mjs';
 
-const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync'];
+const quiet = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 describe('the dev page', () => {
   let server, browser, page;
@@ -18,15 +25,22 @@ describe('the dev page', () => {
     browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: quiet });
     page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
     page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('console', (line) => { if (line.type() === 'error') problems.push(line.text()); });
+    page.on('console', (line) => {
+      if (line.type() === 'error') problems.push(line.text());
+    });
     await page.goto(`${server.url}/#token=${server.token(null)}&key=${server.key}`);
   });
   after(async () => {
     await browser?.close();
     await server.stop();
   });
-  const live = (transport) => page.waitForFunction((text) => document.querySelector('#state').textContent === text, `live · ${transport}`);
-  const events = (count) => page.waitForFunction((n) => document.querySelectorAll('#events li:not(.control)').length === n, count);
+  const live = (transport) =>
+    page.waitForFunction(
+      (text) => document.querySelector('#state').textContent === text,
+      `live · ${transport}`,
+    );
+  const events = (count) =>
+    page.waitForFunction((n) => document.querySelectorAll('#events li:not(.control)').length === n, count);
 
   it('fills in what the address carries, and takes it out of the address', async () => {
     await live('WebSocket');
@@ -47,11 +61,16 @@ describe('the dev page', () => {
     await page.fill('#data', '{"n": 2}');
     await page.fill('#topic', 'a//b');
     await page.click('#publish button');
-    await page.waitForFunction(() => document.querySelector('#answer').textContent.includes('A segment is empty'));
+    await page.waitForFunction(() =>
+      document.querySelector('#answer').textContent.includes('A segment is empty'),
+    );
     await page.fill('#topic', 'users/ana');
   });
 
-  for (const [name, transport] of [['WebSocket', 'websocket'], ['server-sent events', 'sse']]) {
+  for (const [name, transport] of [
+    ['WebSocket', 'websocket'],
+    ['server-sent events', 'sse'],
+  ]) {
     it(`goes on over a kill -9 by ${name}`, async () => {
       await page.selectOption('#transport', transport);
       await page.click('#listen button');
@@ -78,7 +97,9 @@ describe('the dev page', () => {
     }
     const wide = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
     assert.ok(wide, 'nothing sticks out');
-    const expected = problems.filter((line) => !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(line));
+    const expected = problems.filter(
+      (line) => !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(line),
+    );
     assert.deepEqual(expected, []);
   });
 });

@@ -6,17 +6,25 @@ import { Server, unique, until } from './server.mjs';
 
 describe('publishing', () => {
   let server;
-  before(async () => { server = await Server.start(); });
+  before(async () => {
+    server = await Server.start();
+  });
   after(() => server.stop());
 
   it('answers 201 with ids that are cursors, and counts per topic', async () => {
     const topic = unique();
     const placed = await server.publish([{ topic, data: 1 }, { topic: 'other' }, { topic, data: 2 }]);
-    assert.deepEqual(placed.map((event) => event.topic), [topic, 'other', topic]);
+    assert.deepEqual(
+      placed.map((event) => event.topic),
+      [topic, 'other', topic],
+    );
     assert.equal(placed[0].seq, 1);
     assert.equal(placed[2].seq, 2);
     const { events } = await (await server.get(topic, { since: placed[0].id })).json();
-    assert.deepEqual(events.map((event) => event.id), [placed[2].id]);
+    assert.deepEqual(
+      events.map((event) => event.id),
+      [placed[2].id],
+    );
   });
 
   it('the same Idempotency-Key is the same event; with another body it is refused', async () => {
@@ -31,7 +39,11 @@ describe('publishing', () => {
     const other = await server.post({ topic, data: 1 }, key);
     assert.equal(other.status, 422);
     assert.equal((await other.json()).code, 'idempotency_mismatch');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => server.publish({ topic, data: 2 }, { 'Idempotency-Key': 'k' + topic })));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        server.publish({ topic, data: 2 }, { 'Idempotency-Key': 'k' + topic }),
+      ),
+    );
     assert.equal(new Set(answers.map(([event]) => event.id)).size, 1, 'twenty at once are one');
   });
 
@@ -47,7 +59,9 @@ describe('publishing', () => {
 
   it('NDJSON bodies', async () => {
     const topic = unique();
-    const placed = await server.publish(`{"topic":"${topic}"}\n{"topic":"${topic}"}\n`, { 'Content-Type': 'application/x-ndjson' });
+    const placed = await server.publish(`{"topic":"${topic}"}\n{"topic":"${topic}"}\n`, {
+      'Content-Type': 'application/x-ndjson',
+    });
     assert.equal(placed.length, 2);
   });
 
@@ -82,7 +96,10 @@ describe('publishing', () => {
       assert.equal(told.field, field);
       assert.ok(told.message && told.hint);
     }
-    assert.equal((await server.post('{"topic":"a"}', server.bearer(server.token([], { publish: ['a'] })))).status, 201);
+    assert.equal(
+      (await server.post('{"topic":"a"}', server.bearer(server.token([], { publish: ['a'] })))).status,
+      201,
+    );
   });
 
   it('listening is refused with the reason', async () => {
@@ -100,13 +117,19 @@ describe('publishing', () => {
       ['topic=%23', server.bearer(server.token(['users/+'])), 403, 'forbidden', 'topic'],
     ];
     for (const [query, headers, status, code, field] of table) {
-      const answer = await fetch(`${server.url}/v1/events?${query}`, { headers: { ...server.bearer(), ...headers } });
+      const answer = await fetch(`${server.url}/v1/events?${query}`, {
+        headers: { ...server.bearer(), ...headers },
+      });
       const told = await answer.json();
       assert.equal(answer.status, status, query.slice(0, 60));
       assert.equal(told.code, code);
       assert.equal(told.field, field);
     }
-    assert.equal((await server.get('users/ana', {}, server.bearer(server.token(null)))).status, 200, 'the own topic');
+    assert.equal(
+      (await server.get('users/ana', {}, server.bearer(server.token(null)))).status,
+      200,
+      'the own topic',
+    );
   });
 
   it('routes: 404, 405 with Allow, HEAD, OPTIONS', async () => {
@@ -115,23 +138,36 @@ describe('publishing', () => {
     assert.equal(wrong.status, 405);
     assert.equal(wrong.headers.get('allow'), 'GET, POST');
     assert.equal((await fetch(`${server.url}/healthz`, { method: 'HEAD' })).status, 200);
-    const preflight = await fetch(`${server.url}/v1/events`, { method: 'OPTIONS', headers: { Origin: 'https://evil.example' } });
+    const preflight = await fetch(`${server.url}/v1/events`, {
+      method: 'OPTIONS',
+      headers: { Origin: 'https://evil.example' },
+    });
     assert.equal(preflight.status, 204);
     assert.equal(preflight.headers.get('access-control-allow-origin'), null);
-    assert.match(await (await fetch(`${server.url}/metrics`)).text(), /^belfry_events_published_total \d+$/m);
+    assert.match(
+      await (await fetch(`${server.url}/metrics`)).text(),
+      /^belfry_events_published_total \d+$/m,
+    );
   });
 
   it('half-open and slow clients are let go', async () => {
     const before = await server.metric('belfry_connections');
     const sockets = Array.from({ length: 20 }, () => connect(server.port, '127.0.0.1'));
     for (const socket of sockets) socket.write('POST /v1/events HTTP/1.1\r\nHost: x\r\n');
-    const ended = await Promise.all(sockets.map((socket) => new Promise((resolve) => {
-      let text = '';
-      socket.on('data', (bytes) => { text += bytes; });
-      socket.on('close', () => resolve(text));
-      socket.on('error', () => {});
-    })));
+    const ended = await Promise.all(
+      sockets.map(
+        (socket) =>
+          new Promise((resolve) => {
+            let text = '';
+            socket.on('data', (bytes) => {
+              text += bytes;
+            });
+            socket.on('close', () => resolve(text));
+            socket.on('error', () => {});
+          }),
+      ),
+    );
     for (const text of ended) assert.match(text, /^HTTP\/1\.1 408 /);
-    await until(async () => await server.metric('belfry_connections') <= before, 'connections to go');
+    await until(async () => (await server.metric('belfry_connections')) <= before, 'connections to go');
   });
 });

@@ -1,5 +1,5 @@
-// Starts the real binary for a test, and speaks to it as a backend does. The kernel chooses the port; the data lies in a
-// folder of its own, which goes with the test.
+// Starts the real binary for a test, and speaks to it as a backend does. The kernel chooses the port; the
+// data lies in a folder of its own, which goes with the test.
 import { spawn } from 'node:child_process';
 import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -31,9 +31,14 @@ export class Server {
     const before = this.options.before ?? [];
     const command = [...before, binary, 'dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data];
     const environment = { ...process.env, ...this.options.environment };
-    this.child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+    this.child = spawn(command[0], command.slice(1), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: environment,
+    });
     this.exited = once(this.child, 'exit');
-    this.child.stderr.on('data', (bytes) => { this.log += bytes; });
+    this.child.stderr.on('data', (bytes) => {
+      this.log += bytes;
+    });
     let text = '';
     this.url = await new Promise((resolve, reject) => {
       this.child.stdout.on('data', (bytes) => {
@@ -41,7 +46,9 @@ export class Server {
         const found = text.match(/http:\/\/127\.0\.0\.1:(\d+)[\s\S]*Ctrl-C/);
         if (found) resolve(`http://127.0.0.1:${found[1]}`);
       });
-      this.exited.then(([code]) => reject(new Error(`belfry ended with ${code} before it was ready\n${this.log}`)));
+      this.exited.then(([code]) =>
+        reject(new Error(`belfry ended with ${code} before it was ready\n${this.log}`)),
+      );
     });
     this.port = Number(new URL(this.url).port);
     this.key = readFileSync(join(this.data, 'backend_key'), 'utf8').trim();
@@ -66,7 +73,9 @@ export class Server {
     return `${text}.${createHmac('sha256', this.secret).update(text).digest('base64url')}`;
   }
 
-  bearer(token = this.token()) { return { Authorization: `Bearer ${token}` }; }
+  bearer(token = this.token()) {
+    return { Authorization: `Bearer ${token}` };
+  }
 
   post(body, headers = {}) {
     return fetch(`${this.url}/v1/events`, {
@@ -80,19 +89,23 @@ export class Server {
   async publish(body, headers) {
     const answer = await this.post(body, headers);
     const text = await answer.text();
-    if (answer.status !== 201 && answer.status !== 200) throw new Error(`publish: ${answer.status} ${text}`);
+    if (answer.status !== 201 && answer.status !== 200)
+      throw new Error(`publish: ${answer.status} ${text}`);
     return JSON.parse(text).events;
   }
 
   address(topics, rest = {}) {
     const query = new URLSearchParams();
     for (const topic of [topics].flat()) query.append('topic', topic);
-    for (const [name, values] of Object.entries(rest)) for (const value of [values].flat()) query.append(name, value);
+    for (const [name, values] of Object.entries(rest))
+      for (const value of [values].flat()) query.append(name, value);
     return `${this.url}/v1/events?${query}`;
   }
 
   get(topics, rest = {}, headers = {}) {
-    return fetch(this.address(topics, rest), { headers: { ...this.bearer(), Accept: 'application/json', ...headers } });
+    return fetch(this.address(topics, rest), {
+      headers: { ...this.bearer(), Accept: 'application/json', ...headers },
+    });
   }
 
   async metric(name) {
@@ -103,13 +116,15 @@ export class Server {
 
 export const unique = () => randomUUID();
 
-// Resolves when the condition holds; asks again as soon as something else has run. Fails loudly when it never does.
+// Resolves when the condition holds; asks again and again, and fails loudly when it never does.
 export async function until(condition, what, milliseconds = 15_000) {
   const end = Date.now() + milliseconds;
   for (;;) {
     const value = await condition();
     if (value) return value;
     if (Date.now() > end) throw new Error(`did not happen: ${what}`);
-    await new Promise((resolve) => { setTimeout(resolve, 5); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5);
+    });
   }
 }

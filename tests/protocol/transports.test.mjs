@@ -10,24 +10,39 @@ const run = promisify(execFile);
 
 describe('one resource, every transport', () => {
   let server;
-  before(async () => { server = await Server.start(); });
+  before(async () => {
+    server = await Server.start();
+  });
   after(() => server.stop());
 
   const kinds = [
-    ['server-sent events', SseClient, {}], ['WebSocket', WebSocketClient, {}], ['HTTP streaming', LineClient, {}],
-    ['long poll', PollClient, { wait: 20 }], ['short poll', PollClient, {}],
+    ['server-sent events', SseClient, {}],
+    ['WebSocket', WebSocketClient, {}],
+    ['HTTP streaming', LineClient, {}],
+    ['long poll', PollClient, { wait: 20 }],
+    ['short poll', PollClient, {}],
   ];
   for (const [name, Kind, options] of kinds) {
     it(`${name}: live events arrive in order, filtered by topic and type`, async () => {
       const topic = unique();
       const [{ id }] = await server.publish({ topic: 'other' });
-      const client = await new Kind(server, [`${topic}/+`], { types: 'pay.#', since: id, ...options }).open();
+      const client = await new Kind(server, [`${topic}/+`], {
+        types: 'pay.#',
+        since: id,
+        ...options,
+      }).open();
       for (let i = 0; i < 20; ++i) {
-        await server.publish([{ topic: `${topic}/a`, type: 'pay.done', data: { i } }, { topic: `${topic}/a`, type: 'other' },
-          { topic, type: 'pay.done' }]);
+        await server.publish([
+          { topic: `${topic}/a`, type: 'pay.done', data: { i } },
+          { topic: `${topic}/a`, type: 'other' },
+          { topic, type: 'pay.done' },
+        ]);
       }
       await until(() => client.events.length === 20, `20 events, got ${client.events.length}`);
-      assert.deepEqual(client.events.map((event) => event.data.i), [...Array(20).keys()]);
+      assert.deepEqual(
+        client.events.map((event) => event.data.i),
+        [...Array(20).keys()],
+      );
       client.close();
     });
 
@@ -37,7 +52,10 @@ describe('one resource, every transport', () => {
       const client = await new Kind(server, topic, { since: first[9].id, ...options }).open();
       await server.publish({ topic, data: 600 });
       await until(() => client.events.length === 591, `591 events, got ${client.events.length}`);
-      assert.deepEqual(client.events.map((event) => event.data), Array.from({ length: 591 }, (_, i) => i + 10));
+      assert.deepEqual(
+        client.events.map((event) => event.data),
+        Array.from({ length: 591 }, (_, i) => i + 10),
+      );
       client.close();
     });
   }
@@ -46,11 +64,24 @@ describe('one resource, every transport', () => {
     const topic = unique();
     const [{ id }] = await server.publish({ topic, type: 'first.one', data: { text: 'a\nb' } });
     const since = `${id.split('.')[0]}.${Number(id.split('.')[1]) - 1}`;
-    const { stdout } = await run('curl', ['-sN', '--max-time', '1', '-H', 'Accept: text/event-stream', '-H',
-      `Authorization: Bearer ${server.token()}`, server.address(topic, { since })]).catch((error) => error);
+    const { stdout } = await run('curl', [
+      '-sN',
+      '--max-time',
+      '1',
+      '-H',
+      'Accept: text/event-stream',
+      '-H',
+      `Authorization: Bearer ${server.token()}`,
+      server.address(topic, { since }),
+    ]).catch((error) => error);
     const frames = stdout.split('\n\n');
     assert.match(frames[0], /^retry: \d+\nid: [0-9a-f]{16}\.\d+$/);
-    assert.match(frames[1], new RegExp(`^event: first\\.one\nid: ${id}\ndata: \\{"id":"${id}",.*"data":\\{"text":"a\\\\nb"\\}\\}$`));
+    assert.match(
+      frames[1],
+      new RegExp(
+        `^event: first\\.one\nid: ${id}\ndata: \\{"id":"${id}",.*"data":\\{"text":"a\\\\nb"\\}\\}$`,
+      ),
+    );
   });
 
   it('native names: without event=message each type is dispatched under its own name', async () => {
@@ -71,7 +102,11 @@ describe('one resource, every transport', () => {
     for (let i = 0; i < 5; ++i) {
       const answer = await server.get('a', {}, { Accept: 'text/event-stream' });
       const { value } = await answer.body.getReader().read();
-      seen.add(Buffer.from(value).toString().match(/retry: (\d+)/)[1]);
+      seen.add(
+        Buffer.from(value)
+          .toString()
+          .match(/retry: (\d+)/)[1],
+      );
     }
     assert.ok(seen.size > 1);
   });
@@ -82,7 +117,10 @@ describe('one resource, every transport', () => {
     const placed = await server.publish([{ topic }, keys('a'), keys('b'), keys('a'), { topic, data: 1 }]);
     const client = new PollClient(server, topic, { since: placed[0].id });
     await client.once();
-    assert.deepEqual(client.events.map((event) => event.keys?.[0][0] ?? 'data'), ['b', 'a', 'data']);
+    assert.deepEqual(
+      client.events.map((event) => event.keys?.[0][0] ?? 'data'),
+      ['b', 'a', 'data'],
+    );
   });
 
   it('ephemeral events have no id and are not kept', async () => {
@@ -100,7 +138,9 @@ describe('one resource, every transport', () => {
 
 describe('polling', () => {
   let server;
-  before(async () => { server = await Server.start(); });
+  before(async () => {
+    server = await Server.start();
+  });
   after(() => server.stop());
 
   it('without since: an empty list at once, and where to go on', async () => {
@@ -127,11 +167,18 @@ describe('polling', () => {
     const [first] = await server.publish({ topic, data: 1 });
     const changed = await ask(advanced);
     assert.equal(changed.status, 200);
-    assert.deepEqual((await changed.json()).events.map((event) => event.id), [first.id]);
+    assert.deepEqual(
+      (await changed.json()).events.map((event) => event.id),
+      [first.id],
+    );
     assert.equal((await ask(first.id)).status, 304);
     await server.publish({ topic, data: 2 });
     const whole = await (await ask(first.id)).json();
-    assert.deepEqual(whole.events.map((event) => event.data), [1, 2], 'the answer of this address is whole');
+    assert.deepEqual(
+      whole.events.map((event) => event.data),
+      [1, 2],
+      'the answer of this address is whole',
+    );
     assert.equal((await ask('nonsense')).status, 200, 'a tag that is no cursor is no tag');
   });
 
@@ -139,9 +186,12 @@ describe('polling', () => {
     const topic = unique();
     const { cursor } = await (await server.get(topic)).json();
     const waiting = server.get(topic, { since: cursor, wait: 20 });
-    await until(async () => await server.metric('belfry_sessions') === 1, 'the poll to wait');
+    await until(async () => (await server.metric('belfry_sessions')) === 1, 'the poll to wait');
     await server.publish({ topic, data: 'x' });
-    assert.deepEqual((await (await waiting).json()).events.map((event) => event.data), ['x']);
+    assert.deepEqual(
+      (await (await waiting).json()).events.map((event) => event.data),
+      ['x'],
+    );
 
     const began = Date.now();
     const empty = await server.get(topic, { since: 'now', wait: 1 });
@@ -149,19 +199,25 @@ describe('polling', () => {
     assert.ok(Date.now() - began >= 900);
 
     const abort = new AbortController();
-    const left = fetch(server.address(topic, { since: 'now', wait: 60 }),
-      { headers: { ...server.bearer(), Accept: 'application/json' }, signal: abort.signal }).catch(() => 'gone');
-    await until(async () => await server.metric('belfry_sessions') === 1, 'the poll to wait');
+    const left = fetch(server.address(topic, { since: 'now', wait: 60 }), {
+      headers: { ...server.bearer(), Accept: 'application/json' },
+      signal: abort.signal,
+    }).catch(() => 'gone');
+    await until(async () => (await server.metric('belfry_sessions')) === 1, 'the poll to wait');
     abort.abort();
     assert.equal(await left, 'gone');
-    await until(async () => await server.metric('belfry_sessions') === 0, 'the session to go');
+    await until(async () => (await server.metric('belfry_sessions')) === 0, 'the session to go');
   });
 
   it('a cursor that marks no place is 410 with where to go on; streams are told in band', async () => {
     const topic = unique();
     const [{ id }] = await server.publish({ topic });
     const [epoch, offset] = id.split('.');
-    const table = [['nonsense', 'lost'], ['0000000000000000.5', 'lost'], [`${epoch}.${Number(offset) + 1000}`, 'rewound']];
+    const table = [
+      ['nonsense', 'lost'],
+      ['0000000000000000.5', 'lost'],
+      [`${epoch}.${Number(offset) + 1000}`, 'rewound'],
+    ];
     for (const [since, reason] of table) {
       const answer = await server.get(topic, { since });
       assert.equal(answer.status, 410, since);
@@ -183,7 +239,9 @@ describe('polling', () => {
 
 describe('a token runs out', () => {
   let server;
-  before(async () => { server = await Server.start(); });
+  before(async () => {
+    server = await Server.start();
+  });
   after(() => server.stop());
 
   it('streams end within a second of it, and say why', async () => {
@@ -195,7 +253,10 @@ describe('a token runs out', () => {
     await lines.done;
     assert.equal(closed.code, 4401);
     assert.equal(closed.reason, 'token_expired');
-    assert.ok(Date.now() >= expires && Date.now() < expires + 1000, `${Date.now() - expires} ms after the expiry`);
+    assert.ok(
+      Date.now() >= expires && Date.now() < expires + 1000,
+      `${Date.now() - expires} ms after the expiry`,
+    );
     const late = await server.get('a', {}, { Authorization: `Bearer ${token}` });
     assert.equal(late.status, 401);
     assert.equal((await late.json()).code, 'token_expired');

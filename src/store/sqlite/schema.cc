@@ -11,17 +11,18 @@ constexpr std::int64_t kVersion = 1;
 constexpr const char* kSchema = R"sql(
   BEGIN;
   CREATE TABLE topics(
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, floor INTEGER NOT NULL, last_seq INTEGER NOT NULL);
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, floor INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL);
   CREATE INDEX topics_floor ON topics(floor) WHERE floor > 0;
   CREATE TABLE events(
     offset INTEGER PRIMARY KEY, topic INTEGER NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL,
-    time INTEGER NOT NULL, data TEXT, notification TEXT, key TEXT, expires INTEGER, keys TEXT, spread_ms INTEGER,
-    version TEXT);
+    time INTEGER NOT NULL, data TEXT, notification TEXT, key TEXT, expires INTEGER, keys TEXT,
+    spread_ms INTEGER, version TEXT);
   CREATE TABLE topic_index(topic INTEGER, offset INTEGER, PRIMARY KEY(topic, offset)) WITHOUT ROWID;
   CREATE TABLE epochs(first_offset INTEGER NOT NULL, epoch INTEGER NOT NULL);
   CREATE TABLE idempotency(
-    principal TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
-    time INTEGER NOT NULL, PRIMARY KEY(principal, key));
+    principal TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, first INTEGER NOT NULL,
+    count INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY(principal, key));
   CREATE INDEX idempotency_time ON idempotency(time);
   CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   INSERT INTO meta VALUES('indexed', 0), ('head', 0);

@@ -1,0 +1,143 @@
+// The command line as a user meets it, and the README's examples.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { binary, Server, unique, until } from './server.mjs';
+
+function run(words, { input = '', cwd, environment = {} } = {}) {
+  return new Promise((resolve) => {
+    const child = execFile(
+      words[0],
+      words.slice(1),
+      { cwd, env: { ...process.env, ...environment } },
+      (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
+    );
+    child.stdin.on('error', () => {}); // it may have ended without reading
+    child.stdin.end(input);
+  });
+}
+
+describe('the command line', () => {
+  let server, folder;
+  const belfry = (words, options) =>
+    run([binary, ...words], { cwd: folder, environment: { BELFRY_URL: server.url }, ...options });
+  before(async () => {
+    server = await Server.start();
+    folder = mkdtempSync(join(tmpdir(), 'belfry-cli-'));
+    cpSync(server.data, join(folder, 'belfry-data'), { recursive: true });
+  });
+  after(async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('publishes from words, a file and standard input', async () => {
+    const topic = unique();
+    writeFileSync(join(folder, 'event.json'), '{"from": "file"}');
+    for (const data of ['{"from":"words"}', '@event.json', '-']) {
+      const done = await belfry(['publish', topic, '--type', 'a.b', '--data', data], {
+        input: '{"from":"input"}',
+      });
+      assert.equal(done.code, 0, done.stderr);
+      assert.match(done.stdout, /"seq":\d/);
+    }
+    const { events } = await (await server.get(topic, { since: 'earliest' })).json();
+    assert.deepEqual(
+      events.map((event) => event.data.from),
+      ['words', 'file', 'input'],
+    );
+  });
+
+  it('tails, as lines for people and for programs, over a restart of the server', async () => {
+    const topic = unique();
+    const tails = [
+      ['tail', topic],
+      ['tail', topic, '--json'],
+    ].map((words) => {
+      const child = spawn(binary, words, { cwd: folder, env: { ...process.env, BELFRY_URL: server.url } });
+      const tail = { child, text: '' };
+      child.stdout.on('data', (bytes) => {
+        tail.text += bytes;
+      });
+      return tail;
+    });
+    await until(async () => (await server.metric('belfry_sessions')) === 2, 'both to listen');
+    await server.publish({ topic, data: 1 });
+    await until(() => tails.every((tail) => tail.text.includes('\n')), 'the first event');
+    await server.kill();
+    await server.launch();
+    await server.publish({ topic, data: 2 });
+    await until(() => tails.every((tail) => tail.text.split('\n').length === 3), 'the second event');
+    assert.match(tails[0].text, new RegExp(`^\\d\\d:\\d\\d:\\d\\d\\.\\d{3}  ${topic}  message +1\n`));
+    assert.deepEqual(
+      tails[1].text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).data),
+      [1, 2],
+    );
+    for (const tail of tails) tail.child.kill();
+  });
+
+  it('makes tokens that the server accepts', async () => {
+    const made = await belfry(['token', '--user', 'bob', '--subscribe', 'x/+', '--ttl', '5m']);
+    assert.equal(made.code, 0, made.stderr);
+    const bearer = server.bearer(made.stdout.trim());
+    assert.equal((await server.get('x/1', {}, bearer)).status, 200);
+    assert.equal((await server.get('users/bob', {}, bearer)).status, 403);
+  });
+
+  it('exit codes and messages', async () => {
+    writeFileSync(join(folder, 'bad.toml'), '[http]\nlisen = "x"\n');
+    writeFileSync(join(folder, 'good.toml'), '[http]\nlisten = "127.0.0.1:0"\n');
+    writeFileSync(join(folder, 'forged'), 'bk_00000000_' + '0'.repeat(48));
+    const table = [
+      [['publish', 'a//b'], 1, /bad_topic/],
+      [['publish', 'a', '--data', '{'], 1, /bad_json/],
+      [['publish', 'a', '--key-file', 'forged'], 5, /token_invalid/],
+      [['publish', 'a', '--url', 'http://127.0.0.1:1'], 4, /connection_failed/],
+      [['publish'], 2, /topic is required/],
+      [['pubish', 'a'], 2, /Did you mean 'belfry publish'\?/],
+      [['token', '--user', 'a', '--ttl', 'soon'], 2, /90s, 15m, 1h or 7d/],
+      [
+        ['config', 'check', '-c', 'bad.toml'],
+        3,
+        /bad\.toml:2:1: There is no setting http\.lisen\. Did you mean "http\.listen"\?/,
+      ],
+      [['serve', '-c', 'bad.toml'], 3, /Did you mean/],
+      [['serve', '-c', 'good.toml'], 3, /auth\.jwt_secret_file/],
+      [['dev', '--listen', '0.0.0.0:0'], 3, /loopback only/],
+    ];
+    for (const [words, code, message] of table) {
+      const done = await belfry(words);
+      assert.equal(done.code, code, `${words.join(' ')}: ${done.stderr}`);
+      assert.match(done.stderr, message);
+    }
+    assert.match((await belfry(['config', 'check', '-c', 'good.toml'])).stdout, /valid/);
+    assert.match(
+      (await belfry(['config', 'show', '-c', 'good.toml'])).stdout,
+      /listen = "127\.0\.0\.1:0" +# good\.toml:2/,
+    );
+    assert.match((await belfry(['version'])).stdout, /^belfry \d+\.\d+\.\d+\n$/);
+    assert.match((await belfry(['--help'])).stdout, /belfry publish users\/ana/);
+  });
+
+  it("the README's examples run as they stand", async () => {
+    const done = await run(['sh', new URL('readme.sh', import.meta.url).pathname], {
+      cwd: folder,
+      environment: {
+        BELFRY_URL: server.url,
+        URL: server.url,
+        KEY: server.key,
+        TOKEN: server.token(),
+        PATH: `${dirname(binary)}:${process.env.PATH}`,
+      },
+    });
+    assert.equal(done.code, 0, done.stderr);
+    assert.match(done.stdout, /event: booking\.confirmed\nid: /);
+  });
+});
