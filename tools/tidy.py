@@ -217,12 +217,9 @@ def tracked(root):
     texts = {}
     for name in filter(None, names):
         path = root / name
-        if (
-            path.is_file()
-            and path.suffix not in {".png", ".svg", ".lock"}
-            and path.name != "package-lock.json"
-        ):
-            texts[name] = path.read_text(encoding="utf-8")
+        if path.is_file():
+            unread = path.suffix in {".png", ".svg"} or path.name == "package-lock.json"
+            texts[name] = "" if unread else path.read_text(encoding="utf-8")
     return texts
 
 

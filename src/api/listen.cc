@@ -38,28 +38,11 @@ Result<Duration> wait_of(const net::Request& request) {
   return std::chrono::duration_cast<Duration>(wait);
 }
 
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '.' || c == '_' || c == '~' || c == '/' || c == ':' || c == '@';
-    if (plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[static_cast<unsigned char>(c) >> 4];
-      out += kDigits[static_cast<unsigned char>(c) & 15];
-    }
-  }
-  return out;
-}
-
 // The address of the next poll, up to the cursor.
 std::string next_prefix(const net::Request& request) {
   std::string out = "/v1/events?";
   for (const auto& [name, value] : request.query)
-    if (name != "since") out += name + "=" + percent_encoded(value) + "&";
+    if (name != "since") out += name + "=" + percent_encode(value, "-._~/:@") + "&";
   return out + "since=";
 }
 

@@ -10,7 +10,6 @@
 #include "cli/cli.h"
 #include "cli/server_call.h"
 #include "server/server.h"
-#include "wire/json_text.h"
 
 namespace belfry::cli {
 namespace {
@@ -57,14 +56,14 @@ int run_publish(const PublishCommand& command) {
   const auto data = read_data(command.data);
   if (!data) return tell(data.error());
   std::string body = "{\"topic\":";
-  wire::append_json_string(body, command.topic);
+  append_json_string(body, command.topic);
   if (!command.type.empty()) {
     body += ",\"type\":";
-    wire::append_json_string(body, command.type);
+    append_json_string(body, command.type);
   }
   if (!command.key.empty()) {
     body += ",\"key\":";
-    wire::append_json_string(body, command.key);
+    append_json_string(body, command.key);
   }
   if (!data.value().empty()) body += ",\"data\":" + data.value();
   net::ClientRequest request;

@@ -31,21 +31,4 @@ int tell_refusal(const net::Response& response) {
   return response.status == 401 || response.status == 403 ? exit_refused : exit_failed;
 }
 
-std::string percent_encode(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '/' || c == '.' || c == '-' || c == '_' || c == '~';
-    if (plain) {
-      out += c;
-      continue;
-    }
-    out += '%';
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
-
 }  // namespace belfry::cli

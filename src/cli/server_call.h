@@ -14,6 +14,4 @@ Result<std::string> credentials_of(const ServerChoice& server);
 // Prints a refusal in the catalogue's form and gives its exit code.
 int tell_refusal(const net::Response& response);
 
-std::string percent_encode(std::string_view text);
-
 }  // namespace belfry::cli

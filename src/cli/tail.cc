@@ -42,9 +42,10 @@ class Tail {
   std::optional<int> listen() {
     net::ClientRequest request;
     request.url = command_.server.url + "/v1/events?";
-    for (const auto& pattern : command_.patterns) request.url += "topic=" + percent_encode(pattern) + "&";
-    for (const auto& type : command_.types) request.url += "type=" + percent_encode(type) + "&";
-    request.url += "since=" + percent_encode(cursor_.empty() ? "now" : cursor_);
+    for (const auto& pattern : command_.patterns)
+      request.url += "topic=" + percent_encode(pattern, "-._~/") + "&";
+    for (const auto& type : command_.types) request.url += "type=" + percent_encode(type, "-._~/") + "&";
+    request.url += "since=" + percent_encode(cursor_.empty() ? "now" : cursor_, "-._~/");
     request.headers = {{"Accept", "application/x-ndjson"}, {"Authorization", "Bearer " + credentials_}};
     request.timeout = kSilenceMax;
     net::Response head;

@@ -130,20 +130,7 @@ bool covers(std::string_view outer, std::string_view inner, char separator) {
   return !more_inner;
 }
 
-std::string encode_segment(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (is_topic_character(c) && c != '%') {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[static_cast<unsigned char>(c) >> 4];
-      out += kDigits[static_cast<unsigned char>(c) & 15];
-    }
-  }
-  return out;
-}
+std::string encode_segment(std::string_view text) { return percent_encode(text, "._~@:-"); }
 
 std::string user_topic(std::string_view user) { return "users/" + encode_segment(user); }
 

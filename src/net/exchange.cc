@@ -10,24 +10,10 @@ std::optional<std::string_view> first_of(const std::vector<Field>& fields, std::
 }
 
 void append_member(std::string& out, std::string_view name, std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   out += out.empty() ? "{\"" : ",\"";
   out += name;
-  out += "\":\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
+  out += "\":";
+  append_json_string(out, text);
 }
 
 }  // namespace

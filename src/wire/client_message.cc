@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "wire/json_text.h"
-
 namespace belfry::wire {
 namespace {
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "wire/json_text.h"
-
 namespace belfry::wire {
 namespace {
 

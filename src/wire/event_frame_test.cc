@@ -5,8 +5,6 @@
 
 #include <boost/json.hpp>
 
-#include "wire/json_text.h"
-
 namespace belfry::wire {
 namespace {
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "wire/json_text.h"
-
 namespace belfry::wire {
 
 std::string publish_answer(std::span<const PublishedEvent> events, bool replayed) {

@@ -90,7 +90,7 @@ describe('the dev page', () => {
   it('looks as it should', async () => {
     if (process.env.SHOTS_FOLDER) {
       mkdirSync(process.env.SHOTS_FOLDER, { recursive: true });
-      await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/page.png` });
+      await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/page.png`, fullPage: true });
       await page.emulateMedia({ colorScheme: 'dark' });
       await page.setViewportSize({ width: 420, height: 900 });
       await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/page-dark-narrow.png` });
