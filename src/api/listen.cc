@@ -95,7 +95,9 @@ void Api::get_events(net::Exchange& exchange) {
 void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view since) {
   const net::Request& request = exchange.request();
   const auto headers = cors(request);
-  switch (accepted_form(request.header("accept").value_or(""))) {
+  // A HEAD asks for a head, not for a stream.
+  const bool head_only = request.method == "HEAD";
+  switch (head_only ? StreamForm::poll : accepted_form(request.header("accept").value_or(""))) {
     case StreamForm::sse: {
       const auto names = request.parameter("event") ? SseNames::message_only : SseNames::event_types;
       return parts_.streams.open_sse(exchange, std::move(attach), names, headers);

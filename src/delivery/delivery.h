@@ -96,8 +96,9 @@ class Streams {
   DeliveryParts parts_;
   std::vector<std::unique_ptr<Stream>> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::vector<Stream*> timed_;     // those with a deadline
-  std::vector<Stream*> turn_end_;  // those that want on_turn_end
+  std::vector<Stream*> timed_;            // those with a deadline
+  std::vector<std::string_view> pieces_;  // of the write that is being put together
+  std::vector<Stream*> turn_end_;         // those that want on_turn_end
   std::size_t count_ = 0;
 };
 

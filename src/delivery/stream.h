@@ -54,10 +54,10 @@ class Stream : public Outlet, public net::StreamEvents {
 
 template <class FrameOf>
 Written Stream::write_frames(std::span<const Entry* const> entries, FrameOf&& frame_of) {
-  std::string_view pieces[limits::write_events_max];
-  std::size_t count = 0;
-  for (const Entry* entry : entries) pieces[count++] = frame_of(*entry);
-  const net::Taken taken = exchange_->write({pieces, count});
+  auto& pieces = owner_.pieces_;
+  pieces.clear();
+  for (const Entry* entry : entries) pieces.emplace_back(frame_of(*entry));
+  const net::Taken taken = exchange_->write(pieces);
   return {taken.pieces, taken.blocked ? OutletState::blocked : OutletState::open};
 }
 

@@ -5,7 +5,7 @@
 namespace belfry {
 namespace {
 
-constexpr std::size_t kFillRows = 4096;  // read at once when the tail is filled at the start
+constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
 constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
 constexpr std::size_t kTrimRows = 256;   // one slice of retention
 
@@ -63,9 +63,9 @@ Result<void> Log::fill_tail(const Opened& opened) {
     if (rows.empty())
       while (after < opened.head) filled.push_back(hole(++after));
     tail_->append(std::make_shared<const Batch>(std::move(filled)));
+    tail_->trim(opened.indexed);
     rows = TRY(store_.read_log(after, opened.head, kFillRows));
   }
-  tail_->trim(opened.indexed);
   return {};
 }
 

@@ -75,6 +75,11 @@ class Tail {
 
   // Log-writer. REQUIRES: durable batches continue at head() + 1.
   void append(BatchPtr batch);
+  // A hint of the log-writer to the shards: more is being committed right now, and it will not take long.
+  // Any thread.
+  void expect_more(bool more) { more_expected_.store(more, std::memory_order_release); }
+  bool more_expected() const { return more_expected_.load(std::memory_order_acquire); }
+
   // Log-writer. Lets the oldest batches go while over the bound, but nothing above `indexed`.
   void trim(Offset indexed);
   // Whether the bound cannot be kept without indexing first.
@@ -105,6 +110,7 @@ class Tail {
   Offset low_;
   std::atomic<Offset> head_;
   std::atomic<std::uint64_t> version_{0};
+  std::atomic<bool> more_expected_{false};
 };
 
 }  // namespace belfry

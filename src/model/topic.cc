@@ -118,6 +118,8 @@ bool matches(std::string_view pattern, std::string_view name, char separator) {
 }
 
 bool covers(std::string_view outer, std::string_view inner, char separator) {
+  // '#' alone stands for one segment at least, so "+/#" matches all that it matches.
+  if (inner == "#" && outer.size() == 3 && outer[0] == '+' && outer[2] == '#') return outer[1] == separator;
   bool more_outer = true, more_inner = true;
   while (more_outer) {
     const auto wanted = take_segment(outer, separator, more_outer);

@@ -59,6 +59,16 @@ TEST(Pattern, MatchTable) {
   EXPECT_TRUE(matches("payment.#", "payment.confirmed", '.'));
 }
 
+TEST(Pattern, CoverTable) {
+  EXPECT_TRUE(covers("#", "+/#"));
+  EXPECT_TRUE(covers("+/#", "#")) << "a topic has one segment at least";
+  EXPECT_FALSE(covers("a/+/#", "a/#")) << "which also matches a";
+  EXPECT_TRUE(covers("a/#", "a"));
+  EXPECT_TRUE(covers("a/+", "a/b"));
+  EXPECT_FALSE(covers("a/b", "a/+"));
+  EXPECT_FALSE(covers("+", "#"));
+}
+
 using Words = std::vector<std::string>;
 
 Words split(const std::string& text) {

@@ -216,14 +216,9 @@ void HttpConnection::upgrade(const std::vector<Field>& headers, StreamEvents& ev
 }
 
 ssize_t HttpConnection::send_now(std::span<const std::string_view> pieces) {
-  iovec parts[limits::write_events_max];
-  const std::size_t count = std::min(pieces.size(), limits::write_events_max);
-  for (std::size_t i = 0; i < count; ++i)
-    parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-  msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = count;
-  const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = pieces.size() == 1 ? ::send(socket_.native_handle(), pieces[0].data(),
+                                                   pieces[0].size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                                          : send_gathered(pieces);
   if (sent >= 0) {
     owner_.count_sent(static_cast<std::size_t>(sent));
     return sent;
@@ -231,6 +226,17 @@ ssize_t HttpConnection::send_now(std::span<const std::string_view> pieces) {
   if (errno == EAGAIN || errno == EINTR) return 0;
   later([this] { die(); });
   return -1;
+}
+
+ssize_t HttpConnection::send_gathered(std::span<const std::string_view> pieces) {
+  iovec parts[limits::write_events_max];
+  const std::size_t count = std::min(pieces.size(), limits::write_events_max);
+  for (std::size_t i = 0; i < count; ++i)
+    parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 Taken HttpConnection::write(std::span<const std::string_view> pieces) {

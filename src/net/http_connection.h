@@ -83,6 +83,7 @@ class HttpConnection final : public Exchange {
   void become(Phase phase, StreamEvents& events);
   // Sends what the socket takes; -1 when the peer is gone.
   ssize_t send_now(std::span<const std::string_view> pieces);
+  ssize_t send_gathered(std::span<const std::string_view> pieces);
   void send_or_hold(std::string bytes);
   void on_flushed();
   void block();

@@ -200,6 +200,20 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
 
 }  // namespace
 
+Result<void> HttpServer::check_free(const std::string& address, std::uint16_t port) {
+  asio::io_context context;
+  tcp::acceptor probe(context);
+  boost::system::error_code failed;
+  const tcp::endpoint endpoint(asio::ip::make_address(address, failed), port);
+  if (!failed) probe.open(endpoint.protocol(), failed);
+  if (!failed) probe.set_option(tcp::acceptor::reuse_address(true), failed);
+  if (!failed) probe.bind(endpoint, failed);
+  if (!failed) probe.listen(1, failed);
+  if (!failed) return {};
+  return fail(Code::connection_failed,
+              "Cannot listen on " + address + ":" + std::to_string(port) + ": " + failed.message());
+}
+
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(Loop& loop, const Clock& clock,
                                                        HttpServerOptions options, Handler& handler) {
   auto server = std::make_unique<HttpServerImpl>(loop, clock, std::move(options), handler);

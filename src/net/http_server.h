@@ -34,6 +34,9 @@ class HttpServer {
   // Code::connection_failed with the reason if the address cannot be bound.
   static Result<std::unique_ptr<HttpServer>> listen(Loop& loop, const Clock& clock,
                                                     HttpServerOptions options, Handler& handler);
+  // Whether nobody else listens there. Needed, because servers that share a port by SO_REUSEPORT do so
+  // without a word.
+  static Result<void> check_free(const std::string& address, std::uint16_t port);
   virtual ~HttpServer() = default;
 
   virtual std::uint16_t port() const = 0;

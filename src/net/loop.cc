@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <exception>
 
 namespace belfry::net {
 
@@ -34,7 +35,15 @@ Loop::~Loop() = default;
 
 void Loop::run() {
   const auto work = asio::make_work_guard(*context_);
-  context_->run();
+  // What a completion throws ends neither the loop nor the other connections.
+  for (;;) {
+    try {
+      context_->run();
+      return;
+    } catch (const std::exception& exception) {
+      log_error("loop", {{"exception", exception.what()}});
+    }
+  }
 }
 
 void Loop::stop() { context_->stop(); }

@@ -112,6 +112,7 @@ Result<void> Server::open_log() {
 
 Result<void> Server::start_shards() {
   const ListenAddress listen = TRY(parse_listen(config_.http_listen));
+  if (listen.port != 0) TRY(net::HttpServer::check_free(listen.host, listen.port));
   std::size_t count = static_cast<std::size_t>(config_.server_shards);
   if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
   net::HttpServerOptions http{listen.host, listen.port,

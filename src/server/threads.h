@@ -125,6 +125,7 @@ class ShardThread final : public Gatekeeper, public PublishPort, public PageSour
   struct Counters;
   const ShardSetup setup_;
   std::atomic<bool> turn_posted_{false};
+  bool held_back_ = false;  // the last wake-up was left to the next one
   net::Loop loop_;
   Shard shard_;
   Streams streams_;

@@ -33,6 +33,10 @@ TEST(PublishBody, RefusesEachBadInputWithItsCodeAndField) {
       {std::string(1'000'000, '['), Code::bad_json, ""},  // unclosed, which is found first
       {large, Code::event_too_large, ""},
       {"{\"topic\":\"a\",\"data\":\"\xff\"}", Code::bad_utf8, ""},
+      {R"({"topic":"a","data":"\udc00"})", Code::bad_json, ""},
+      {R"({"topic":"a","key":"\udc00"})", Code::bad_json, ""},
+      {R"({"topic":"a","data":["\ud800"]})", Code::bad_json, ""},
+      {R"({"topic":"a","data":1 2})", Code::bad_json, ""},
       {R"({"data":1})", Code::missing_field, "topic"},
       {R"({"topic":"a","colour":1})", Code::unknown_field, "colour"},
       {R"({"topic":"a","topic":"b"})", Code::bad_request, "topic"},

@@ -1,6 +1,7 @@
 // The command line as a user meets it, and the README's examples.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -124,6 +125,44 @@ describe('the command line', () => {
     );
     assert.match((await belfry(['version'])).stdout, /^belfry \d+\.\d+\.\d+\n$/);
     assert.match((await belfry(['--help'])).stdout, /belfry publish users\/ana/);
+  });
+
+  it('serves others by a configuration, and drains when it is asked to stop', async () => {
+    writeFileSync(join(folder, 'secret'), 'a secret of more than thirty-two bytes\n');
+    writeFileSync(join(folder, 'key'), `bk_app_${'k'.repeat(40)}\n`);
+    const settings = [
+      '[http]',
+      'listen = "127.0.0.1:0"',
+      '[store]',
+      'path = "served"',
+      '[auth]',
+      'jwt_secret_file = "secret"',
+    ];
+    writeFileSync(join(folder, 'serve.toml'), [...settings, 'backend_key_files = ["key"]', ''].join('\n'));
+    const child = spawn(binary, ['serve', '-c', 'serve.toml'], { cwd: folder });
+    const exited = once(child, 'exit');
+    const [line] = await once(child.stdout, 'data');
+    const url = String(line).trim();
+    const made = await belfry(['token', '--user', 'ana', '--secret-file', 'secret']);
+    const events = await fetch(`${url}/v1/events?topic=users/ana`, {
+      headers: { Authorization: `Bearer ${made.stdout.trim()}`, Accept: 'application/x-ndjson' },
+    });
+    const done = await belfry(['publish', 'users/ana', '--key-file', 'key', '--url', url]);
+    assert.equal(done.code, 0, done.stderr);
+    assert.equal((await fetch(`${url}/`)).status, 404, 'the dev page is for dev only');
+    child.kill('SIGTERM');
+    let text = '';
+    for await (const piece of events.body) text += Buffer.from(piece);
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((each) => JSON.parse(each));
+    assert.deepEqual(
+      lines.map((each) => each.control ?? each.topic),
+      ['connected', 'users/ana', 'error'],
+    );
+    assert.equal(lines[2].code, 'shutting_down');
+    assert.deepEqual(await exited, [0, null]);
   });
 
   it("the README's examples run as they stand", async () => {

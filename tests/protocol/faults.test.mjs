@@ -101,6 +101,15 @@ it('a full disk: 507 to publishers, streams live on, and it recovers by itself',
   }
 });
 
+it('a second server on the same port is refused', async () => {
+  const server = await Server.start();
+  await assert.rejects(
+    Server.start({ port: server.port }),
+    /Cannot listen on 127\.0\.0\.1:\d+: Address already in use/,
+  );
+  await server.stop();
+});
+
 it('a second server on the same data is refused', async () => {
   const server = await Server.start();
   await assert.rejects(Server.start({ folder: server.folder }), /Another process has the database open/);
