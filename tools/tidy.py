@@ -10,6 +10,7 @@ VOCABULARY = {"base", "model", "wire", "net"}  # rooms of which every header may
 BACKENDS = {("server", "store/sqlite/sqlite_store")}  # the roof names the backend
 THREAD_FILES = {  # where threads meet, and why
     "src/base/mailbox.h": "the bounded queue between threads",
+    "src/net/http_server.h": "the servers of a process share a budget of connections",
     "src/log/tail.h": "shared by the log-writer and every shard",
     "src/log/tail.cc": "the same",
     "src/store/store.h": "a comment only",

@@ -127,6 +127,8 @@ void Shard::take_news(Timestamp now) {
   parts.version = news.version;
   if (news.low > head_) overrun(news.low);
   parts.turn_base = head_;
+  // A single event needs no gathering: each session is written to as it is found.
+  parts.single = news.batches.size() == 1 && news.batches[0]->entries.size() == 1;
   for (auto& batch : news.batches) {
     for (const Entry& entry : batch->entries) {
       if (!entry.event().durable()) {
@@ -157,18 +159,26 @@ void Shard::overrun(Offset low) {
 }
 
 void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
+  Parts& parts = *parts_;
+  ++parts.delivery;
   for (const Group* group : groups) {
     if (!group->selector.accepts_type(entry.event().type) && !planted_.skip_type_filter) continue;
-    for (Session* session : group->members)
-      if (session->state == SessionState::live) gather(*session, entry);
+    for (Session* session : group->members) {
+      if (session->state != SessionState::live) continue;
+      if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
+      parts.single ? write_single(*session, entry) : gather(*session, entry);
+    }
   }
 }
 
 void Shard::deliver_ephemeral(const Entry& entry) {
-  parts_->index.find(entry.event().topic, parts_->found);
-  for (const Group* group : parts_->found) {
+  Parts& parts = *parts_;
+  ++parts.delivery;
+  parts.index.find(entry.event().topic, parts.found);
+  for (const Group* group : parts.found) {
     if (!group->selector.accepts_type(entry.event().type)) continue;
     for (Session* session : group->members) {
+      if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
       if (session->state == SessionState::live) {
         gather(*session, entry);
       } else {
@@ -179,7 +189,6 @@ void Shard::deliver_ephemeral(const Entry& entry) {
 }
 
 void Shard::gather(Session& session, const Entry& entry) {
-  if (session.newest_pending == &entry) return;  // two of its selectors accept the event
   Parts& parts = *parts_;
   const auto link = static_cast<std::uint32_t>(parts.pending.size());
   parts.pending.push_back({&entry, no_pending});
@@ -190,7 +199,21 @@ void Shard::gather(Session& session, const Entry& entry) {
     parts.pending[session.last_pending].next = link;
   }
   session.last_pending = link;
-  session.newest_pending = &entry;
+}
+
+// The common case, apart: one event in this turn. What does not go smoothly is settled by flush(), because
+// members must not leave their group while it is being walked.
+void Shard::write_single(Session& session, const Entry& entry) {
+  const Entry* entries[] = {&entry};
+  ++counts_.writes;
+  const Written written = session.outlet->write(entries, head_);
+  counts_.delivered += written.taken;
+  session.written += written.taken;
+  if (written.taken == 1 && written.state == OutletState::open) return;
+  session.position = written.taken == 1 || planted_.position_past_untaken ? head_ : head_ - 1;
+  if (planted_.repeat_after_block && written.taken == 1) --session.position;
+  session.state = SessionState::blocked;
+  parts_->stopped.emplace_back(session.id(), written.state);
 }
 
 void Shard::flush() {
@@ -198,6 +221,9 @@ void Shard::flush() {
   for (Session* session : parts.touched) flush_session(*session, parts.turn_base);
   parts.touched.clear();
   parts.pending.clear();
+  for (const auto& [id, state] : parts.stopped)
+    if (Session* session = find(id)) settle(*session, state);
+  parts.stopped.clear();
 }
 
 void Shard::flush_session(Session& session, Offset base) {
@@ -208,7 +234,6 @@ void Shard::flush_session(Session& session, Offset base) {
   for (; link != no_pending && count < limits::write_events_max; link = parts.pending[link].next)
     entries[count++] = parts.pending[link].entry;
   session.first_pending = session.last_pending = no_pending;
-  session.newest_pending = nullptr;
 
   ++counts_.writes;
   const Written written = session.outlet->write({entries, count}, head_);

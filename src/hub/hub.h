@@ -127,6 +127,7 @@ class Shard {
   void deliver(const Entry& entry, const std::vector<struct Group*>& groups);
   void deliver_ephemeral(const Entry& entry);
   void gather(Session& session, const Entry& entry);
+  void write_single(Session& session, const Entry& entry);
   void flush();
   void flush_session(Session& session, Offset base);
   void pump_ready(Timestamp now);

@@ -34,21 +34,21 @@ enum class SessionState : std::uint8_t {
 
 inline constexpr std::uint32_t no_pending = 0xffffffff;
 
-struct Session {
+// What a delivery touches stands together at the front, in one cache line.
+struct alignas(64) Session {
   Outlet* outlet = nullptr;
-  Offset position = 0;
-  Offset floor_known = 0;     // floors up to here are no news to the client
-  std::uint64_t written = 0;  // events taken by the outlet
-  std::vector<Membership> memberships;
-  const Entry* newest_pending =
-      nullptr;  // of this turn; an entry that two selectors accept is written once
-  std::uint32_t slot = 0;
-  std::uint32_t slot_generation = 0;
-  std::uint32_t selectors_generation = 0;
+  std::uint64_t newest_delivery = 0;  // an event that two of its selectors accept is written once
+  std::uint64_t written = 0;          // events taken by the outlet
   std::uint32_t first_pending = no_pending;
   std::uint32_t last_pending = no_pending;
   SessionState state = SessionState::free;
   bool from_earliest = false;
+  std::uint32_t slot = 0;
+  std::uint32_t slot_generation = 0;
+  std::uint32_t selectors_generation = 0;
+  Offset position = 0;
+  Offset floor_known = 0;  // floors up to here are no news to the client
+  std::vector<Membership> memberships;
   std::optional<ResetReason> reset;
 
   std::uint64_t id() const { return std::uint64_t{slot_generation} << 32 | slot; }

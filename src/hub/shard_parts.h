@@ -2,6 +2,7 @@
 // What a shard is made of. Private to hub.cc and catch_up.cc.
 
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "hub/hub.h"
@@ -35,7 +36,10 @@ struct Shard::Parts {
   std::vector<SessionId> retrying;  // sessions the store could not be asked for
 
   // Of one turn.
-  Offset turn_base = 0;  // the head when it began
+  Offset turn_base = 0;        // the head when it began
+  bool single = false;         // it brings one event only
+  std::uint64_t delivery = 0;  // counts entries, to know one that a session got already
+  std::vector<std::pair<SessionId, OutletState>> stopped;  // blocked or done while a group was walked
   std::vector<Pending> pending;
   std::vector<Session*> touched;
   std::vector<Group*> found;

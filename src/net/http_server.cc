@@ -80,6 +80,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     slots_[slot].reset();
     free_slots_.push_back(slot);
     --count_;
+    if (options_.budget != nullptr) options_.budget->give_back();
   }
   void set_deadline(std::uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
   Instant now() const override { return clock_.now(); }
@@ -117,7 +118,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
       if (socket < 0 && (errno == EMFILE || errno == ENFILE)) return refuse_without_descriptor();
       if (socket < 0) return true;
       ++counts_.accepted;
-      if (count_ >= options_.connections_max) {
+      if (options_.budget != nullptr && !options_.budget->take()) {
         ++counts_.refused;
         ::close(socket);
         continue;
@@ -152,6 +153,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     socket.assign(acceptor_.local_endpoint(failed).protocol(), descriptor, failed);
     if (failed) {
       ::close(descriptor);
+      if (options_.budget != nullptr) options_.budget->give_back();
       return;
     }
     if (free_slots_.empty()) {

@@ -2,11 +2,12 @@
 // Listens on one address and speaks HTTP/1.1 (RFC 9112) with whoever connects.
 //
 // Owner:  server, one per shard; several listen on one port by SO_REUSEPORT. Thread: the loop's.
-// Bound:  connections_max; beyond it connections are closed at accept. Heads, bodies and waiting times:
+// Bound:  the budget; beyond it connections are closed at accept. Heads, bodies and waiting times:
 // base/limits.h. Always: every connection has a read pending, so a peer that leaves is noticed; an
 // exception never leaves a
 //         connection; a connection is deleted only when no operation of it is pending.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,15 +17,32 @@
 
 namespace belfry::net {
 
+// How many connections a process may hold; its servers share one budget, because the kernel does not spread
+// connections evenly over them. Any thread.
+class ConnectionBudget {
+ public:
+  explicit ConnectionBudget(std::size_t max) : max_(max) {}
+  bool take() {
+    if (count_.fetch_add(1, std::memory_order_relaxed) < max_) return true;
+    give_back();
+    return false;
+  }
+  void give_back() { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  const std::size_t max_;
+  std::atomic<std::size_t> count_{0};
+};
+
 struct HttpServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: the kernel chooses; see port()
-  std::size_t connections_max = 10'000;
+  std::uint16_t port = 0;              // 0: the kernel chooses; see port()
+  ConnectionBudget* budget = nullptr;  // null: no bound but the descriptors; outlives the server
 };
 
 struct HttpServerCounts {
   std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;  // beyond connections_max, or no descriptor
+  std::uint64_t refused = 0;  // beyond the budget, or no descriptor
   std::uint64_t requests = 0;
   std::uint64_t bytes_sent = 0;
 };

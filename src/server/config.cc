@@ -226,8 +226,8 @@ const std::vector<ConfigField>& config_fields() {
   static const std::vector<ConfigField> fields{
       {"http.listen", "Address and port to listen on; port 0 lets the system choose.",
        &Config::http_listen},
-      {"http.connections_max", "Most open connections, per process.", &Config::http_connections_max, 1,
-       1'000'000},
+      {"http.connections_max", "Most open connections; the system's limit on descriptors may be lower.",
+       &Config::http_connections_max, 1, 1'000'000},
       {"http.allowed_origins", "Web origins that may read answers (CORS), each exact.",
        &Config::http_allowed_origins},
       {"store.path", "Folder of the database; created if missing.", &Config::store_path},

@@ -17,7 +17,7 @@ namespace belfry {
 
 struct Config {
   std::string http_listen = "127.0.0.1:8080";
-  std::uint64_t http_connections_max = 10'000;
+  std::uint64_t http_connections_max = 100'000;
   std::vector<std::string> http_allowed_origins;
   std::string store_path = "belfry-data";
   std::uint64_t log_tail_bytes = limits::tail_bytes_max;

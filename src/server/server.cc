@@ -90,6 +90,7 @@ class Server {
   std::unique_ptr<Log> log_;
   Mailbox<PublishJob> publishes_{limits::mailbox_publishes_max};
   Mailbox<PageJob> pages_{limits::mailbox_pages_max};
+  std::unique_ptr<net::ConnectionBudget> budget_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::unique_ptr<StoreReaders> readers_;
   std::unique_ptr<LogWriter> writer_;
@@ -115,8 +116,8 @@ Result<void> Server::start_shards() {
   if (listen.port != 0) TRY(net::HttpServer::check_free(listen.host, listen.port));
   std::size_t count = static_cast<std::size_t>(config_.server_shards);
   if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
-  net::HttpServerOptions http{listen.host, listen.port,
-                              std::max<std::size_t>(1, connections_max(config_) / count)};
+  budget_ = std::make_unique<net::ConnectionBudget>(connections_max(config_));
+  net::HttpServerOptions http{listen.host, listen.port, budget_.get()};
   for (std::size_t i = 0; i < count; ++i) {
     ShardSetup setup{
         i,         http,       ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
