@@ -92,6 +92,8 @@ void Streams::after_turn() {
 }
 
 void Streams::tick(Instant now) {
+  // A WebSocket that has said who it is waits for nothing any more.
+  std::erase_if(timed_, [](const Stream* stream) { return stream->deadline() == Instant::never(); });
   std::vector<Stream*> due;
   for (Stream* stream : timed_)
     if (stream->deadline() <= now) due.push_back(stream);
