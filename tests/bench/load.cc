@@ -20,7 +20,6 @@
 namespace belfry::bench {
 namespace {
 
-constexpr std::string_view kMark = "\"n\":";
 constexpr double kPatience = 60;
 
 std::string masked_text(std::string_view payload) {
@@ -52,7 +51,8 @@ struct Load::Connection {
   std::string hello;       // sent once the upgrade is through
 };
 
-Load::Load(Target& target) : target_(target), epoll_(::epoll_create1(0)) {
+Load::Load(Target& target, std::string_view mark)
+    : target_(target), mark_(mark), epoll_(::epoll_create1(0)) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   CPU_SET(1, &cores);
@@ -182,18 +182,19 @@ void Load::take_events(Connection& connection, std::string_view bytes) {
   }
   std::size_t at = 0;
   for (;;) {
-    const auto found = bytes.find(kMark, at);
+    const auto found = bytes.find(mark_, at);
     if (found == std::string_view::npos) {
-      const std::size_t keep = std::min(bytes.size() - at, kMark.size() - 1);
+      const std::size_t keep = std::min(bytes.size() - at, mark_.size() - 1);
       connection.carry = bytes.substr(bytes.size() - keep);
       return;
     }
-    const auto end = bytes.find_first_not_of("0123456789", found + kMark.size());
+    const auto end = bytes.find_first_not_of("0123456789", found + mark_.size());
     if (end == std::string_view::npos) {
       connection.carry = bytes.substr(found);
       return;
     }
-    const std::uint64_t number = std::strtoull(bytes.data() + found + kMark.size(), nullptr, 10);
+    const std::uint64_t number = std::strtoull(bytes.data() + found + mark_.size(), nullptr, 10);
+    if (connection.next == unknown_number) connection.next = number;
     if (number < connection.next) ++violations_.doubled;
     if (number > connection.next) violations_.lost += number - connection.next;
     connection.next = number + 1;

@@ -14,6 +14,9 @@ namespace belfry::bench {
 
 enum class Transport { sse, websocket };
 
+// A session that takes whatever number comes first.
+inline constexpr std::uint64_t unknown_number = ~std::uint64_t{0};
+
 struct Violations {
   std::uint64_t lost = 0, doubled = 0;
   std::uint64_t total() const { return lost + doubled; }
@@ -21,7 +24,9 @@ struct Violations {
 
 class Load {
  public:
-  explicit Load(Target& target);
+  // `mark` stands before the number in what is delivered: the publisher's own, or the topic's `seq` where
+  // several publishers at once leave the order of their numbers open.
+  explicit Load(Target& target, std::string_view mark = "\"n\":");
   ~Load();
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
@@ -55,6 +60,7 @@ class Load {
   void take_answers(Connection& connection, std::string_view bytes);
 
   Target& target_;
+  const std::string_view mark_;
   int epoll_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> publishers_;

@@ -18,8 +18,9 @@ struct Run {
 
 // One server, warmed up, then `messages` events one after the other to all sessions.
 Run measure(Target& target, std::size_t sessions, std::size_t messages, std::size_t window) {
-  Load load(target);
-  load.open(sessions, Transport::sse, "bench/1");
+  const bool concurrent = window > 1;
+  Load load(target, concurrent ? "\"seq\":" : "\"n\":");
+  load.open(sessions, Transport::sse, "bench/1", {}, concurrent ? unknown_number : 0);
   load.connect_publishers(window);
   std::uint64_t number = 0;
   const auto body = [&number](std::uint64_t) { return event_body("bench/1", number++, 100); };
