@@ -38,6 +38,10 @@ namespace belfry {
   X(header_too_large, 431, 4400, never, "The request head is too large.", "At most 16 KiB in 100 fields.") \
   X(too_many_topics, 400, 4400, never, "The request asks for too many topics.",                            \
     "At most 128 topics and 32 types a stream; use patterns.")                                             \
+  X(too_many_follows, 409, 4400, never, "The user follows too many topics.",                               \
+    "At most 1000; let broad groups be one topic.")                                                        \
+  X(too_many_marks, 409, 4400, never, "The read state of this feed has too many gaps.",                    \
+    "Mark older notifications with 'upto'.")                                                               \
   X(unauthenticated, 401, 4401, token, "No credentials were given.",                                       \
     "Send 'Authorization: Bearer <token>'; on WebSocket, the token in the first message.")                 \
   X(token_invalid, 401, 4401, token, "The token is not valid.",                                            \
@@ -48,6 +52,10 @@ namespace belfry {
   X(origin_not_allowed, 403, 4403, never, "This web origin is not allowed.",                               \
     "Add it to http.allowed_origins in the configuration.")                                                \
   X(not_found, 404, 4400, never, "There is nothing at this address.", "The API lives under /v1.")          \
+  X(unknown_notification, 404, 4400, never, "None of these notifications is in the feed.",                 \
+    "It may have expired or been taken back; load the feed again.")                                        \
+  X(unknown_event, 404, 4400, never, "There is no such event.",                                            \
+    "It may have expired, been trimmed or taken back already.")                                            \
   X(method_not_allowed, 405, 4400, never, "This address does not accept that method.",                     \
     "The Allow header lists the methods.")                                                                 \
   X(not_acceptable, 406, 4400, never, "None of the accepted media types can be served.",                   \

@@ -41,7 +41,8 @@ void Shard::pump_ready(Timestamp now) {
 void Shard::pump(Session& session, Timestamp now) {
   Parts& parts = *parts_;
   if (!tell_reset(session)) return;
-  if (session.position < parts.view.low()) return ask_page(session);
+  const bool ask_follows = session.has_feed && !session.feed->follows_known;
+  if (ask_follows || session.position < parts.view.low()) return ask_page(session);
   session.from_earliest = false;  // it has a place now, and misses what is trimmed after it
   if (session.position < head_) {
     parts.view.slice(session, session.position, limits::write_events_max, parts.slice);
@@ -73,6 +74,10 @@ void Shard::ask_page(Session& session) {
   for (const auto& membership : session.memberships)
     question.request.selectors.push_back(membership.group->selector);
   question.request.after = session.position;
+  if (session.has_feed && !session.feed->follows_known) {
+    question.request.follows_of = session.feed->user;
+    if (planted_.follow_from_now) question.request.after = head_;
+  }
   if (!pages_.ask(std::move(question))) return retry_later(session);
   session.state = SessionState::waiting;
   ++counts_.pages;
@@ -90,6 +95,10 @@ void Shard::on_page(PageAnswer answer, Timestamp now) {
 }
 
 void Shard::take_page(Session& session, Page& page, Timestamp now) {
+  if (session.has_feed && !session.feed->follows_known) {
+    take_follows(session, page);
+    return make_ready(session);
+  }
   if (session.from_earliest || planted_.ignore_floor) {
     session.floor_known = std::max(session.floor_known, page.floor);
     session.from_earliest = false;  // from here on it has a place, and misses what is trimmed after it
@@ -107,7 +116,11 @@ void Shard::take_page(Session& session, Page& page, Timestamp now) {
 }
 
 bool Shard::offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now) {
-  std::erase_if(entries, [now](const Entry* entry) { return entry->event().expired(now); });
+  std::erase_if(entries, [&](const Entry* entry) {
+    if (entry->gone() || entry->event().expired(now)) return true;
+    return session.has_feed && hidden(session, entry->event());
+  });
+  const Entry* change = cut_at_change(session, entries, upto);
   collapse_refresh(entries, planted_.collapse_across_topics);
   std::size_t at = 0;
   while (at < entries.size()) {
@@ -126,6 +139,7 @@ bool Shard::offer(Session& session, std::vector<const Entry*>& entries, Offset u
     return false;
   }
   session.position = upto;
+  if (change != nullptr) change_feed(session, change->event());
   return true;
 }
 

@@ -13,8 +13,12 @@ constexpr std::int64_t kNever = Duration::max().count();
 
 }  // namespace
 
-Shard::Shard(const Tail& tail, PageSource& pages, Planted planted)
-    : tail_(tail), pages_(pages), planted_(planted), parts_(std::make_unique<Parts>()) {
+Shard::Shard(const Tail& tail, PageSource& pages, FeedChangeOf feed_change_of, Planted planted)
+    : tail_(tail),
+      pages_(pages),
+      feed_change_of_(feed_change_of),
+      planted_(planted),
+      parts_(std::make_unique<Parts>()) {
   head_ = tail_.since(0).low;
   parts_->view.restart(head_);
   take_news(Timestamp{});
@@ -44,6 +48,7 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   session.from_earliest = attach.from_earliest;
   session.reset = attach.reset;
   for (const auto& selector : attach.selectors) parts.index.join(session, selector);
+  if (!attach.feed_of.empty()) attach_feed(session, attach);
   session.memberships.shrink_to_fit();
   parts.deadlines[session.slot] = {attach.expires.value.count(),
                                    (now + limits::heartbeat_interval).value.count()};
@@ -138,7 +143,7 @@ void Shard::take_news(Timestamp now) {
       if (entry.event().offset <= head_) continue;
       const auto& topic = parts.view.add(entry, parts.index);
       head_ = entry.event().offset;
-      if (!entry.event().expired(now)) deliver(entry, topic.groups);
+      if (!entry.event().expired(now) && !entry.gone()) deliver(entry, topic.groups);
     }
     if (batch->entries.front().event().durable()) parts.view.hold(batch);
   }
@@ -162,7 +167,7 @@ void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
   Parts& parts = *parts_;
   ++parts.delivery;
   for (const Group* group : groups) {
-    if (!group->selector.accepts_type(entry.event().type) && !planted_.skip_type_filter) continue;
+    if (!accepts_kind(group->selector, entry.event()) && !planted_.skip_type_filter) continue;
     const auto& members = group->members;
     for (std::size_t i = 0; i < members.size(); ++i) {
       // Ten thousand sessions are not in the cache: the next ones are fetched while this one is written to.
@@ -171,6 +176,13 @@ void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
       Session* session = members[i];
       if (session->state != SessionState::live) continue;
       if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
+      if (session->has_feed) {
+        if (hidden(*session, entry.event())) continue;
+        if (changes_feed(*session, entry.event())) {
+          hold_before(*session, entry.event().offset);
+          continue;
+        }
+      }
       parts.single ? write_single(*session, entry) : gather(*session, entry);
     }
   }
@@ -181,7 +193,7 @@ void Shard::deliver_ephemeral(const Entry& entry) {
   ++parts.delivery;
   parts.index.find(entry.event().topic, parts.found);
   for (const Group* group : parts.found) {
-    if (!group->selector.accepts_type(entry.event().type)) continue;
+    if (!accepts_kind(group->selector, entry.event())) continue;
     for (Session* session : group->members) {
       if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
       if (session->state == SessionState::live) {
@@ -241,7 +253,9 @@ void Shard::flush_session(Session& session, Offset base) {
   session.first_pending = session.last_pending = no_pending;
 
   ++counts_.writes;
-  const Written written = session.outlet->write({entries, count}, head_);
+  // One that is held back before a change of its feed stands there, not at the head.
+  const Offset end = session.state == SessionState::live ? head_ : session.position;
+  const Written written = session.outlet->write({entries, count}, end);
   counts_.delivered += written.taken;
   session.written += written.taken;
   if (written.state == OutletState::done) return forget(session);
@@ -249,15 +263,15 @@ void Shard::flush_session(Session& session, Offset base) {
 
   // Behind from here on. Everything before the first durable entry that was not taken has been written to
   // it.
-  session.position = head_;
+  session.position = end;
   for (std::size_t i = written.taken; i < count; ++i) {
     if (!entries[i]->event().durable()) {
       ++counts_.ephemeral_dropped;
-    } else if (session.position == head_) {
+    } else if (session.position == end) {
       session.position = std::max(base, entries[i]->event().offset - 1);
     }
   }
-  for (; link != no_pending && session.position == head_; link = parts.pending[link].next)
+  for (; link != no_pending && session.position == end; link = parts.pending[link].next)
     if (parts.pending[link].entry->event().durable())
       session.position = parts.pending[link].entry->event().offset - 1;
   if (planted_.position_past_untaken) session.position = head_;

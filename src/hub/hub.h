@@ -48,10 +48,12 @@ class PageSource {
 
 struct Attach {
   std::vector<Selector> selectors;
-  Offset position = 0;                 // everything up to here is known to the client
-  bool from_earliest = false;          // position is 0 and what retention took is not missed
-  std::optional<ResetReason> reset;    // to be told first
-  Timestamp expires{Duration::max()};  // the token's; the session is ended then
+  Offset position = 0;                    // everything up to here is known to the client
+  bool from_earliest = false;             // position is 0 and what retention took is not missed
+  std::optional<ResetReason> reset;       // to be told first
+  Timestamp expires{Duration::max()};     // the token's; the session is ended then
+  std::string feed_of{};                  // not empty: this user's feed too
+  std::vector<std::string> feed_types{};  // of the feed; empty: all
 };
 
 // Counts since the shard began; read on its thread.
@@ -79,6 +81,8 @@ struct Planted {
   bool skip_type_filter = false;
   bool ignore_expiry = false;           // sessions outlive their tokens
   bool collapse_across_topics = false;  // refresh events of different topics replace each other
+  bool follow_from_now = false;         // a session that is behind follows what is followed now
+  bool ignore_mutes = false;
 };
 
 struct Session;
@@ -86,7 +90,7 @@ struct Session;
 class Shard {
  public:
   // The tail and the pages outlive the shard.
-  Shard(const Tail& tail, PageSource& pages, Planted planted = {});
+  Shard(const Tail& tail, PageSource& pages, FeedChangeOf feed_change_of = nullptr, Planted planted = {});
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -141,9 +145,19 @@ class Shard {
   void settle(Session& session, OutletState state);
   void make_ready(Session& session);
   void retry_later(Session& session);
+  void attach_feed(Session& session, Attach& attach);
+  bool changes_feed(const Session& session, const Event& event) const;
+  bool hidden(const Session& session, const Event& event) const;
+  const Entry* cut_at_change(const Session& session, std::vector<const Entry*>& entries,
+                             Offset& upto) const;
+  void hold_before(Session& session, Offset offset);
+  void take_follows(Session& session, Page& page);
+  void change_feed(Session& session, const Event& event);
+  void join_feed(Session& session, const std::string& topic);
 
   const Tail& tail_;
   PageSource& pages_;
+  const FeedChangeOf feed_change_of_;
   const Planted planted_;
   Offset head_ = 0;
   std::size_t session_count_ = 0;

@@ -7,7 +7,9 @@
 //         says up to where everything it asked for has been taken by its outlet.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "hub/outlet.h"
@@ -34,6 +36,16 @@ enum class SessionState : std::uint8_t {
 
 inline constexpr std::uint32_t no_pending = 0xffffffff;
 
+// A session that gets its user's feed: the follows as of its position, kept up by the follow events it
+// meets on the way.
+struct FeedPart {
+  std::string user;
+  std::string own_topic;
+  std::vector<std::string> types;  // wanted of the feed; empty: all
+  Mutes mutes;
+  bool follows_known = false;
+};
+
 // What a delivery touches stands together at the front, in one cache line.
 struct alignas(64) Session {
   Outlet* outlet = nullptr;
@@ -43,6 +55,7 @@ struct alignas(64) Session {
   std::uint32_t last_pending = no_pending;
   SessionState state = SessionState::free;
   bool from_earliest = false;
+  bool has_feed = false;  // `feed` is set
   std::uint32_t slot = 0;
   std::uint32_t slot_generation = 0;
   std::uint32_t selectors_generation = 0;
@@ -50,6 +63,7 @@ struct alignas(64) Session {
   Offset floor_known = 0;  // floors up to here are no news to the client
   std::vector<Membership> memberships;
   std::optional<ResetReason> reset;
+  std::unique_ptr<FeedPart> feed;
 
   std::uint64_t id() const { return std::uint64_t{slot_generation} << 32 | slot; }
 };

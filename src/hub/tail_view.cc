@@ -78,7 +78,7 @@ void TailView::slice_by_topic(const Session& session, Offset after, std::size_t 
       }
       ++looked_at;
       const Entry& entry = at(*it);
-      if (!selector.accepts_type(entry.event().type)) continue;
+      if (!accepts_kind(selector, entry.event())) continue;
       out.entries.push_back(&entry);
       ++taken;
     }

@@ -8,6 +8,7 @@ namespace {
 constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
 constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
 constexpr std::size_t kTrimRows = 256;   // one slice of retention
+constexpr std::size_t kDueRows = 64;     // scheduled events published together
 
 // A row that retention or deletion took out of the middle of the log: it keeps the offsets consecutive, no
 // topic matches it.
@@ -23,8 +24,11 @@ Event hole(Offset offset) {
 struct Log::Group {
   // Where a request's events went: `durable` and `ephemeral` index the vectors below.
   struct Part {
-    std::size_t index = 0;                            // of the request
-    std::vector<std::pair<bool, std::size_t>> order;  // per event: is it durable, and its index
+    std::size_t index = 0;                              // of the request
+    std::vector<std::pair<bool, std::size_t>> order{};  // per event: is it durable, and its index
+    std::optional<CommandAnswer> command{};
+    std::vector<std::string> scheduled{};  // topics
+    std::size_t first_scheduled = 0;       // index among the group's scheduled events
   };
 
   std::vector<PublishOutcome> outcomes;
@@ -32,6 +36,8 @@ struct Log::Group {
   std::vector<Event> durable;
   std::vector<Event> ephemeral;
   std::vector<IdempotencyRecord> records;
+  std::vector<Change> changes;
+  std::size_t scheduled = 0;  // PutScheduled among the changes
   std::vector<std::pair<std::size_t, std::size_t>>
       same_as;  // request, the earlier one of this group with its key
 };
@@ -89,9 +95,15 @@ std::vector<PublishOutcome> Log::publish(std::span<PublishRequest> requests, Tim
   last_time_ = std::max(last_time_, now);
   Group group;
   group.outcomes.assign(requests.size(), PublishOutcome(fail(Code::internal)));
+  // Commands go first: their counts are true where they stand, whatever else this group brings.
+  if (planner_ != nullptr) planner_->begin_group();
+  for (std::size_t i = 0; i < requests.size() && !failure_; ++i)
+    if (requests[i].command) take_command(group, i, *requests[i].command, last_time_);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (failure_) {
       group.outcomes[i] = *failure_;
+    } else if (requests[i].command) {
+      continue;
     } else if (requests[i].idempotency_key.empty() || options_.planted.forget_keys ||
                !answer_repeat(group, i, requests[i], now)) {
       take(group, i, requests[i], last_time_);
@@ -140,14 +152,22 @@ Result<Published> Log::repeat_of(const IdempotencyRecord& record) {
   Published published;
   published.replayed = true;
   if (record.count == 0) return published;
+  if (record.scheduled) {
+    for (std::uint64_t id = record.first; id < record.first + record.count; ++id) {
+      const auto found = TRY(store_.scheduled(id));
+      published.events.push_back({{}, 0, found ? found->event.topic : std::string(), id});
+    }
+    return published;
+  }
   const Offset after = record.first - 1;
   auto rows = TRY(store_.read_log(after, after + record.count, static_cast<std::size_t>(record.count)));
-  for (auto& row : rows) published.events.push_back({row.cursor(), row.seq, std::move(row.topic)});
+  for (auto& row : rows) published.events.push_back({row.cursor(), row.seq, std::move(row.topic), 0});
   return published;
 }
 
 void Log::take(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
-  Group::Part part{index, {}};
+  if (!request.deliver_at.empty()) return take_scheduled(group, index, request, now);
+  Group::Part part{index};
   const std::size_t first = group.durable.size();
   for (auto& event : request.events) {
     event.time = now;
@@ -164,6 +184,47 @@ void Log::take(Group& group, std::size_t index, PublishRequest& request, Timesta
   group.parts.push_back(std::move(part));
 }
 
+void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
+  Group::Part part{index};
+  part.first_scheduled = group.scheduled;
+  for (std::size_t i = 0; i < request.events.size(); ++i) {
+    part.scheduled.push_back(request.events[i].topic);
+    group.changes.push_back(
+        PutScheduled{{0, request.deliver_at[i], request.principal, std::move(request.events[i])}});
+  }
+  group.scheduled += part.scheduled.size();
+  if (!request.idempotency_key.empty())
+    group.records.push_back({request.principal, request.idempotency_key, request.body, index,
+                             part.scheduled.size(), now, true});
+  group.parts.push_back(std::move(part));
+}
+
+void Log::take_command(Group& group, std::size_t index, const Command& command, Timestamp now) {
+  if (planner_ == nullptr) {
+    group.outcomes[index] = fail(Code::not_found);
+    return;
+  }
+  auto planned = planner_->plan(command, now);
+  if (!planned) {
+    group.outcomes[index] = planned.error();
+    return;
+  }
+  CommandPlan& plan = planned.value();
+  Group::Part part{index};
+  part.command = std::move(plan.answer);
+  for (Change& change : plan.changes) {
+    if (auto* begin = std::get_if<BeginFollow>(&change)) begin->event += group.durable.size();
+    if (auto* end = std::get_if<EndFollow>(&change)) end->event += group.durable.size();
+    group.changes.push_back(std::move(change));
+  }
+  for (Event& event : plan.events) {
+    event.time = now;
+    part.order.emplace_back(true, group.durable.size());
+    group.durable.push_back(std::move(event));
+  }
+  group.parts.push_back(std::move(part));
+}
+
 void Log::commit(Group& group) {
   std::vector<IdempotencyRecord> records = group.records;
   for (auto& record : records) {
@@ -172,27 +233,32 @@ void Log::commit(Group& group) {
     });
     const auto begin =
         std::find_if(owner->order.begin(), owner->order.end(), [](auto place) { return place.first; });
-    record.first = begin == owner->order.end() ? 0 : begin->second;
+    record.first = record.scheduled              ? owner->first_scheduled
+                   : begin == owner->order.end() ? 0
+                                                 : begin->second;
   }
-  if (!group.durable.empty() || !records.empty()) {
+  Committed committed;
+  if (!group.durable.empty() || !records.empty() || !group.changes.empty()) {
     if (options_.planted.announce_before_commit && !group.durable.empty()) {
       auto early = group.durable;
       for (std::size_t i = 0; i < early.size(); ++i) early[i].offset = tail_->head() + 1 + i;
       tail_->append(std::make_shared<const Batch>(std::move(early)));
     }
-    auto stored = store_.commit(group.durable, records);
+    auto stored = store_.commit({group.durable, records, group.changes});
     if (!stored && !options_.planted.acknowledge_failed_commit) {
       if (stored.error().code == Code::store_failed) failure_ = stored.error();
       for (const auto& part : group.parts) group.outcomes[part.index] = stored.error();
       return;
     }
-    if (!stored) {
-      answer(group);
-      return;
-    }
+    if (!stored) return answer(group, {});
+    committed = std::move(stored).value();
   }
-  answer(group);
-  if (group.durable.empty() || options_.planted.announce_before_commit) return;
+  answer(group, committed);
+  if (!group.durable.empty() && !options_.planted.announce_before_commit) announce(group);
+  tail_->withdraw(committed.withdrawn);
+}
+
+void Log::announce(Group& group) {
   tail_->append(std::make_shared<const Batch>(std::move(group.durable)));
   if (tail_->wants_index(store_.indexed())) {
     // Not fatal here: the rows stay in the tail, over its bound, and the next commit meets the same
@@ -202,26 +268,66 @@ void Log::commit(Group& group) {
   tail_->trim(store_.indexed());
 }
 
-void Log::answer(Group& group) {
-  for (const auto& part : group.parts) {
+void Log::answer(Group& group, const Committed& committed) {
+  const Offset head = group.durable.empty() ? tail_->head() : group.durable.back().offset;
+  for (auto& part : group.parts) {
     Published published;
     published.events.reserve(part.order.size());
     for (auto [durable, index] : part.order) {
       const Event& event = durable ? group.durable[index] : group.ephemeral[index];
-      published.events.push_back({event.cursor(), event.seq, event.topic});
+      published.events.push_back({event.cursor(), event.seq, event.topic, 0});
+    }
+    for (std::size_t i = 0; i < part.scheduled.size(); ++i)
+      published.events.push_back(
+          {{}, 0, part.scheduled[i], committed.first_scheduled + part.first_scheduled + i});
+    if (part.command) {
+      published.command = std::move(part.command);
+      const Offset at = part.order.empty() ? head : group.durable[part.order.back().second].offset;
+      published.command->cursor = epochs_.cursor(at);
     }
     group.outcomes[part.index] = std::move(published);
   }
 }
 
+// What is due becomes true like anything that is published; its row goes in the same transaction.
+Result<std::size_t> Log::publish_due(Timestamp now) {
+  std::vector<Scheduled> due = TRY(store_.due(now, kDueRows));
+  if (due.empty()) return std::size_t{0};
+  last_time_ = std::max(last_time_, now);
+  Group group;
+  for (Scheduled& scheduled : due) {
+    group.changes.push_back(DropScheduled{scheduled.id});
+    scheduled.event.time = last_time_;
+    const bool durable = !is_ephemeral(scheduled.event.topic);
+    (durable ? group.durable : group.ephemeral).push_back(std::move(scheduled.event));
+  }
+  const std::vector<Event> ephemeral = std::move(group.ephemeral);
+  commit(group);
+  if (failure_) return *failure_;
+  if (!ephemeral.empty()) tail_->append(std::make_shared<const Batch>(ephemeral));
+  return due.size();
+}
+
+Result<std::size_t> Log::withdraw_expired(Timestamp now) {
+  const std::vector<Offset> expired = TRY(store_.expired(now, kTrimRows));
+  if (expired.empty()) return std::size_t{0};
+  std::vector<Change> changes;
+  for (const Offset offset : expired) changes.push_back(Withdraw{offset});
+  TRY(store_.commit({{}, {}, changes}));
+  return expired.size();
+}
+
 Result<bool> Log::maintain(Timestamp now) {
   if (failure_) return *failure_;
+  const std::size_t due = TRY(publish_due(now));
+  const std::size_t expired = TRY(withdraw_expired(now));
+  const std::size_t swept = TRY(store_.sweep(options_.rules, now, kTrimRows));
   Offset upto = 0;
   if (options_.retention) upto = TRY(store_.last_before(now + -*options_.retention));
   // What is trimmed must be in the index first, or a floor would be raised over rows only the tail knows.
   upto = std::min(upto, store_.indexed());
   const std::size_t gone = TRY(store_.trim(upto, now + -limits::idempotency_time, kTrimRows));
-  return gone >= kTrimRows;
+  return due >= kDueRows || expired >= kTrimRows || swept >= kTrimRows || gone >= kTrimRows;
 }
 
 }  // namespace belfry

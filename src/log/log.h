@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/base.h"
+#include "log/command.h"
 #include "log/tail.h"
 #include "model/model.h"
 #include "store/store.h"
@@ -27,21 +28,25 @@ namespace belfry {
 // (model/rights).
 struct PublishRequest {
   std::vector<Event> events;
-  std::string principal;        // scopes the key
-  std::string idempotency_key;  // empty: none
-  BodyHash body{};              // of the request's bytes; used only with a key
+  std::string principal;                // scopes the key
+  std::string idempotency_key;          // empty: none
+  BodyHash body{};                      // of the request's bytes; used only with a key
+  std::vector<Timestamp> deliver_at{};  // as many as events: they are scheduled instead; or none
+  std::optional<Command> command{};     // instead of events
 };
 
-// Where one event went. Ephemeral events have offset and seq 0 and no cursor.
+// Where one event went. Ephemeral and scheduled events have offset and seq 0 and no cursor.
 struct Placed {
   Cursor cursor;
   Seq seq = 0;
   std::string topic;
+  std::uint64_t scheduled = 0;  // id of the scheduled event
 };
 
 struct Published {
   std::vector<Placed> events;
   bool replayed = false;  // the key was known: these are the events of the first request
+  std::optional<CommandAnswer> command{};
 };
 
 using PublishOutcome = Result<Published>;
@@ -58,6 +63,7 @@ struct LogOptions {
   std::size_t tail_bytes_max = limits::tail_bytes_max;
   std::vector<std::string> ephemeral;   // topic patterns whose events are not stored
   std::optional<Duration> retention{};  // events older than this are trimmed; none: kept for ever
+  std::vector<RetentionRule> rules{};   // shorter for some topics
   LogPlanted planted{};
 };
 
@@ -73,8 +79,12 @@ class Log {
   // Commits one group; outcomes[i] answers requests[i]. Takes the events out of the requests.
   std::vector<PublishOutcome> publish(std::span<PublishRequest> group, Timestamp now);
 
-  // One bounded slice of housekeeping (index, retention). True if there is more to do now.
+  // One bounded slice of housekeeping: what is due is published, what expired is taken out, what is old is
+  // trimmed. True if there is more to do now.
   Result<bool> maintain(Timestamp now);
+
+  // Who turns commands into events; outlives the log's use. Without one, commands are refused.
+  void set_planner(CommandPlanner& planner) { planner_ = &planner; }
 
   // Set once a commit ended with Code::store_failed.
   const std::optional<Error>& failure() const { return failure_; }
@@ -90,13 +100,19 @@ class Log {
 
   Result<void> fill_tail(const Opened& opened);
   void take(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
+  void take_command(Group& group, std::size_t index, const Command& command, Timestamp now);
+  void take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
   bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);
   Result<Published> repeat_of(const IdempotencyRecord& record);
   void commit(Group& group);
-  void answer(Group& group);
+  void announce(Group& group);
+  void answer(Group& group, const Committed& committed);
+  Result<std::size_t> publish_due(Timestamp now);
+  Result<std::size_t> withdraw_expired(Timestamp now);
 
   Store& store_;
   LogOptions options_;
+  CommandPlanner* planner_ = nullptr;
   std::unique_ptr<Tail> tail_;
   EpochTable epochs_;
   Timestamp last_time_;  // event times never run backwards within the log

@@ -56,6 +56,19 @@ void Tail::trim(Offset indexed) {
   }
 }
 
+void Tail::withdraw(std::span<const Offset> offsets) const {
+  const std::lock_guard lock(mutex_);
+  for (const Offset offset : offsets) {
+    const auto slot =
+        std::lower_bound(slots_.begin(), slots_.end(), offset,
+                         [](const Slot& s, Offset wanted) { return s.batch->last() < wanted; });
+    if (slot == slots_.end()) continue;
+    const auto& entries = slot->batch->entries;
+    const Offset first = entries.front().event().offset;
+    if (offset >= first) entries[offset - first].withdraw();
+  }
+}
+
 bool Tail::wants_index(Offset indexed) const {
   std::lock_guard lock(mutex_);
   return bytes_ > bytes_max_ && !slots_.empty() && slots_.front().batch->last() > indexed;

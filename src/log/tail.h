@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ class Entry {
   Entry& operator=(const Entry&) = delete;
 
   const Event& event() const { return event_; }
+  // It was taken out of the log: no longer given to anybody. Any thread.
+  bool gone() const { return gone_.load(std::memory_order_relaxed); }
+  void withdraw() const { gone_.store(true, std::memory_order_relaxed); }
   // Any thread. If two threads encode at once, one result is kept.
   template <class Encode>
   const std::string& frame(Format format, Encode&& encode) const {
@@ -50,6 +54,7 @@ class Entry {
   static const std::string& keep(Slot& slot, std::string bytes);
 
   Event event_;
+  mutable std::atomic<bool> gone_{false};
   mutable std::array<Slot, format_count> frames_{};
 };
 
@@ -79,6 +84,9 @@ class Tail {
   // Any thread.
   void expect_more(bool more) { more_expected_.store(more, std::memory_order_release); }
   bool more_expected() const { return more_expected_.load(std::memory_order_acquire); }
+
+  // Log-writer. Marks those of these events that are still here as gone.
+  void withdraw(std::span<const Offset> offsets) const;
 
   // Log-writer. Lets the oldest batches go while over the bound, but nothing above `indexed`.
   void trim(Offset indexed);

@@ -10,7 +10,12 @@ std::size_t Event::bytes() const {
 }
 
 bool accepts(const Selector& selector, const Event& event) {
-  return matches(selector.topic, event.topic) && selector.accepts_type(event.type);
+  return matches(selector.topic, event.topic) && accepts_kind(selector, event);
+}
+
+bool accepts_kind(const Selector& selector, const Event& event) {
+  if (selector.notifications_only && event.notification.empty()) return false;
+  return selector.accepts_type(event.type);
 }
 
 }  // namespace belfry

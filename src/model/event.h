@@ -49,5 +49,7 @@ struct Event {
 };
 
 bool accepts(const struct Selector& selector, const Event& event);
+// As accepts(), for an event whose topic is known to match.
+bool accepts_kind(const Selector& selector, const Event& event);
 
 }  // namespace belfry

@@ -3,5 +3,7 @@
 
 #include "model/cursor.h"
 #include "model/event.h"
+#include "model/feed.h"
+#include "model/read_state.h"
 #include "model/rights.h"
 #include "model/topic.h"

@@ -75,6 +75,7 @@ Result<void> check_pattern(std::string_view pattern) {
 }
 
 bool is_reserved_type(std::string_view type) {
+  if (type.starts_with("belfry.")) return true;
   return std::find(kReserved.begin(), kReserved.end(), type) != kReserved.end();
 }
 

@@ -25,7 +25,8 @@ Result<void> check_pattern(std::string_view pattern);
 Result<void> check_type(std::string_view type);
 Result<void> check_type_pattern(std::string_view pattern);
 
-// Names that mean something else on a transport (EventSource dispatches `open` and `error` itself).
+// Names that mean something else on a transport (EventSource dispatches `open` and `error` itself), and
+// `belfry.`…, the types of events that Belfry itself writes.
 bool is_reserved_type(std::string_view type);
 
 bool has_wildcard(std::string_view pattern);
@@ -44,7 +45,8 @@ std::string user_topic(std::string_view user);
 // them.
 struct Selector {
   std::string topic;
-  std::vector<std::string> types;  // sorted, without repeats
+  std::vector<std::string> types;   // sorted, without repeats
+  bool notifications_only = false;  // of a followed topic: only what is for people
 
   auto operator<=>(const Selector&) const = default;
   bool accepts_type(std::string_view type) const;

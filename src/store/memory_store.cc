@@ -5,6 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "store/memory_feed.h"
+
 namespace belfry {
 namespace {
 
@@ -31,6 +33,7 @@ class MemoryReader final : public StoreReader {
   Result<Page> read(const PageRequest& request) override {
     std::lock_guard lock(shared_->mutex);
     const MemoryDisk& disk = *shared_->disk;
+    if (!request.follows_of.empty()) return read_follows(disk, request);
     Page page;
     for (const auto& [name, topic] : disk.topics) {
       const bool wanted = std::any_of(request.selectors.begin(), request.selectors.end(),
@@ -60,7 +63,26 @@ class MemoryReader final : public StoreReader {
     return rows_between(*shared_->disk, after, upto, rows_max);
   }
 
+  Result<void> snapshot(const std::function<Result<void>(FeedRows&)>& ask) override {
+    std::lock_guard lock(shared_->mutex);
+    MemoryFeedRows rows(*shared_->disk);
+    return ask(rows);
+  }
+
  private:
+  static Page read_follows(const MemoryDisk& disk, const PageRequest& request) {
+    Page page;
+    page.upto = request.after;
+    const auto user = disk.users.find(request.follows_of);
+    if (user == disk.users.end()) return page;
+    const auto own = disk.topics.find(user_topic(request.follows_of));
+    const Offset floor = own == disk.topics.end() ? 0 : own->second.floor;
+    for (const Follow& follow : user->second.follows)
+      if (follow.holds(std::max(request.after, floor))) page.follows.push_back(follow.topic);
+    page.mutes = user->second.mutes;
+    return page;
+  }
+
   std::shared_ptr<Shared> shared_;
 };
 
@@ -78,7 +100,7 @@ class MemoryStore final : public Store {
     return Opened{disk().epochs, disk().head, disk().head};
   }
 
-  Result<void> commit(std::span<Event> events, std::span<const IdempotencyRecord> records) override {
+  Result<Committed> commit(const Commit& commit) override {
     std::lock_guard lock(shared_->mutex);
     using Trouble = MemoryDisk::Trouble;
     if (closed_) return fail(Code::store_failed, "The store is closed after an earlier failure.");
@@ -87,19 +109,16 @@ class MemoryStore final : public Store {
     closed_ = trouble != Trouble::none;
     if (trouble == Trouble::failed_before) return fail(Code::store_failed);
     const Offset base = disk().head;
-    for (Event& event : events) {
-      event.epoch = disk().epochs.back().epoch;
-      event.offset = ++disk().head;
-      event.seq = ++disk().topics[event.topic].last_seq;
-      disk().log.emplace(event.offset, event);
-    }
-    for (IdempotencyRecord record : records) {
-      record.first += base + 1;
+    Committed committed;
+    for (const Change& change : commit.changes) apply_change(disk(), change, base, committed);
+    for (Event& event : commit.events) insert(event, committed);
+    for (IdempotencyRecord record : commit.records) {
+      record.first += record.scheduled ? committed.first_scheduled : base + 1;
       disk().keys.insert_or_assign({record.principal, record.key}, record);
     }
     shared_->head = disk().head;
     if (trouble == Trouble::failed_after) return fail(Code::store_failed);
-    return {};
+    return committed;
   }
 
   Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
@@ -125,11 +144,55 @@ class MemoryStore final : public Store {
     for (auto it = disk().log.begin(); it != disk().log.end() && it->first <= upto && gone < rows_max;
          ++gone) {
       disk().topics[it->second.topic].floor = it->first;
+      disk().plain.erase(it->first);
       it = disk().log.erase(it);
     }
     std::erase_if(disk().keys,
                   [forget_before](const auto& row) { return row.second.time < forget_before; });
     return gone;
+  }
+
+  Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now,
+                            std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    const std::vector<Offset> gone = swept(disk(), rules, now, rows_max);
+    for (const Offset offset : gone) {
+      auto& floor = disk().topics[disk().log.at(offset).topic].floor;
+      floor = std::max(floor, offset);
+      remove_event(disk(), offset);
+    }
+    return gone.size();
+  }
+
+  Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    std::vector<Offset> out;
+    for (const auto& [offset, event] : disk().log)
+      if (event.expired(now) && out.size() < rows_max) out.push_back(offset);
+    return out;
+  }
+
+  Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    std::vector<Scheduled> out;
+    for (const auto& [id, scheduled] : disk().scheduled)
+      if (scheduled.deliver_at <= now) out.push_back(scheduled);
+    std::stable_sort(out.begin(), out.end(),
+                     [](const Scheduled& a, const Scheduled& b) { return a.deliver_at < b.deliver_at; });
+    if (out.size() > rows_max) out.resize(rows_max);
+    return out;
+  }
+
+  Result<std::optional<Scheduled>> scheduled(std::uint64_t id) override {
+    std::lock_guard lock(shared_->mutex);
+    const auto found = disk().scheduled.find(id);
+    if (found == disk().scheduled.end()) return std::optional<Scheduled>{};
+    return std::optional<Scheduled>{found->second};
+  }
+
+  FeedRows& feed_rows() override {
+    if (!feed_rows_) feed_rows_ = std::make_unique<MemoryFeedRows>(disk());
+    return *feed_rows_;
   }
 
   Result<Offset> last_before(Timestamp before) override {
@@ -149,6 +212,25 @@ class MemoryStore final : public Store {
  private:
   MemoryDisk& disk() { return *shared_->disk; }
 
+  void insert(Event& event, Committed& committed) {
+    event.epoch = disk().epochs.back().epoch;
+    event.offset = ++disk().head;
+    auto& topic = disk().topics[event.topic];
+    event.seq = ++topic.last_seq;
+    if (!event.type.starts_with(own_types)) ++topic.last_plain;
+    if (!event.key.empty()) {
+      for (const auto& [offset, earlier] : disk().log) {
+        if (earlier.topic != event.topic || earlier.key != event.key) continue;
+        remove_event(disk(), offset);
+        committed.withdrawn.push_back(offset);
+        break;
+      }
+    }
+    disk().plain[event.offset] = topic.last_plain;
+    disk().log.emplace(event.offset, event);
+  }
+
+  std::unique_ptr<MemoryFeedRows> feed_rows_;
   std::unique_ptr<MemoryDisk> own_;
   std::shared_ptr<Shared> shared_;
   bool closed_ = false;

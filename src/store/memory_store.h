@@ -16,6 +16,12 @@ struct MemoryDisk {
   struct TopicRow {
     Seq last_seq = 0;
     Offset floor = 0;
+    std::uint64_t last_plain = 0;  // events that Belfry itself did not write
+  };
+  struct UserRow {
+    std::vector<Follow> follows;
+    ReadState read;
+    Mutes mutes;
   };
 
   std::vector<EpochRow> epochs;
@@ -23,6 +29,10 @@ struct MemoryDisk {
   Offset head = 0;
   std::map<std::string, TopicRow> topics;
   std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
+  std::map<Offset, std::uint64_t> plain;  // TopicRow::last_plain as of each event
+  std::map<std::string, UserRow> users;
+  std::map<std::uint64_t, Scheduled> scheduled;
+  std::uint64_t last_scheduled = 0;
 
   // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as
   // after a crash between the flush and its answer.

@@ -17,11 +17,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/base.h"
@@ -40,6 +42,70 @@ struct IdempotencyRecord {
   std::uint64_t first = 0;
   std::uint64_t count = 0;
   Timestamp time;
+  bool scheduled = false;  // `first` and `count` are of scheduled events instead
+};
+
+// An event that is to be published later. `id` is given by the store, growing.
+struct Scheduled {
+  std::uint64_t id = 0;
+  Timestamp deliver_at;
+  std::string principal;  // who scheduled it, and may cancel it
+  Event event;
+};
+
+// What a commit changes beside its events. `event` is an index into the group's events.
+struct PutReadState {
+  std::string user;
+  ReadState state;
+};
+struct BeginFollow {
+  std::string user;
+  std::string topic;
+  std::size_t event = 0;  // the interval begins at its offset
+};
+struct EndFollow {
+  std::string user;
+  std::string topic;
+  std::size_t event = 0;  // the interval that is open ends at its offset
+};
+struct PutMutes {
+  std::string user;
+  Mutes mutes;
+};
+// Takes an event out of the log. No floor is raised: it is not loss.
+struct Withdraw {
+  Offset offset = 0;
+};
+// Takes out everything of a user: the events of users/<id>, follows, mutes, read state.
+struct EraseUser {
+  std::string user;
+};
+struct PutScheduled {
+  Scheduled scheduled;  // without id
+};
+struct DropScheduled {
+  std::uint64_t id = 0;
+};
+using Change = std::variant<PutReadState, BeginFollow, EndFollow, PutMutes, Withdraw, EraseUser,
+                            PutScheduled, DropScheduled>;
+
+// One transaction.
+struct Commit {
+  std::span<Event> events;  // epoch, offset and seq are filled in; `time` is the caller's
+  std::span<const IdempotencyRecord> records{};
+  std::span<const Change> changes{};
+};
+
+struct Committed {
+  std::vector<Offset> withdrawn;      // no longer there: by Withdraw, EraseUser, or replaced by `key`
+  std::uint64_t first_scheduled = 0;  // id of the first PutScheduled; the others follow by one
+};
+
+// How long and how many events of the topics that match are kept. The first rule that matches counts.
+struct RetentionRule {
+  std::string pattern;
+  std::optional<Duration> age{};          // none: as the log
+  std::optional<std::uint64_t> events{};  // the newest so many; events of Belfry itself are counted apart
 };
 
 struct Opened {
@@ -55,13 +121,50 @@ struct PageRequest {
   Offset after = 0;
   std::size_t events_max = limits::page_events_max;
   std::size_t bytes_max = limits::page_bytes_max;  // the first event is always given
+  std::string follows_of{};  // not empty: no events, but what this user followed at `after`
 };
 
 struct Page {
   std::vector<Event> events;  // in offset order; expired ones are left out by the caller, who has the time
   Offset upto = 0;   // everything asked for in (after, upto] is in `events`; more may follow after it
   Offset floor = 0;  // the highest floor of a topic asked for: events at or below it may have been trimmed
-  std::size_t rows_read = 0;  // rows and index entries looked at, matching or not
+  std::size_t rows_read = 0;         // rows and index entries looked at, matching or not
+  std::vector<std::string> follows;  // for follows_of; of a position below the floor of the user's own
+                                     // topic, what was followed at that floor
+  Mutes mutes;                       // for follows_of; as of now
+};
+
+// What is kept of a user.
+struct UserRows {
+  std::vector<Follow> follows;  // ended ones too, in no order
+  ReadState read;
+  Mutes mutes;
+};
+
+// Notifications of a topic in (after, upto].
+struct FeedSpan {
+  std::string topic;
+  Offset after = 0;
+  Offset upto = 0;
+};
+
+// The questions of feed. What it costs to count does not depend on how much is counted.
+class FeedRows {
+ public:
+  virtual ~FeedRows() = default;
+
+  // Of everything committed that these rows show.
+  virtual Result<Offset> head() = 0;
+  virtual Result<UserRows> user(std::string_view user) = 0;
+  // Notifications in the span that are still there, without the hidden ones.
+  virtual Result<std::uint64_t> count(const FeedSpan& span, const Mutes& mutes) = 0;
+  // The newest of all spans together, newest first.
+  virtual Result<std::vector<Event>> newest(std::span<const FeedSpan> spans, const Mutes& mutes,
+                                            std::size_t items_max) = 0;
+  // The event at an offset, if it is still there.
+  virtual Result<std::optional<Event>> event_at(Offset offset) = 0;
+  // Work done so far, in the store's own unit (SQLite: steps of its virtual machine).
+  virtual std::uint64_t work() const = 0;
 };
 
 class StoreReader {
@@ -74,6 +177,8 @@ class StoreReader {
   virtual Result<Page> read(const PageRequest& request) = 0;
   // All events in (after, upto] in order, at most `rows_max`; for refilling the tail at the start.
   virtual Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) = 0;
+  // Asks several things of one and the same state.
+  virtual Result<void> snapshot(const std::function<Result<void>(FeedRows&)>& ask) = 0;
 };
 
 class Store {
@@ -83,10 +188,10 @@ class Store {
   // Begins a new epoch at head + 1. Call once, first.
   virtual Result<Opened> open(Epoch fresh) = 0;
 
-  // Makes the events durable, in order, together with the idempotency records: all or nothing. Fills in
-  // epoch, offset and seq; `time` is the caller's. Code::store_full: nothing stored, try again later.
-  // Code::store_failed: unknown, and the store is closed for good.
-  virtual Result<void> commit(std::span<Event> events, std::span<const IdempotencyRecord> records) = 0;
+  // Makes the events durable, in order, together with the records and changes: all or nothing. An event
+  // with a `key` replaces the earlier one of the same topic and key. Code::store_full: nothing stored, try
+  // again later. Code::store_failed: unknown, and the store is closed for good.
+  virtual Result<Committed> commit(const Commit& commit) = 0;
 
   // The record of a key that is not older than `not_before`; `first` is then an offset.
   virtual Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
@@ -104,6 +209,17 @@ class Store {
   // Retention: removes at most `rows_max` of the oldest events with offset <= upto and raises their topics'
   // floors. Returns how many went. Also forgets idempotency records older than `forget_before`.
   virtual Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) = 0;
+  // The same by rules: looks at some topics each time, round and round, and removes at most `rows_max`
+  // events. Returns how many went.
+  virtual Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                    std::size_t rows_max) = 0;
+  // Events that expired by `now`, oldest first; for Withdraw.
+  virtual Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) = 0;
+  // Scheduled events that are due by `now`, in the order of their times.
+  virtual Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) = 0;
+  virtual Result<std::optional<Scheduled>> scheduled(std::uint64_t id) = 0;
+  // For the log-writer: what is committed so far.
+  virtual FeedRows& feed_rows() = 0;
   // The newest offset whose event is older than `before`; 0 if none is.
   virtual Result<Offset> last_before(Timestamp before) = 0;
 

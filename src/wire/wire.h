@@ -3,5 +3,6 @@
 
 #include "wire/client_message.h"
 #include "wire/event_frame.h"
+#include "wire/feed_text.h"
 #include "wire/publish_answer.h"
 #include "wire/publish_body.h"

@@ -54,7 +54,7 @@ struct StoreContract : ::testing::Test {
       events[i].time = Timestamp{Duration{clock++}};
       events[i].data = std::to_string(i);
     }
-    CHECK(store->commit(events, {}));
+    CHECK(store->commit({events}));
     return events;
   }
   Page page(std::vector<Selector> selectors, Offset after, std::size_t events_max = 256,
@@ -123,7 +123,7 @@ TYPED_TEST(StoreContract, WhatIsReadIsWhatWasCommitted) {
   event.keys = R"([["b"]])";
   event.spread_ms = 2000;
   event.version = "7";
-  ASSERT_TRUE(this->store->commit(events, {}));
+  ASSERT_TRUE(this->store->commit({events}));
   ASSERT_TRUE(this->store->index_now());
   const Page page = this->page({{"users/ana", {}}}, 0);
   ASSERT_EQ(page.events.size(), 1u);
@@ -193,7 +193,7 @@ TYPED_TEST(StoreContract, KeysAreFoundUntilTheyAreTooOld) {
   events[0].topic = events[1].topic = "a";
   IdempotencyRecord record{"p", "k", {}, 1, 1, Timestamp{Duration{500}}};
   record.body[3] = 9;
-  ASSERT_TRUE(this->store->commit(events, {{record}}));
+  ASSERT_TRUE(this->store->commit({events, {{record}}}));
   const auto found = this->store->find_idempotency("p", "k", Timestamp{Duration{500}}).value();
   ASSERT_TRUE(found);
   EXPECT_EQ(found->first, 2u);
@@ -258,8 +258,8 @@ TEST(StoreContractDifferential, MemoryAndSqliteAgree) {
           event.data = std::string(pick(200), '1');
         }
         auto copy = events;
-        ASSERT_TRUE(stores[0]->commit(events, {}));
-        ASSERT_TRUE(stores[1]->commit(copy, {}));
+        ASSERT_TRUE(stores[0]->commit({events}));
+        ASSERT_TRUE(stores[1]->commit({copy}));
         ASSERT_EQ(events, copy);
         head += events.size();
       } else if (what == 6) {

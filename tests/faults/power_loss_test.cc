@@ -56,7 +56,7 @@ void live_once(std::uint64_t seed, const std::string& synchronous, Aftermath& su
         event.topic = "t/" + std::to_string(random() % 20);
         event.data = std::string(random() % 3000, static_cast<char>('a' + random() % 26));
       }
-      ASSERT_TRUE(store->commit(events, {}));
+      ASSERT_TRUE(store->commit({events}));
       acknowledged.insert(acknowledged.end(), events.begin(), events.end());
       if (random() % 10 == 0) CHECK(store->index_now());
       if (random() % 20 == 0) CHECK(store->trim(0, Timestamp{}, 10));
@@ -117,13 +117,13 @@ TEST(FailingDisk, AFailedSyncEndsAllAcknowledgements) {
     Code code = Code::internal;
     for (int i = 0; i < 10 && code != Code::store_failed; ++i) {
       auto events = some_events();
-      const auto stored = store->commit(events, {});
+      const auto stored = store->commit({events});
       if (!stored) code = stored.error().code;
     }
     EXPECT_EQ(code, Code::store_failed);
     for (int i = 0; i < 3; ++i) {
       auto events = some_events();
-      EXPECT_EQ(store->commit(events, {}).error().code, Code::store_failed) << "never tried again";
+      EXPECT_EQ(store->commit({events}).error().code, Code::store_failed) << "never tried again";
     }
   }
 }
@@ -134,13 +134,13 @@ TEST(FailingDisk, AFullDiskStoresNothingAndRecovers) {
     auto store = open(folder.path("belfry.db"), forgetful_vfs(), "FULL");
     ASSERT_TRUE(store->open(Epoch{1}));
     auto before = some_events();
-    ASSERT_TRUE(store->commit(before, {}));
+    ASSERT_TRUE(store->commit({before}));
     trouble().full_write_at = at;
     std::size_t stored = before.size();
     bool refused = false;
     for (int i = 0; i < 30 && !refused; ++i) {
       auto events = some_events();
-      const auto done = store->commit(events, {});
+      const auto done = store->commit({events});
       if (done) {
         stored += events.size();
       } else {
@@ -151,7 +151,7 @@ TEST(FailingDisk, AFullDiskStoresNothingAndRecovers) {
     ASSERT_TRUE(refused);
     trouble().full_write_at = 0;
     auto after = some_events();
-    ASSERT_TRUE(store->commit(after, {})) << "there is room again";
+    ASSERT_TRUE(store->commit({after})) << "there is room again";
     EXPECT_EQ(after[0].offset, stored + 1);
     EXPECT_EQ(after[0].seq, stored + 1);
     EXPECT_EQ(store->read_log(0, 1000, 1000).value().size(), stored + after.size());

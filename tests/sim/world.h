@@ -13,6 +13,7 @@
 #include "hub/hub.h"
 #include "log/log.h"
 #include "store/memory_store.h"
+#include "wire/wire.h"
 #include "truth.h"
 
 namespace belfry::sim {

@@ -77,6 +77,15 @@ Result<void> Database::execute(const char* sql) {
   return {};
 }
 
+std::uint64_t Database::work() const {
+  std::uint64_t steps = 0;
+  sqlite3* handle = database_.get();
+  for (sqlite3_stmt* each = sqlite3_next_stmt(handle, nullptr); each != nullptr;
+       each = sqlite3_next_stmt(handle, each))
+    steps += static_cast<std::uint64_t>(sqlite3_stmt_status(each, SQLITE_STMTSTATUS_VM_STEP, 0));
+  return steps;
+}
+
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
   const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),

@@ -66,6 +66,8 @@ class Database {
   Result<void> execute(const char* sql);
   Result<Statement> prepare(std::string_view sql);
   sqlite3* handle() const { return database_.get(); }
+  // Steps of the virtual machine that all statements took so far (sqlite3_stmt_status).
+  std::uint64_t work() const;
 
  private:
   struct Close {

@@ -3,7 +3,7 @@
 namespace belfry::sqlite {
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 
 // `events` only ever grows at its end. What needs random writes stands apart, in topic_index, and is
 // written in sorted batches behind it (docs/decisions/0002). topics.last_seq counts what retention has
@@ -30,6 +30,48 @@ constexpr const char* kSchema = R"sql(
   COMMIT;
 )sql";
 
+// The feed. Notifications of one topic and type are a lane, numbered by n, so that counting them is a
+// subtraction of two numbers; numbers whose notification is gone are in `dead`, with their sum for each
+// 1024. events.plain counts the events of a topic without those that Belfry itself writes.
+constexpr const char* kSchema2 = R"sql(
+  BEGIN;
+  ALTER TABLE topics ADD COLUMN last_plain INTEGER NOT NULL DEFAULT 0;
+  UPDATE topics SET last_plain = last_seq;
+  ALTER TABLE events ADD COLUMN plain INTEGER;
+  UPDATE events SET plain = seq;
+  CREATE INDEX events_own ON events(topic, seq - plain) WHERE type >= 'belfry.' AND type < 'belfry/';
+  ALTER TABLE idempotency ADD COLUMN scheduled INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE lanes(
+    id INTEGER PRIMARY KEY, topic INTEGER NOT NULL, type TEXT NOT NULL, dead INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(topic, type));
+  CREATE TABLE notifications(
+    lane INTEGER, offset INTEGER, n INTEGER NOT NULL, PRIMARY KEY(lane, offset)) WITHOUT ROWID;
+  CREATE TABLE dead(lane INTEGER, n INTEGER, PRIMARY KEY(lane, n)) WITHOUT ROWID;
+  CREATE TABLE dead_blocks(
+    lane INTEGER, block INTEGER, count INTEGER NOT NULL, PRIMARY KEY(lane, block)) WITHOUT ROWID;
+  CREATE TABLE users(
+    name TEXT PRIMARY KEY, read BLOB, muted_topics TEXT, muted_types TEXT) WITHOUT ROWID;
+  CREATE TABLE follows(
+    user TEXT, topic INTEGER, since INTEGER, until INTEGER, PRIMARY KEY(user, topic, since)) WITHOUT ROWID;
+  CREATE TABLE keyed(
+    topic INTEGER, key TEXT, offset INTEGER NOT NULL, PRIMARY KEY(topic, key)) WITHOUT ROWID;
+  CREATE TABLE expiry(expires INTEGER, offset INTEGER, PRIMARY KEY(expires, offset)) WITHOUT ROWID;
+  CREATE TABLE scheduled(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, deliver_at INTEGER NOT NULL, principal TEXT NOT NULL,
+    topic TEXT NOT NULL, type TEXT NOT NULL, data TEXT, notification TEXT, key TEXT, expires INTEGER,
+    keys TEXT, spread_ms INTEGER, version TEXT);
+  CREATE INDEX scheduled_due ON scheduled(deliver_at, id);
+  INSERT INTO lanes(topic, type)
+    SELECT DISTINCT topic, type FROM events WHERE notification IS NOT NULL;
+  INSERT INTO notifications
+    SELECT l.id, e.offset, row_number() OVER (PARTITION BY l.id ORDER BY e.offset)
+    FROM events e JOIN lanes l ON l.topic = e.topic AND l.type = e.type WHERE e.notification IS NOT NULL;
+  INSERT INTO expiry SELECT expires, offset FROM events WHERE expires IS NOT NULL;
+  INSERT INTO keyed SELECT topic, key, max(offset) FROM events WHERE key IS NOT NULL GROUP BY topic, key;
+  PRAGMA user_version = 2;
+  COMMIT;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(Database& database) {
@@ -41,7 +83,8 @@ Result<void> prepare_schema(Database& database) {
   if (version > kVersion)
     return fail(Code::store_failed, "The database was written by a newer version of Belfry (schema " +
                                         std::to_string(version) + ").");
-  if (version == 0) TRY(database.execute(kSchema));
+  if (version < 1) TRY(database.execute(kSchema));
+  if (version < 2) TRY(database.execute(kSchema2));
   return {};
 }
 

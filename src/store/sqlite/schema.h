@@ -13,6 +13,9 @@ Result<void> prepare_schema(Database& database);
 inline constexpr std::string_view event_columns =
     "e.offset, t.name, e.seq, e.type, e.time, e.data, e.notification, e.key, e.expires, e.keys, "
     "e.spread_ms, e.version";
+inline constexpr std::string_view head_sql =
+    "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = "
+    "'head'))";
 Event event_of_row(const Statement& row, const EpochTable& epochs);
 
 Result<std::vector<EpochRow>> read_epochs(Database& database);

@@ -59,7 +59,7 @@ Result<void> SqliteReader::prepare() {
   select_log_ = TRY(database_.prepare(events + "> ? AND e.offset <= ? ORDER BY e.offset LIMIT ?"));
   select_floors_ = TRY(database_.prepare(
       "SELECT name, floor FROM topics WHERE floor > ? AND floor > 0 ORDER BY floor DESC LIMIT ?"));
-  return {};
+  return feed_rows_.prepare(database_);
 }
 
 Result<Page> SqliteReader::read(const PageRequest& request) {
@@ -69,7 +69,27 @@ Result<Page> SqliteReader::read(const PageRequest& request) {
   return page;
 }
 
+Result<void> SqliteReader::snapshot(const std::function<Result<void>(FeedRows&)>& ask) {
+  TRY(database_.execute("BEGIN"));
+  auto asked = ask(feed_rows_);
+  if (auto ended = database_.execute("COMMIT"); !ended && asked) return ended;
+  return asked;
+}
+
+Result<Page> SqliteReader::read_follows(const PageRequest& request) {
+  Page page;
+  page.upto = request.after;
+  const Offset floor = TRY(feed_rows_.floor(user_topic(request.follows_of)));
+  UserRows rows = TRY(feed_rows_.user(request.follows_of));
+  for (auto& follow : rows.follows)
+    if (follow.holds(std::max(request.after, floor))) page.follows.push_back(std::move(follow.topic));
+  page.mutes = std::move(rows.mutes);
+  page.rows_read = rows.follows.size() + 2;
+  return page;
+}
+
 Result<Page> SqliteReader::read_in_transaction(const PageRequest& request) {
+  if (!request.follows_of.empty()) return read_follows(request);
   const Offset indexed = TRY(read_indexed(select_indexed_));
   Page page;
   page.upto = std::max(indexed, request.after);

@@ -1,6 +1,7 @@
 #pragma once
 // Pages of the log from a read-only connection. Private to sqlite/.
 
+#include "store/sqlite/feed_rows.h"
 #include "store/sqlite/schema.h"
 #include "store/store.h"
 
@@ -13,6 +14,7 @@ class SqliteReader final : public StoreReader {
 
   Result<Page> read(const PageRequest& request) override;
   Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
+  Result<void> snapshot(const std::function<Result<void>(FeedRows&)>& ask) override;
 
  private:
   struct Topic {
@@ -27,6 +29,7 @@ class SqliteReader final : public StoreReader {
   explicit SqliteReader(EpochTable epochs) : epochs_(std::move(epochs)) {}
   Result<void> prepare();
   Result<Page> read_in_transaction(const PageRequest& request);
+  Result<Page> read_follows(const PageRequest& request);
   Result<Resolved> resolve(const std::vector<Selector>& selectors, Page& page);
   Result<void> resolve_pattern(const std::string& pattern, Resolved& resolved, Page& page);
   Result<Page> read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed, Page page);
@@ -35,6 +38,7 @@ class SqliteReader final : public StoreReader {
 
   Database database_;
   EpochTable epochs_;
+  SqliteFeedRows feed_rows_{epochs_};
   Statement select_indexed_, select_topic_, select_range_, select_offsets_, select_event_, select_log_,
       select_floors_;
 };

@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "store/sqlite/change_writer.h"
+#include "store/sqlite/event_writer.h"
+#include "store/sqlite/feed_rows.h"
+#include "store/sqlite/retention.h"
 #include "store/sqlite/sqlite_reader.h"
-#include "store/sqlite/topic_cache.h"
-#include "store/sqlite/topic_index_writer.h"
 
 namespace belfry {
 namespace sqlite {
@@ -42,7 +44,7 @@ class SqliteStore final : public Store {
 
   Result<void> start();
   Result<Opened> open(Epoch fresh) override;
-  Result<void> commit(std::span<Event> events, std::span<const IdempotencyRecord> records) override;
+  Result<Committed> commit(const Commit& commit) override;
   Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
                                                             std::string_view key,
                                                             Timestamp not_before) override;
@@ -50,6 +52,16 @@ class SqliteStore final : public Store {
   Offset indexed() const override { return indexed_.load(std::memory_order_acquire); }
   Result<void> index_now() override;
   Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override;
+  Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now,
+                            std::size_t rows_max) override;
+  Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) override {
+    return retention_.expired(now, rows_max);
+  }
+  Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) override {
+    return changes_.due(now, rows_max);
+  }
+  Result<std::optional<Scheduled>> scheduled(std::uint64_t id) override { return changes_.scheduled(id); }
+  FeedRows& feed_rows() override { return feed_rows_; }
   Result<Offset> last_before(Timestamp before) override;
   Result<std::unique_ptr<StoreReader>> open_reader() override;
 
@@ -59,21 +71,19 @@ class SqliteStore final : public Store {
   template <class Work>
   Result<void> in_transaction(Work work);
   Error give_up(Error error);
-  Result<void> write(std::span<Event> events, std::span<const IdempotencyRecord> records, Offset& indexed);
-  Result<TopicState*> topic_of(const std::string& name);
-  Result<void> insert(Event& event);
+  Result<Committed> write(const Commit& commit, Offset& indexed);
+  Result<void> write_record(const IdempotencyRecord& record, Offset base, const Committed& committed);
   Result<void> checkpoint_if_due();
-  Result<std::size_t> trim_slice(Offset upto, std::size_t rows_max);
 
   const SqliteOptions options_;
   WriterLock lock_;
   Database database_;
-  Statement insert_event_, insert_topic_, select_topic_, select_newest_, select_head_, insert_key_,
-      select_key_, select_log_, select_oldest_, delete_event_, delete_index_, raise_floor_, forget_keys_,
-      select_time_, set_head_;
-  TopicIndexWriter index_;
-  TopicCache topics_;
   EpochTable epochs_;
+  EventWriter events_;
+  ChangeWriter changes_{events_};
+  Retention retention_{events_};
+  SqliteFeedRows feed_rows_{epochs_};
+  Statement select_head_, insert_key_, select_key_, select_log_, select_time_, set_head_;
   Epoch epoch_;
   Offset head_ = 0;
   int wal_pages_ = 0;  // as of the last commit
@@ -109,31 +119,21 @@ Result<void> SqliteStore::prepare() {
     statement = TRY(database_.prepare(sql));
     return {};
   };
-  TRY(to(insert_event_, "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  TRY(to(insert_topic_, "INSERT INTO topics(name, floor, last_seq) VALUES(?, 0, 0)"));
-  TRY(to(select_topic_, "SELECT id, last_seq FROM topics WHERE name = ?"));
-  TRY(to(select_newest_,
-         "SELECT seq FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
-  TRY(to(select_head_,
-         "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = "
-         "'head'))"));
-  TRY(to(insert_key_, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?)"));
+  TRY(to(select_head_, head_sql));
+  TRY(to(insert_key_, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?, ?)"));
   TRY(to(select_key_,
-         "SELECT body, first, count, time FROM idempotency WHERE principal = ? AND key = ? AND time >= ?"));
+         "SELECT body, first, count, time, scheduled FROM idempotency WHERE principal = ? AND key = ? AND "
+         "time >= ?"));
   TRY(to(select_log_,
          "SELECT " + std::string(event_columns) +
              " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ? AND e.offset <= ?"
              " ORDER BY e.offset LIMIT ?"));
-  TRY(to(select_oldest_,
-         "SELECT offset, topic, seq FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
-  TRY(to(delete_event_, "DELETE FROM events WHERE offset = ?"));
-  TRY(to(delete_index_, "DELETE FROM topic_index WHERE topic = ? AND offset = ?"));
-  TRY(to(raise_floor_, "UPDATE topics SET floor = ?, last_seq = ? WHERE id = ?"));
-  TRY(to(forget_keys_,
-         "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE time < ? LIMIT ?)"));
   TRY(to(select_time_, "SELECT offset, time FROM events WHERE offset >= ? ORDER BY offset LIMIT 1"));
   TRY(to(set_head_, "UPDATE meta SET value = max(value, ?) WHERE name = 'head'"));
-  return index_.prepare(database_);
+  TRY(events_.prepare(database_));
+  TRY(changes_.prepare(database_));
+  TRY(feed_rows_.prepare(database_));
+  return retention_.prepare(database_);
 }
 
 Result<Opened> SqliteStore::open(Epoch fresh) {
@@ -150,24 +150,10 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
   return Opened{epochs_.rows(), head_, indexed_};
 }
 
-// What is kept in memory of the rows that the index does not know yet; after an opening, and after a failed
-// commit.
 Result<void> SqliteStore::reload() {
   Statement select = TRY(database_.prepare("SELECT value FROM meta WHERE name = 'indexed'"));
-  Offset at = TRY(read_indexed(select));
-  indexed_ = at;
-  index_.restart(at);
-  topics_.clear();
-  Statement rows =
-      TRY(database_.prepare("SELECT e.offset, e.topic, e.seq, t.name FROM events e JOIN topics t ON t.id = "
-                            "e.topic WHERE e.offset > ?"
-                            " ORDER BY e.offset"));
-  rows.bind(1, to_signed(at));
-  while (TRY(rows.step())) {
-    index_.add(rows.integer(1), to_unsigned(rows.integer(0)));
-    topics_.put(rows.text(3), {rows.integer(1), to_unsigned(rows.integer(2))});
-  }
-  return {};
+  indexed_ = TRY(read_indexed(select));
+  return events_.restart(indexed_);
 }
 
 Error SqliteStore::give_up(Error error) {
@@ -195,70 +181,53 @@ Result<void> SqliteStore::in_transaction(Work work) {
   return error;
 }
 
-Result<void> SqliteStore::commit(std::span<Event> events, std::span<const IdempotencyRecord> records) {
+Result<Committed> SqliteStore::commit(const Commit& commit) {
+  for (const Change& change : commit.changes)
+    if (std::holds_alternative<EraseUser>(change)) TRY(index_now());
   Offset indexed = indexed_;
   const Offset before = head_;
-  const auto done = in_transaction([&] { return write(events, records, indexed); });
+  Committed committed;
+  const auto write_all = [&]() -> Result<void> {
+    committed = TRY(write(commit, indexed));
+    return {};
+  };
+  const auto done = in_transaction(write_all);
   if (!done) {
     head_ = before;
     return done.error();
   }
   indexed_.store(indexed, std::memory_order_release);
-  return checkpoint_if_due();
+  TRY(checkpoint_if_due());
+  return committed;
 }
 
-Result<void> SqliteStore::write(std::span<Event> events, std::span<const IdempotencyRecord> records,
-                                Offset& indexed) {
+Result<Committed> SqliteStore::write(const Commit& commit, Offset& indexed) {
   const Offset base = head_;
-  for (Event& event : events) TRY(insert(event));
-  for (const auto& record : records) {
-    const std::string_view body(reinterpret_cast<const char*>(record.body.data()), record.body.size());
-    insert_key_.bind(1, std::string_view(record.principal))
-        .bind(2, std::string_view(record.key))
-        .bind_blob(3, body);
-    insert_key_.bind(4, to_signed(base + 1 + record.first)).bind(5, to_signed(record.count));
-    TRY(insert_key_.bind(6, record.time.value.count()).run());
+  Committed committed;
+  for (const Change& change : commit.changes) TRY(changes_.apply(change, base, committed));
+  for (Event& event : commit.events) {
+    event.epoch = epoch_;
+    event.offset = ++head_;
+    const Offset replaced = TRY(events_.insert(event));
+    if (replaced != 0) committed.withdrawn.push_back(replaced);
   }
-  indexed = TRY(index_.insert_slice(events.size() * 2));
-  return {};
+  for (const auto& record : commit.records) TRY(write_record(record, base, committed));
+  // The head is remembered apart, for the case that its row goes.
+  if (!committed.withdrawn.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
+  indexed = TRY(events_.index().insert_slice(commit.events.size() * 2));
+  return committed;
 }
 
-Result<TopicState*> SqliteStore::topic_of(const std::string& name) {
-  if (TopicState* known = topics_.find(name)) return known;
-  TopicState state;
-  {
-    const ResetAtEnd end(select_topic_);
-    if (TRY(select_topic_.bind(1, std::string_view(name)).step()))
-      state = {select_topic_.integer(0), to_unsigned(select_topic_.integer(1))};
-  }
-  if (state.id == 0) {
-    TRY(insert_topic_.bind(1, std::string_view(name)).run());
-    state.id = sqlite3_last_insert_rowid(database_.handle());
-  } else {
-    const ResetAtEnd end(select_newest_);
-    if (TRY(select_newest_.bind(1, state.id).step()))
-      state.last_seq = std::max(state.last_seq, to_unsigned(select_newest_.integer(0)));
-  }
-  return &topics_.put(name, state);
-}
-
-Result<void> SqliteStore::insert(Event& event) {
-  TopicState& topic = *TRY(topic_of(event.topic));
-  event.epoch = epoch_;
-  event.offset = ++head_;
-  event.seq = ++topic.last_seq;
-  Statement& row = insert_event_;
-  row.bind(1, to_signed(event.offset)).bind(2, topic.id).bind(3, to_signed(event.seq));
-  row.bind(4, std::string_view(event.type)).bind(5, event.time.value.count());
-  row.bind_text_or_null(6, event.data)
-      .bind_text_or_null(7, event.notification)
-      .bind_text_or_null(8, event.key);
-  event.expires ? row.bind(9, event.expires->value.count()) : row.bind_null(9);
-  row.bind_text_or_null(10, event.keys);
-  event.spread_ms != 0 ? row.bind(11, std::int64_t{event.spread_ms}) : row.bind_null(11);
-  TRY(row.bind_text_or_null(12, event.version).run());
-  index_.add(topic.id, event.offset);
-  return {};
+Result<void> SqliteStore::write_record(const IdempotencyRecord& record, Offset base,
+                                       const Committed& committed) {
+  const std::string_view body(reinterpret_cast<const char*>(record.body.data()), record.body.size());
+  const std::uint64_t first = (record.scheduled ? committed.first_scheduled : base + 1) + record.first;
+  insert_key_.bind(1, std::string_view(record.principal))
+      .bind(2, std::string_view(record.key))
+      .bind_blob(3, body);
+  insert_key_.bind(4, to_signed(first)).bind(5, to_signed(record.count));
+  insert_key_.bind(6, record.time.value.count()).bind(7, std::int64_t{record.scheduled ? 1 : 0});
+  return insert_key_.run();
 }
 
 Result<void> SqliteStore::checkpoint_if_due() {
@@ -275,11 +244,12 @@ Result<void> SqliteStore::checkpoint_if_due() {
 }
 
 Result<void> SqliteStore::index_now() {
-  while (index_.waiting() > 0) {
-    index_.close_batch();
+  TopicIndexWriter& index = events_.index();
+  while (!index.complete()) {
+    index.close_batch();
     Offset indexed = indexed_;
     const auto insert_all = [&]() -> Result<void> {
-      indexed = TRY(index_.insert_slice(limits::index_batch_rows));
+      indexed = TRY(index.insert_slice(limits::index_batch_rows));
       return {};
     };
     TRY(in_transaction(insert_all));
@@ -299,7 +269,8 @@ Result<std::optional<IdempotencyRecord>> SqliteStore::find_idempotency(std::stri
                            {},
                            to_unsigned(select_key_.integer(1)),
                            to_unsigned(select_key_.integer(2)),
-                           Timestamp{Duration{select_key_.integer(3)}}};
+                           Timestamp{Duration{select_key_.integer(3)}},
+                           select_key_.integer(4) != 0};
   const std::string body = select_key_.text(0);
   std::memcpy(record.body.data(), body.data(), std::min(body.size(), record.body.size()));
   return std::optional<IdempotencyRecord>{std::move(record)};
@@ -317,29 +288,25 @@ Result<std::size_t> SqliteStore::trim(Offset upto, Timestamp forget_before, std:
   if (std::min(upto, head_) > indexed_) TRY(index_now());
   std::size_t gone = 0;
   const auto trim_and_forget = [&]() -> Result<void> {
-    gone = TRY(trim_slice(upto, rows_max));
-    return forget_keys_.bind(1, forget_before.value.count()).bind(2, to_signed(rows_max)).run();
+    gone = TRY(retention_.trim(upto, rows_max));
+    if (gone > 0) TRY(set_head_.bind(1, to_signed(head_)).run());
+    return retention_.forget_keys(forget_before, rows_max);
   };
   TRY(in_transaction(trim_and_forget));
   return gone;
 }
 
-Result<std::size_t> SqliteStore::trim_slice(Offset upto, std::size_t rows_max) {
-  struct Row {
-    std::int64_t offset, topic, seq;
+Result<std::size_t> SqliteStore::sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                       std::size_t rows_max) {
+  if (rules.empty()) return std::size_t{0};
+  std::size_t gone = 0;
+  const auto sweep_some = [&]() -> Result<void> {
+    gone = TRY(retention_.sweep(rules, now, rows_max));
+    if (gone > 0) TRY(set_head_.bind(1, to_signed(head_)).run());
+    return {};
   };
-  std::vector<Row> rows;
-  select_oldest_.bind(1, to_signed(upto)).bind(2, to_signed(rows_max));
-  while (TRY(select_oldest_.step()))
-    rows.push_back({select_oldest_.integer(0), select_oldest_.integer(1), select_oldest_.integer(2)});
-  for (const Row& row : rows) {
-    TRY(delete_event_.bind(1, row.offset).run());
-    TRY(delete_index_.bind(1, row.topic).bind(2, row.offset).run());
-    TRY(raise_floor_.bind(1, row.offset).bind(2, row.seq).bind(3, row.topic).run());
-  }
-  // The head is remembered apart, for the day when no row is left.
-  if (!rows.empty()) TRY(set_head_.bind(1, rows.back().offset).run());
-  return rows.size();
+  TRY(in_transaction(sweep_some));
+  return gone;
 }
 
 // Times never run backwards in the log, so this is a search by halves.

@@ -17,6 +17,7 @@ namespace belfry::sqlite {
 struct TopicState {
   std::int64_t id = 0;
   Seq last_seq = 0;
+  std::uint64_t last_plain = 0;  // its events without those that Belfry itself wrote
 };
 
 class TopicCache {

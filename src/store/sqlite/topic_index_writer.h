@@ -20,12 +20,20 @@ class TopicIndexWriter {
   void restart(Offset indexed);
 
   // A row that is being committed. Rows come in offset order.
-  void add(std::int64_t topic, Offset offset) { gathered_.emplace_back(topic, offset); }
+  void add(std::int64_t topic, Offset offset) {
+    gathered_.emplace_back(topic, offset);
+    last_added_ = offset;
+    ++added_;
+  }
+
+  // A row that was taken out before it was indexed, or after.
+  void forget(std::int64_t topic, Offset offset);
 
   // Inside a transaction: at most `rows_max` index rows. Gives the offset to which the index is then
   // complete.
   Result<Offset> insert_slice(std::size_t rows_max);
-  std::size_t waiting() const { return gathered_.size() + batch_.size() - at_; }
+  // Whether every row that was added is in.
+  bool complete() const { return indexed_ >= last_added_; }
   // Closes the batch that is being gathered, whatever its size.
   void close_batch();
 
@@ -37,6 +45,8 @@ class TopicIndexWriter {
   std::vector<Row> gathered_;  // in offset order
   std::vector<Row> batch_;     // in topic order; rows before at_ are in
   std::size_t at_ = 0;
+  std::size_t added_ = 0;  // rows of gathered_, forgotten ones too
+  Offset last_added_ = 0;
   Offset batch_last_ = 0;
   Offset indexed_ = 0;
 };

@@ -1,0 +1,175 @@
+#include "feed/planner.h"
+
+#include <algorithm>
+
+#include "feed/feed.h"
+
+namespace belfry {
+namespace {
+
+Event own_event(std::string topic, std::string_view type, std::string data) {
+  Event event;
+  event.topic = std::move(topic);
+  event.type = std::string(type);
+  event.data = std::move(data);
+  return event;
+}
+
+}  // namespace
+
+Result<CommandPlan> Planner::plan(const Command& command, Timestamp now) {
+  if (const auto* mark = std::get_if<MarkCommand>(&command)) return plan_mark(*mark, now);
+  if (const auto* follow = std::get_if<FollowCommand>(&command)) return plan_follow(*follow);
+  if (const auto* mute = std::get_if<MuteCommand>(&command)) return plan_mutes(*mute);
+  if (const auto* retract = std::get_if<RetractCommand>(&command)) return plan_retract(*retract);
+  if (const auto* cancel = std::get_if<CancelCommand>(&command)) return plan_cancel(*cancel);
+  return plan_erase(std::get<EraseCommand>(command));
+}
+
+Result<UserRows*> Planner::rows_of(const std::string& user) {
+  const auto known = users_.find(user);
+  if (known != users_.end() && !planted_.forget_overlay) return &known->second;
+  return &(users_[user] = TRY(store_.feed_rows().user(user)));
+}
+
+Result<CommandPlan> Planner::plan_mark(const MarkCommand& command, Timestamp now) {
+  FeedRows& feed = store_.feed_rows();
+  UserRows& rows = *TRY(rows_of(command.user));
+  const Offset head = TRY(feed.head());
+  CommandPlan plan;
+  ReadState read = rows.read;
+  if (command.upto) {
+    const auto place = epochs_.place(*command.upto, head);
+    if (place.reset) return fail(Code::bad_cursor, "It is not a place in this log.", "upto");
+    const Offset upto = planted_.mark_beyond ? head : place.position;
+    plan.answer.changed = upto > 0 && read.apply(command.mark, 0, upto);
+  } else {
+    plan.answer.changed = TRY(apply_ids(command, rows, now, read, plan.answer.absent));
+    if (plan.answer.absent.size() == command.ids.size()) return fail(Code::unknown_notification, {}, "ids");
+  }
+  if (read.steps() > limits::read_steps_max) return fail(Code::too_many_marks);
+  if (planted_.stale_counts) plan.answer.counts = TRY(count_feed(feed, command.user, rows, head));
+  if (plan.answer.changed) rows.read = read;
+  if (!planted_.stale_counts) plan.answer.counts = TRY(count_feed(feed, command.user, rows, head));
+  if (!plan.answer.changed) return plan;
+  std::vector<Cursor> ids;
+  for (const Cursor id : command.ids)
+    if (std::find(plan.answer.absent.begin(), plan.answer.absent.end(), id) == plan.answer.absent.end())
+      ids.push_back(id);
+  plan.events.push_back(own_event(user_topic(command.user), mark_type,
+                                  data_.mark(command.mark, ids, command.upto, plan.answer.counts)));
+  plan.changes.push_back(PutReadState{command.user, std::move(read)});
+  return plan;
+}
+
+Result<bool> Planner::apply_ids(const MarkCommand& command, const UserRows& rows, Timestamp now,
+                                ReadState& read, std::vector<Cursor>& absent) {
+  bool changed = false;
+  for (const Cursor id : command.ids) {
+    if (!TRY(in_feed(command.user, rows, id, now))) {
+      absent.push_back(id);
+      continue;
+    }
+    if (!read.apply(command.mark, id.offset - 1, id.offset)) continue;
+    changed = true;
+    TRY(join_empty(command.user, rows, id.offset, read));
+  }
+  return changed;
+}
+
+Result<bool> Planner::in_feed(const std::string& user, const UserRows& rows, Cursor id, Timestamp now) {
+  if (id.offset == 0 || epochs_.cursor(id.offset) != id) return false;
+  const auto event = TRY(store_.feed_rows().event_at(id.offset));
+  if (!event || event->notification.empty() || event->expired(now)) return false;
+  if (planted_.mark_foreign || event->topic == user_topic(user)) return true;
+  return std::any_of(rows.follows.begin(), rows.follows.end(), [&](const Follow& follow) {
+    return follow.topic == event->topic && id.offset > follow.from &&
+           id.offset <= follow.to.value_or(offset_max);
+  });
+}
+
+// Neighbouring ranges in which the feed holds nothing take the item's state, so that a feed which is read
+// one by one stays one step.
+Result<void> Planner::join_empty(const std::string& user, const UserRows& rows, Offset offset,
+                                 ReadState& read) {
+  const auto beside = read.beside(offset);
+  for (const auto& range : beside) {
+    std::uint64_t items = 0;
+    for (const FeedSpan& span : feed_spans(user, rows, range.after, range.upto)) {
+      items += TRY(store_.feed_rows().count(span, {}));
+      if (items > 0) break;
+    }
+    if (items == 0) read.fill(range, read.at(offset));
+  }
+  return {};
+}
+
+Result<CommandPlan> Planner::plan_follow(const FollowCommand& command) {
+  UserRows& rows = *TRY(rows_of(command.user));
+  if (command.topic == user_topic(command.user))
+    return fail(Code::bad_topic, "A user's own topic is in the feed anyway.", "topic");
+  const auto open = [](const Follow& follow) { return !follow.to; };
+  const auto found = std::find_if(rows.follows.begin(), rows.follows.end(), [&](const Follow& follow) {
+    return open(follow) && follow.topic == command.topic;
+  });
+  CommandPlan plan;
+  if ((found != rows.follows.end()) == command.follow) return plan;
+  plan.answer.changed = true;
+  // The interval begins or ends at the event that says so; this group's other events are all later.
+  if (command.follow) {
+    const auto following = std::count_if(rows.follows.begin(), rows.follows.end(), open);
+    if (static_cast<std::size_t>(following) >= limits::follows_max) return fail(Code::too_many_follows);
+    rows.follows.push_back({command.topic, offset_max, std::nullopt});
+    plan.changes.push_back(BeginFollow{command.user, command.topic, 0});
+  } else {
+    found->to = offset_max;
+    plan.changes.push_back(EndFollow{command.user, command.topic, 0});
+  }
+  plan.events.push_back(own_event(user_topic(command.user), command.follow ? follow_type : unfollow_type,
+                                  data_.topic(command.topic)));
+  return plan;
+}
+
+Result<CommandPlan> Planner::plan_mutes(const MuteCommand& command) {
+  UserRows& rows = *TRY(rows_of(command.user));
+  CommandPlan plan;
+  if (rows.mutes == command.mutes) return plan;
+  rows.mutes = command.mutes;
+  plan.answer.changed = true;
+  plan.events.push_back(own_event(user_topic(command.user), mutes_type, data_.mutes(command.mutes)));
+  plan.changes.push_back(PutMutes{command.user, command.mutes});
+  return plan;
+}
+
+Result<CommandPlan> Planner::plan_retract(const RetractCommand& command) {
+  const bool of_this_log = command.id.offset != 0 && epochs_.cursor(command.id.offset) == command.id;
+  if (!of_this_log) return fail(Code::unknown_event);
+  const auto event = TRY(store_.feed_rows().event_at(command.id.offset));
+  if (!event || event->type.starts_with(own_types)) return fail(Code::unknown_event);
+  if (!authorize(command.rights, Act::publish, event->topic)) return fail(Code::unknown_event);
+  CommandPlan plan;
+  plan.answer.changed = true;
+  plan.events.push_back(own_event(event->topic, retract_type, data_.id(command.id)));
+  plan.changes.push_back(Withdraw{command.id.offset});
+  return plan;
+}
+
+Result<CommandPlan> Planner::plan_cancel(const CancelCommand& command) {
+  const auto found = TRY(store_.scheduled(command.scheduled));
+  if (!found || found->principal != command.principal) return fail(Code::unknown_event);
+  CommandPlan plan;
+  plan.answer.changed = true;
+  plan.changes.push_back(DropScheduled{command.scheduled});
+  return plan;
+}
+
+Result<CommandPlan> Planner::plan_erase(const EraseCommand& command) {
+  *TRY(rows_of(command.user)) = UserRows{};
+  CommandPlan plan;
+  plan.answer.changed = true;
+  plan.events.push_back(own_event(user_topic(command.user), erase_type, {}));
+  plan.changes.push_back(EraseUser{command.user});
+  return plan;
+}
+
+}  // namespace belfry

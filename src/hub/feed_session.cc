@@ -1,0 +1,86 @@
+// A session that gets its user's feed. What is followed changes by events of the user's own topic, so at
+// every position the session follows what the user followed there: live, behind and after a return alike.
+
+#include <algorithm>
+
+#include "hub/shard_parts.h"
+
+namespace belfry {
+namespace {
+
+// Belfry's own events reach the feed whatever types were asked for.
+const std::vector<std::string> kOwnTypes{std::string(own_types) + "#"};
+
+}  // namespace
+
+void Shard::attach_feed(Session& session, Attach& attach) {
+  session.has_feed = true;
+  session.feed = std::make_unique<FeedPart>();
+  session.feed->own_topic = user_topic(attach.feed_of);
+  session.feed->user = std::move(attach.feed_of);
+  session.feed->types = std::move(attach.feed_types);
+  const Selector own{session.feed->own_topic, session.feed->types};
+  parts_->index.join(session, own);
+  if (!own.types.empty()) parts_->index.join(session, {own.topic, kOwnTypes});
+}
+
+bool Shard::changes_feed(const Session& session, const Event& event) const {
+  return event.topic == session.feed->own_topic && event.type.starts_with(own_types) &&
+         event.type != mark_type && feed_change_of_ != nullptr;
+}
+
+bool Shard::hidden(const Session& session, const Event& event) const {
+  return !event.notification.empty() && !session.feed->mutes.empty() && !planted_.ignore_mutes &&
+         session.feed->mutes.hide(event.topic, event.type);
+}
+
+// What follows a change of the feed is not offered with it: it is read with other follows. Null if none.
+const Entry* Shard::cut_at_change(const Session& session, std::vector<const Entry*>& entries,
+                                  Offset& upto) const {
+  if (!session.has_feed) return nullptr;
+  const auto change = std::find_if(entries.begin(), entries.end(), [&](const Entry* entry) {
+    return changes_feed(session, entry->event());
+  });
+  if (change == entries.end()) return nullptr;
+  const Entry* found = *change;
+  entries.erase(std::next(change), entries.end());
+  upto = found->event().offset;
+  return found;
+}
+
+// The event that changes the feed is met again on the way of those who are behind, one write at a time.
+void Shard::hold_before(Session& session, Offset offset) {
+  session.position = offset - 1;
+  make_ready(session);
+}
+
+void Shard::take_follows(Session& session, Page& page) {
+  session.feed->mutes = std::move(page.mutes);
+  session.feed->follows_known = true;
+  for (const auto& topic : page.follows) join_feed(session, topic);
+  session.memberships.shrink_to_fit();
+}
+
+void Shard::join_feed(Session& session, const std::string& topic) {
+  parts_->index.join(session, {topic, session.feed->types, true});
+}
+
+// The event was taken by the outlet: what follows it is read with the new follows.
+void Shard::change_feed(Session& session, const Event& event) {
+  auto change = feed_change_of_(event);
+  if (!change) return;
+  switch (change->kind) {
+    case FeedChange::Kind::follow:
+      join_feed(session, change->topic);
+      break;
+    case FeedChange::Kind::unfollow:
+      parts_->index.leave(session, {change->topic, session.feed->types, true});
+      break;
+    case FeedChange::Kind::mutes:
+      session.feed->mutes = std::move(change->mutes);
+      break;
+  }
+  ++session.selectors_generation;
+}
+
+}  // namespace belfry

@@ -1,0 +1,121 @@
+#include "store/memory_feed.h"
+
+#include <algorithm>
+
+namespace belfry {
+
+Result<UserRows> MemoryFeedRows::user(std::string_view user) {
+  const auto found = disk_.users.find(std::string(user));
+  if (found == disk_.users.end()) return UserRows{};
+  return UserRows{found->second.follows, found->second.read, found->second.mutes};
+}
+
+Result<std::uint64_t> MemoryFeedRows::count(const FeedSpan& span, const Mutes& mutes) {
+  std::uint64_t total = 0;
+  for (auto it = disk_.log.upper_bound(span.after); it != disk_.log.end() && it->first <= span.upto; ++it) {
+    ++work_;
+    const Event& event = it->second;
+    if (event.topic != span.topic || event.notification.empty()) continue;
+    if (!mutes.hide(event.topic, event.type)) ++total;
+  }
+  return total;
+}
+
+Result<std::vector<Event>> MemoryFeedRows::newest(std::span<const FeedSpan> spans, const Mutes& mutes,
+                                                  std::size_t items_max) {
+  std::vector<Event> out;
+  for (auto it = disk_.log.rbegin(); it != disk_.log.rend() && out.size() < items_max; ++it) {
+    ++work_;
+    const Event& event = it->second;
+    if (event.notification.empty() || mutes.hide(event.topic, event.type)) continue;
+    const bool asked = std::any_of(spans.begin(), spans.end(), [&](const FeedSpan& span) {
+      return span.topic == event.topic && event.offset > span.after && event.offset <= span.upto;
+    });
+    if (asked) out.push_back(event);
+  }
+  return out;
+}
+
+Result<std::optional<Event>> MemoryFeedRows::event_at(Offset offset) {
+  const auto found = disk_.log.find(offset);
+  if (found == disk_.log.end()) return std::optional<Event>{};
+  return std::optional<Event>{found->second};
+}
+
+bool remove_event(MemoryDisk& disk, Offset offset) {
+  disk.plain.erase(offset);
+  return disk.log.erase(offset) > 0;
+}
+
+namespace {
+
+void erase_user(MemoryDisk& disk, const std::string& user, Committed& committed) {
+  const std::string topic = user_topic(user);
+  for (auto it = disk.log.begin(); it != disk.log.end();) {
+    const auto next = std::next(it);
+    const Offset offset = it->first;
+    if (it->second.topic == topic && remove_event(disk, offset)) committed.withdrawn.push_back(offset);
+    it = next;
+  }
+  disk.users.erase(user);
+}
+
+void end_follow(MemoryDisk& disk, const EndFollow& end, Offset at) {
+  for (Follow& follow : disk.users[end.user].follows)
+    if (follow.topic == end.topic && !follow.to) follow.to = at;
+}
+
+void put_scheduled(MemoryDisk& disk, Scheduled scheduled, Committed& committed) {
+  scheduled.id = ++disk.last_scheduled;
+  if (committed.first_scheduled == 0) committed.first_scheduled = scheduled.id;
+  disk.scheduled.emplace(scheduled.id, std::move(scheduled));
+}
+
+}  // namespace
+
+void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed& committed) {
+  if (const auto* read = std::get_if<PutReadState>(&change)) {
+    disk.users[read->user].read = read->state;
+  } else if (const auto* mutes = std::get_if<PutMutes>(&change)) {
+    disk.users[mutes->user].mutes = mutes->mutes;
+  } else if (const auto* begin = std::get_if<BeginFollow>(&change)) {
+    disk.users[begin->user].follows.push_back({begin->topic, base + 1 + begin->event, std::nullopt});
+  } else if (const auto* end = std::get_if<EndFollow>(&change)) {
+    end_follow(disk, *end, base + 1 + end->event);
+  } else if (const auto* gone = std::get_if<Withdraw>(&change)) {
+    if (remove_event(disk, gone->offset)) committed.withdrawn.push_back(gone->offset);
+  } else if (const auto* user = std::get_if<EraseUser>(&change)) {
+    erase_user(disk, user->user, committed);
+  } else if (const auto* put = std::get_if<PutScheduled>(&change)) {
+    put_scheduled(disk, put->scheduled, committed);
+  } else {
+    disk.scheduled.erase(std::get<DropScheduled>(change).id);
+  }
+}
+
+std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule> rules, Timestamp now,
+                          std::size_t rows_max) {
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> last;  // plain, own; of each topic
+  for (const auto& [offset, event] : disk.log)
+    last[event.topic] = {disk.plain.at(offset), event.seq - disk.plain.at(offset)};
+  std::vector<Offset> out;
+  std::map<std::string, bool> kept;  // topics whose oldest event stays
+  for (const auto& [offset, event] : disk.log) {
+    if (out.size() == rows_max) break;
+    const auto rule = std::find_if(rules.begin(), rules.end(), [&event = event](const RetentionRule& r) {
+      return matches(r.pattern, event.topic);
+    });
+    if (rule == rules.end()) continue;
+    const std::uint64_t plain = disk.plain.at(offset);
+    const auto [last_plain, last_own] = last[event.topic];
+    const bool old = rule->age && event.time < now + -*rule->age;
+    const bool surplus = rule->events && plain + *rule->events <= last_plain;
+    const bool own = event.type.starts_with(own_types);
+    const bool surplus_own = own && rule->events && event.seq - plain + *rule->events <= last_own;
+    if (!kept[event.topic] && !old && !surplus) kept[event.topic] = true;
+    if (!kept[event.topic] || surplus_own) out.push_back(offset);
+  }
+  return out;
+}
+
+}  // namespace belfry

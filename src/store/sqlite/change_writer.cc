@@ -1,0 +1,149 @@
+#include "store/sqlite/change_writer.h"
+
+#include "store/sqlite/feed_rows.h"
+
+namespace belfry::sqlite {
+namespace {
+
+constexpr std::string_view kScheduled =
+    "SELECT id, deliver_at, principal, topic, type, data, notification, key, expires, keys, spread_ms, "
+    "version FROM scheduled WHERE ";
+
+Scheduled scheduled_of_row(const Statement& row) {
+  Scheduled out;
+  out.id = to_unsigned(row.integer(0));
+  out.deliver_at = Timestamp{Duration{row.integer(1)}};
+  out.principal = row.text(2);
+  Event& event = out.event;
+  event.topic = row.text(3);
+  event.type = row.text(4);
+  event.data = row.text(5);
+  event.notification = row.text(6);
+  event.key = row.text(7);
+  if (!row.is_null(8)) event.expires = Timestamp{Duration{row.integer(8)}};
+  event.keys = row.text(9);
+  event.spread_ms = static_cast<std::uint32_t>(row.integer(10));
+  event.version = row.text(11);
+  return out;
+}
+
+}  // namespace
+
+Result<void> ChangeWriter::prepare(Database& database) {
+  database_ = &database;
+  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
+    statement = TRY(database.prepare(sql));
+    return {};
+  };
+  TRY(to(put_read_,
+         "INSERT INTO users(name, read) VALUES(?, ?) ON CONFLICT DO UPDATE SET read = excluded.read"));
+  TRY(to(put_mutes_,
+         "INSERT INTO users(name, muted_topics, muted_types) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
+         "muted_topics = excluded.muted_topics, muted_types = excluded.muted_types"));
+  TRY(to(begin_follow_, "INSERT OR REPLACE INTO follows VALUES(?, ?, ?, NULL)"));
+  TRY(to(end_follow_, "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
+  TRY(to(erase_user_, "DELETE FROM users WHERE name = ?"));
+  TRY(to(erase_follows_, "DELETE FROM follows WHERE user = ?"));
+  TRY(to(select_topic_,
+         "SELECT i.offset FROM topic_index i JOIN topics t ON t.id = i.topic WHERE t.name = ?"));
+  TRY(to(
+      insert_scheduled_,
+      "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
+      "spread_ms, version) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TRY(to(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
+  TRY(to(select_due_, std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
+  return to(select_scheduled_, std::string(kScheduled) + "id = ?");
+}
+
+Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& committed) {
+  if (const auto* read = std::get_if<PutReadState>(&change)) return apply_one(*read);
+  if (const auto* mutes = std::get_if<PutMutes>(&change)) return apply_one(*mutes);
+  if (const auto* begin = std::get_if<BeginFollow>(&change)) return begin_follow(*begin, base);
+  if (const auto* end = std::get_if<EndFollow>(&change)) return end_follow(*end, base);
+  if (const auto* gone = std::get_if<Withdraw>(&change)) return withdraw(gone->offset, committed);
+  if (const auto* user = std::get_if<EraseUser>(&change)) return erase(*user, committed);
+  if (const auto* put = std::get_if<PutScheduled>(&change)) return schedule(put->scheduled, committed);
+  return drop_scheduled_.bind(1, to_signed(std::get<DropScheduled>(change).id)).run();
+}
+
+Result<void> ChangeWriter::apply_one(const PutReadState& change) {
+  const std::string bytes = change.state.encode();
+  return put_read_.bind(1, std::string_view(change.user)).bind_blob(2, bytes).run();
+}
+
+Result<void> ChangeWriter::apply_one(const PutMutes& change) {
+  const std::string topics = joined(change.mutes.topics);
+  const std::string types = joined(change.mutes.types);
+  return put_mutes_.bind(1, std::string_view(change.user))
+      .bind(2, std::string_view(topics))
+      .bind(3, std::string_view(types))
+      .run();
+}
+
+Result<void> ChangeWriter::begin_follow(const BeginFollow& change, Offset base) {
+  const std::int64_t topic = TRY(events_.topic_id(change.topic));
+  return begin_follow_.bind(1, std::string_view(change.user))
+      .bind(2, topic)
+      .bind(3, to_signed(base + 1 + change.event))
+      .run();
+}
+
+Result<void> ChangeWriter::end_follow(const EndFollow& change, Offset base) {
+  const std::int64_t topic = TRY(events_.topic_id(change.topic));
+  return end_follow_.bind(1, to_signed(base + 1 + change.event))
+      .bind(2, std::string_view(change.user))
+      .bind(3, topic)
+      .run();
+}
+
+Result<void> ChangeWriter::withdraw(Offset offset, Committed& committed) {
+  if (TRY(events_.remove(offset, EventWriter::Removal::withdrawn))) committed.withdrawn.push_back(offset);
+  return {};
+}
+
+// REQUIRES: the index is complete up to the head before this group.
+Result<void> ChangeWriter::erase(const EraseUser& change, Committed& committed) {
+  const std::string topic = user_topic(change.user);
+  std::vector<Offset> offsets;
+  {
+    const ResetAtEnd end(select_topic_);
+    select_topic_.bind(1, std::string_view(topic));
+    while (TRY(select_topic_.step())) offsets.push_back(to_unsigned(select_topic_.integer(0)));
+  }
+  for (const Offset offset : offsets) TRY(withdraw(offset, committed));
+  TRY(erase_user_.bind(1, std::string_view(change.user)).run());
+  return erase_follows_.bind(1, std::string_view(change.user)).run();
+}
+
+Result<void> ChangeWriter::schedule(const Scheduled& scheduled, Committed& committed) {
+  const Event& event = scheduled.event;
+  Statement& row = insert_scheduled_;
+  row.bind(1, scheduled.deliver_at.value.count()).bind(2, std::string_view(scheduled.principal));
+  row.bind(3, std::string_view(event.topic)).bind(4, std::string_view(event.type));
+  row.bind_text_or_null(5, event.data)
+      .bind_text_or_null(6, event.notification)
+      .bind_text_or_null(7, event.key);
+  event.expires ? row.bind(8, event.expires->value.count()) : row.bind_null(8);
+  row.bind_text_or_null(9, event.keys);
+  event.spread_ms != 0 ? row.bind(10, std::int64_t{event.spread_ms}) : row.bind_null(10);
+  TRY(row.bind_text_or_null(11, event.version).run());
+  if (committed.first_scheduled == 0)
+    committed.first_scheduled = to_unsigned(sqlite3_last_insert_rowid(database_->handle()));
+  return {};
+}
+
+Result<std::vector<Scheduled>> ChangeWriter::due(Timestamp now, std::size_t rows_max) {
+  const ResetAtEnd end(select_due_);
+  select_due_.bind(1, now.value.count()).bind(2, to_signed(rows_max));
+  std::vector<Scheduled> out;
+  while (TRY(select_due_.step())) out.push_back(scheduled_of_row(select_due_));
+  return out;
+}
+
+Result<std::optional<Scheduled>> ChangeWriter::scheduled(std::uint64_t id) {
+  const ResetAtEnd end(select_scheduled_);
+  if (!TRY(select_scheduled_.bind(1, to_signed(id)).step())) return std::optional<Scheduled>{};
+  return std::optional<Scheduled>{scheduled_of_row(select_scheduled_)};
+}
+
+}  // namespace belfry::sqlite

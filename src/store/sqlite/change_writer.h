@@ -1,0 +1,38 @@
+#pragma once
+// What a commit changes beside its events: follows, read state, mutes, scheduled events. Private to
+// sqlite/.
+//
+// Owner: SqliteStore. Thread: the log-writer; every call inside a transaction.
+
+#include "store/sqlite/event_writer.h"
+#include "store/store.h"
+
+namespace belfry::sqlite {
+
+class ChangeWriter {
+ public:
+  explicit ChangeWriter(EventWriter& events) : events_(events) {}
+  Result<void> prepare(Database& database);
+
+  // `base`: the head before the group's events.
+  Result<void> apply(const Change& change, Offset base, Committed& committed);
+
+  Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max);
+  Result<std::optional<Scheduled>> scheduled(std::uint64_t id);
+
+ private:
+  Result<void> apply_one(const PutReadState& change);
+  Result<void> apply_one(const PutMutes& change);
+  Result<void> begin_follow(const BeginFollow& change, Offset base);
+  Result<void> end_follow(const EndFollow& change, Offset base);
+  Result<void> withdraw(Offset offset, Committed& committed);
+  Result<void> erase(const EraseUser& change, Committed& committed);
+  Result<void> schedule(const Scheduled& scheduled, Committed& committed);
+
+  EventWriter& events_;
+  Database* database_ = nullptr;
+  Statement put_read_, put_mutes_, begin_follow_, end_follow_, erase_user_, erase_follows_, select_topic_,
+      insert_scheduled_, drop_scheduled_, select_due_, select_scheduled_;
+};
+
+}  // namespace belfry::sqlite

@@ -1,0 +1,110 @@
+#include "store/sqlite/notification_index.h"
+
+#include <limits>
+#include <vector>
+
+namespace belfry::sqlite {
+namespace {
+
+constexpr std::size_t kLanesMax = 100'000;
+constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+Result<void> NotificationIndex::prepare(Database& database) {
+  database_ = &database;
+  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
+    statement = TRY(database.prepare(sql));
+    return {};
+  };
+  TRY(to(select_lane_, "SELECT id FROM lanes WHERE topic = ? AND type = ?"));
+  TRY(to(insert_lane_, "INSERT INTO lanes(topic, type) VALUES(?, ?)"));
+  TRY(to(insert_, "INSERT INTO notifications VALUES(?, ?, ?)"));
+  TRY(to(delete_, "DELETE FROM notifications WHERE lane = ? AND offset = ?"));
+  TRY(to(select_n_, "SELECT n FROM notifications WHERE lane = ? AND offset = ?"));
+  TRY(to(select_first_,
+         "SELECT n FROM notifications WHERE lane = ? AND offset > ? ORDER BY offset LIMIT 1"));
+  TRY(to(select_before_,
+         "SELECT n FROM notifications WHERE lane = ? AND offset < ? ORDER BY offset DESC LIMIT 1"));
+  TRY(to(insert_dead_, "INSERT OR IGNORE INTO dead VALUES(?, ?)"));
+  TRY(to(delete_dead_, "DELETE FROM dead WHERE lane = ? AND n = ?"));
+  TRY(to(select_dead_, "SELECT n FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
+  TRY(to(
+      add_block_,
+      "INSERT INTO dead_blocks VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"));
+  TRY(to(drop_blocks_, "DELETE FROM dead_blocks WHERE lane = ? AND count = 0"));
+  return to(add_lane_, "UPDATE lanes SET dead = dead + ? WHERE id = ?");
+}
+
+// The n of the row that the statement finds, or 0.
+Result<std::int64_t> NotificationIndex::number(Statement& statement, std::int64_t lane,
+                                               std::int64_t offset) {
+  const ResetAtEnd end(statement);
+  if (!TRY(statement.bind(1, lane).bind(2, offset).step())) return std::int64_t{0};
+  return statement.integer(0);
+}
+
+Result<NotificationIndex::Lane*> NotificationIndex::lane_of(std::int64_t topic, const std::string& type) {
+  const std::string name = std::to_string(topic) + ' ' + type;
+  if (const auto known = lanes_.find(name); known != lanes_.end()) return &known->second;
+  if (lanes_.size() >= kLanesMax) lanes_.clear();
+  Lane lane;
+  {
+    const ResetAtEnd end(select_lane_);
+    if (TRY(select_lane_.bind(1, topic).bind(2, std::string_view(type)).step()))
+      lane.id = select_lane_.integer(0);
+  }
+  if (lane.id == 0) {
+    TRY(insert_lane_.bind(1, topic).bind(2, std::string_view(type)).run());
+    lane.id = sqlite3_last_insert_rowid(database_->handle());
+  } else {
+    lane.last_n = TRY(number(select_before_, lane.id, kEnd));
+  }
+  return &(lanes_[name] = lane);
+}
+
+Result<void> NotificationIndex::add(std::int64_t topic, const std::string& type, Offset offset) {
+  Lane& lane = *TRY(lane_of(topic, type));
+  return insert_.bind(1, lane.id).bind(2, to_signed(offset)).bind(3, ++lane.last_n).run();
+}
+
+Result<void> NotificationIndex::remove(std::int64_t topic, const std::string& type, Offset offset) {
+  Lane& lane = *TRY(lane_of(topic, type));
+  const std::int64_t at = to_signed(offset);
+  const std::int64_t n = TRY(number(select_n_, lane.id, at));
+  if (n == 0) return {};
+  TRY(delete_.bind(1, lane.id).bind(2, at).run());
+  const std::int64_t before = TRY(number(select_before_, lane.id, at));
+  const std::int64_t after = TRY(number(select_first_, lane.id, at));
+  // At an end of the lane no number needs to be remembered as dead.
+  if (after == 0) {
+    lane.last_n = before;
+    return forget_dead(lane.id, before + 1, n);
+  }
+  if (before == 0) return forget_dead(lane.id, 0, after - 1);
+  return bury(lane.id, n);
+}
+
+Result<void> NotificationIndex::bury(std::int64_t lane, std::int64_t n) {
+  TRY(insert_dead_.bind(1, lane).bind(2, n).run());
+  TRY(add_block_.bind(1, lane).bind(2, n / dead_block).bind(3, std::int64_t{1}).run());
+  return add_lane_.bind(1, std::int64_t{1}).bind(2, lane).run();
+}
+
+Result<void> NotificationIndex::forget_dead(std::int64_t lane, std::int64_t from, std::int64_t upto) {
+  std::vector<std::int64_t> numbers;
+  {
+    const ResetAtEnd end(select_dead_);
+    select_dead_.bind(1, lane).bind(2, from).bind(3, upto);
+    while (TRY(select_dead_.step())) numbers.push_back(select_dead_.integer(0));
+  }
+  if (numbers.empty()) return {};
+  for (const std::int64_t n : numbers) {
+    TRY(delete_dead_.bind(1, lane).bind(2, n).run());
+    TRY(add_block_.bind(1, lane).bind(2, n / dead_block).bind(3, std::int64_t{-1}).run());
+  }
+  TRY(drop_blocks_.bind(1, lane).run());
+  return add_lane_.bind(1, -static_cast<std::int64_t>(numbers.size())).bind(2, lane).run();
+}
+
+}  // namespace belfry::sqlite

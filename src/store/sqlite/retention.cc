@@ -1,0 +1,133 @@
+#include "store/sqlite/retention.h"
+
+#include <algorithm>
+
+namespace belfry::sqlite {
+namespace {
+
+constexpr std::int64_t kTopicsVisited = 64;
+
+}  // namespace
+
+Result<void> Retention::prepare(Database& database) {
+  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
+    statement = TRY(database.prepare(sql));
+    return {};
+  };
+  TRY(to(select_oldest_, "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
+  TRY(to(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
+  TRY(to(select_newest_,
+         "SELECT plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
+  TRY(to(select_rows_,
+         "SELECT e.offset, e.plain, e.time FROM topic_index i JOIN events e ON e.offset = i.offset WHERE "
+         "i.topic = ? ORDER BY i.offset LIMIT ?"));
+  TRY(to(select_last_own_,
+         "SELECT max(seq - plain) FROM events INDEXED BY events_own WHERE topic = ? AND type >= 'belfry.' "
+         "AND type < 'belfry/'"));
+  TRY(to(select_own_,
+         "SELECT offset FROM events INDEXED BY events_own WHERE topic = ? AND seq - plain <= ? AND type >= "
+         "'belfry.' AND type < 'belfry/' ORDER BY seq - plain LIMIT ?"));
+  TRY(to(select_expired_, "SELECT offset FROM expiry WHERE expires <= ? ORDER BY expires LIMIT ?"));
+  return to(
+      forget_keys_,
+      "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE time < ? LIMIT ?)");
+}
+
+Result<std::size_t> Retention::trim(Offset upto, std::size_t rows_max) {
+  std::vector<Offset> old;
+  {
+    const ResetAtEnd end(select_oldest_);
+    select_oldest_.bind(1, to_signed(upto)).bind(2, to_signed(rows_max));
+    while (TRY(select_oldest_.step())) old.push_back(to_unsigned(select_oldest_.integer(0)));
+  }
+  for (const Offset offset : old) TRY(events_.remove(offset, EventWriter::Removal::trimmed));
+  return old.size();
+}
+
+Result<std::vector<Retention::Topic>> Retention::next_topics(std::span<const RetentionRule> rules) {
+  std::vector<Topic> out;
+  std::int64_t seen = 0;
+  const ResetAtEnd end(select_topics_);
+  select_topics_.bind(1, visited_).bind(2, kTopicsVisited);
+  while (TRY(select_topics_.step())) {
+    ++seen;
+    visited_ = select_topics_.integer(0);
+    const std::string name = select_topics_.text(1);
+    const auto rule = std::find_if(rules.begin(), rules.end(),
+                                   [&](const RetentionRule& r) { return matches(r.pattern, name); });
+    if (rule != rules.end()) out.push_back({visited_, &*rule});
+  }
+  if (seen < kTopicsVisited) visited_ = 0;  // round and round
+  return out;
+}
+
+Result<std::size_t> Retention::sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                     std::size_t rows_max) {
+  if (rules.empty()) return std::size_t{0};
+  const std::vector<Topic> topics = TRY(next_topics(rules));
+  std::vector<Offset> old;
+  for (const Topic& topic : topics) {
+    TRY(find_old(topic, now, rows_max, old));
+    TRY(find_own(topic, rows_max, old));
+    if (old.size() >= rows_max) {
+      visited_ = topic.id - 1;  // not finished with it
+      break;
+    }
+  }
+  std::sort(old.begin(), old.end());
+  old.erase(std::unique(old.begin(), old.end()), old.end());
+  for (const Offset offset : old) TRY(events_.remove(offset, EventWriter::Removal::trimmed));
+  return old.size();
+}
+
+// From the oldest end of the topic, up to the first event that is to be kept.
+Result<void> Retention::find_old(const Topic& topic, Timestamp now, std::size_t rows_max,
+                                 std::vector<Offset>& out) {
+  std::int64_t kept_above = -1;
+  if (topic.rule->events) {
+    const ResetAtEnd end(select_newest_);
+    if (TRY(select_newest_.bind(1, topic.id).step()))
+      kept_above = select_newest_.integer(0) - to_signed(*topic.rule->events);
+  }
+  const ResetAtEnd end(select_rows_);
+  select_rows_.bind(1, topic.id).bind(2, to_signed(rows_max));
+  while (out.size() < rows_max && TRY(select_rows_.step())) {
+    const bool surplus = select_rows_.integer(1) <= kept_above;
+    const bool old =
+        topic.rule->age && Timestamp{Duration{select_rows_.integer(2)}} < now + -*topic.rule->age;
+    if (!surplus && !old) break;
+    out.push_back(to_unsigned(select_rows_.integer(0)));
+  }
+  return {};
+}
+
+// Belfry's own events (marks, follows) have the same number to themselves.
+Result<void> Retention::find_own(const Topic& topic, std::size_t rows_max, std::vector<Offset>& out) {
+  if (!topic.rule->events) return {};
+  std::int64_t surplus = 0;
+  {
+    const ResetAtEnd end(select_last_own_);
+    TRY(select_last_own_.bind(1, topic.id).step());
+    surplus = select_last_own_.integer(0) - to_signed(*topic.rule->events);
+  }
+  if (surplus <= 0) return {};
+  const ResetAtEnd end(select_own_);
+  select_own_.bind(1, topic.id).bind(2, surplus).bind(3, to_signed(rows_max));
+  while (out.size() < rows_max && TRY(select_own_.step()))
+    out.push_back(to_unsigned(select_own_.integer(0)));
+  return {};
+}
+
+Result<std::vector<Offset>> Retention::expired(Timestamp now, std::size_t rows_max) {
+  std::vector<Offset> out;
+  const ResetAtEnd end(select_expired_);
+  select_expired_.bind(1, now.value.count()).bind(2, to_signed(rows_max));
+  while (TRY(select_expired_.step())) out.push_back(to_unsigned(select_expired_.integer(0)));
+  return out;
+}
+
+Result<void> Retention::forget_keys(Timestamp before, std::size_t rows_max) {
+  return forget_keys_.bind(1, before.value.count()).bind(2, to_signed(rows_max)).run();
+}
+
+}  // namespace belfry::sqlite

@@ -1,0 +1,52 @@
+#pragma once
+// The feed in JSON: pages, marks, follows and mutes, and the data of the events that Belfry itself writes.
+// The only place that knows those names.
+//
+//   POST /v1/feed/marks   {"mark":"read","ids":["<id>",…]}  or  {"mark":"read","upto":"<cursor>"}
+//   PUT /v1/feed/mutes    {"topics":["teams/+"],"types":["sale.#"]}
+//
+// Values; any thread.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/model.h"
+
+namespace belfry::wire {
+
+// Data of belfry.mark, belfry.follow and belfry.unfollow, belfry.mutes, belfry.retract.
+std::string mark_data(Mark mark, const std::vector<Cursor>& ids, const std::optional<Cursor>& upto,
+                      FeedCounts counts);
+std::string topic_data(std::string_view topic);
+std::string mutes_data(const Mutes& mutes);
+std::string id_data(Cursor id);
+// The change of a feed that such an event tells; nothing for other events.
+std::optional<FeedChange> feed_change_of(const Event& event);
+
+struct MarkBody {
+  Mark mark = Mark::read;
+  std::vector<Cursor> ids;
+  std::optional<Cursor> upto;
+};
+Result<MarkBody> parse_mark_body(std::string_view text);
+Result<Mutes> parse_mutes_body(std::string_view text);
+
+struct FeedLine {
+  const Event* event;
+  ItemState state;
+};
+// {"notifications":[…],"counts":{…},"cursor":"…","next":"…"|null}
+std::string feed_page(std::span<const FeedLine> lines, FeedCounts counts, std::string_view cursor,
+                      std::string_view next);
+// {"cursor":"…","changed":true,"counts":{…},"absent":[…]}
+std::string mark_answer(bool changed, std::string_view cursor, FeedCounts counts,
+                        const std::vector<Cursor>& absent);
+// {"cursor":"…","changed":true}
+std::string change_answer(bool changed, std::string_view cursor);
+// {"follows":["…"]}
+std::string follows_answer(const std::vector<std::string>& topics);
+
+}  // namespace belfry::wire
