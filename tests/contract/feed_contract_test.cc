@@ -1,0 +1,272 @@
+// What every store promises of feeds, keys, expiry, schedules and rules: the same random history on both
+// implementations gives the same answers. One of them looks at everything, the other one does arithmetic.
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <random>
+
+#include "shelves.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::int64_t kBegin = 1'790'000'000'000;
+
+struct Twins {
+  explicit Twins(std::uint64_t seed) : random(seed) { open(); }
+
+  std::uint64_t pick(std::uint64_t n) { return random() % n; }
+  Timestamp now() const { return Timestamp{Duration{kBegin + time}}; }
+
+  void open() {
+    stores[0] = nullptr;
+    stores[1] = nullptr;
+    stores[0] = memory_shelf.open();
+    stores[1] = sqlite_shelf.open();
+    ++epoch;
+    for (auto& store : stores) ASSERT_TRUE(store->open(Epoch{epoch}));
+  }
+
+  std::string topic() { return pick(3) == 0 ? "users/" + user() : "t/" + std::to_string(pick(4)); }
+  std::string user() { return pick(2) == 0 ? "ana" : "bob"; }
+
+  Event event() {
+    Event out;
+    out.topic = topic();
+    out.type = pick(3) == 0 ? std::string(mark_type) : pick(2) == 0 ? "a.b" : "c";
+    const bool own = out.type == mark_type;
+    if (own) out.topic = "users/" + user();
+    out.time = now();
+    if (!own && pick(3) != 0) out.notification = R"({"title":"x"})";
+    if (!own && pick(4) == 0) out.key = "k" + std::to_string(pick(3));
+    if (!own && pick(6) == 0) out.expires = now() + Duration{static_cast<std::int64_t>(pick(300))};
+    return out;
+  }
+
+  Change change(std::size_t events) {
+    switch (pick(7)) {
+      case 0:
+        return BeginFollow{user(), "t/" + std::to_string(pick(4)), pick(events)};
+      case 1:
+        return EndFollow{user(), "t/" + std::to_string(pick(4)), pick(events)};
+      case 2:
+        return Withdraw{1 + pick(head + 1)};
+      case 3: {
+        ReadState state;
+        state.apply(Mark::read, pick(50), 50 + pick(200));
+        return PutReadState{user(), state};
+      }
+      case 4:
+        return PutMutes{user(), {{"t/" + std::to_string(pick(4))}, {}}};
+      case 5: {
+        Scheduled scheduled{0, now() + Duration{static_cast<std::int64_t>(pick(200))}, "p", event()};
+        scheduled.event.time = {};  // given when it is delivered
+        return PutScheduled{scheduled};
+      }
+      default:
+        return pick(20) == 0 ? Change{EraseUser{user()}} : Change{DropScheduled{1 + pick(30)}};
+    }
+  }
+
+  // A user begins to follow a topic only where none is followed.
+  void keep_sensible(std::vector<Change>& changes) {
+    std::erase_if(changes, [&](const Change& change) {
+      const auto* begin = std::get_if<BeginFollow>(&change);
+      if (begin == nullptr) return false;
+      const UserRows rows = stores[0]->feed_rows().user(begin->user).value();
+      return changes.size() > 1 ||
+             std::any_of(rows.follows.begin(), rows.follows.end(),
+                         [&](const Follow& f) { return f.topic == begin->topic && !f.to; });
+    });
+  }
+
+  void commit() {
+    std::vector<Event> events(1 + pick(8));
+    for (auto& made : events) made = event();
+    std::vector<Change> changes(pick(3));
+    for (auto& made : changes) made = change(events.size());
+    keep_sensible(changes);
+    auto copy = events;
+    auto a = stores[0]->commit({events, {}, changes});
+    auto b = stores[1]->commit({copy, {}, changes});
+    ASSERT_TRUE(a && b) << b.error().text();
+    ASSERT_EQ(events, copy);
+    std::sort(a.value().withdrawn.begin(), a.value().withdrawn.end());
+    std::sort(b.value().withdrawn.begin(), b.value().withdrawn.end());
+    ASSERT_EQ(a.value().withdrawn, b.value().withdrawn);
+    ASSERT_EQ(a.value().first_scheduled, b.value().first_scheduled);
+    head += events.size();
+  }
+
+  void maintain() {
+    const auto expired = stores[0]->expired(now(), 10'000).value();
+    auto others = stores[1]->expired(now(), 10'000).value();
+    std::sort(others.begin(), others.end());
+    ASSERT_EQ(expired, others);
+    std::vector<Change> changes;
+    for (const Offset offset : expired) changes.push_back(Withdraw{offset});
+    for (auto& store : stores) ASSERT_TRUE(store->commit({{}, {}, changes}));
+    const auto due = stores[0]->due(now(), 5).value(), also_due = stores[1]->due(now(), 5).value();
+    ASSERT_EQ(due.size(), also_due.size());
+    for (std::size_t i = 0; i < due.size(); ++i) ASSERT_EQ(due[i].event, also_due[i].event);
+  }
+
+  void retain() {
+    const std::vector<RetentionRule> rules{
+        {"users/#", Duration{500}, 20}, {"t/1", {}, 10}, {"t/2", Duration{300}, {}}};
+    for (auto& store : stores) {
+      ASSERT_TRUE(store->index_now());
+      // Until two rounds bring nothing: the sweep may be in the middle of one.
+      for (int quiet = 0; quiet < 3;)
+        quiet = store->sweep(rules, now(), 1'000'000).value() == 0 ? quiet + 1 : 0;
+    }
+    if (pick(4) == 0) {
+      const Offset upto = pick(head + 1);
+      for (auto& store : stores) ASSERT_TRUE(store->trim(upto, {}, 1'000'000));
+    }
+  }
+
+  void compare() {
+    FeedRows &a = stores[0]->feed_rows(), &b = stores[1]->feed_rows();
+    ASSERT_EQ(a.head().value(), b.head().value());
+    for (const std::string name : {"ana", "bob"}) {
+      UserRows x = a.user(name).value(), y = b.user(name).value();
+      const auto by_place = [](const Follow& l, const Follow& r) {
+        return std::tie(l.topic, l.from) < std::tie(r.topic, r.from);
+      };
+      std::sort(x.follows.begin(), x.follows.end(), by_place);
+      std::sort(y.follows.begin(), y.follows.end(), by_place);
+      ASSERT_EQ(x.follows, y.follows);
+      ASSERT_EQ(x.read, y.read);
+      ASSERT_EQ(x.mutes, y.mutes);
+    }
+    std::vector<FeedSpan> spans;
+    for (const std::string name : {"users/ana", "users/bob", "t/0", "t/1", "t/2", "t/3"}) {
+      const Offset after = pick(head + 1);
+      spans.push_back({name, after, after + 1 + pick(head + 1)});
+    }
+    const Mutes mutes = pick(2) == 0 ? Mutes{} : Mutes{{"t/1"}, {"a.#"}};
+    for (const FeedSpan& span : spans)
+      ASSERT_EQ(a.count(span, mutes).value(), b.count(span, mutes).value()) << span.topic;
+    const std::size_t limit = 1 + pick(30);
+    ASSERT_EQ(a.newest(spans, mutes, limit).value(), b.newest(spans, mutes, limit).value());
+    PageRequest request{{}, pick(head + 1)};
+    request.follows_of = user();
+    Page x = stores[0]->open_reader().value()->read(request).value();
+    Page y = stores[1]->open_reader().value()->read(request).value();
+    std::sort(x.follows.begin(), x.follows.end());
+    std::sort(y.follows.begin(), y.follows.end());
+    ASSERT_EQ(x.follows, y.follows);
+    ASSERT_EQ(stores[0]->read_log(0, head, 100'000).value(), stores[1]->read_log(0, head, 100'000).value());
+  }
+
+  std::mt19937_64 random;
+  MemoryShelf memory_shelf;
+  SqliteShelf sqlite_shelf;
+  std::unique_ptr<Store> stores[2];
+  std::uint64_t epoch = 0;
+  std::int64_t time = 0;
+  Offset head = 0;
+};
+
+TEST(FeedContract, MemoryAndSqliteAgree) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    Twins twins(seed);
+    for (int step = 0; step < 200 && !::testing::Test::HasFatalFailure(); ++step) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
+      twins.time += static_cast<std::int64_t>(twins.pick(20));
+      const auto what = twins.pick(20);
+      if (what < 11) {
+        twins.commit();
+      } else if (what < 13) {
+        twins.maintain();
+      } else if (what == 13) {
+        twins.retain();
+      } else if (what == 14 && twins.pick(3) == 0) {
+        twins.open();
+      } else {
+        twins.compare();
+      }
+    }
+  }
+}
+
+std::vector<Event> notifications(const std::string& topic, std::size_t count, const std::string& key = {}) {
+  std::vector<Event> events(count);
+  for (Event& event : events) {
+    event.topic = topic;
+    event.time = Timestamp{Duration{kBegin}};
+    event.notification = R"({"title":"x"})";
+    event.key = key;
+  }
+  return events;
+}
+
+// The goal is that counting does not depend on history; SQLite counts its own steps.
+TEST(SqliteFeed, CountingCostsTheSameWhateverTheHistory) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  std::uint64_t costs[2];
+  for (int round = 0; round < 2; ++round) {
+    for (int batch = 0; batch < (round == 0 ? 2 : 98); ++batch) {
+      auto events = notifications("users/ana", 500);
+      ASSERT_TRUE(store->commit({events}));
+    }
+    FeedRows& rows = store->feed_rows();
+    const std::uint64_t before = rows.work();
+    ASSERT_EQ(rows.count({"users/ana", 10, offset_max}, {}).value(), (round == 0 ? 1000u : 50'000u) - 10u);
+    costs[round] = rows.work() - before;
+  }
+  EXPECT_LE(costs[1], costs[0] * 11 / 10);
+}
+
+TEST(SqliteFeed, AProgressNotificationLeavesNothingBehind) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  auto other = notifications("users/ana", 1);
+  ASSERT_TRUE(store->commit({other}));
+  for (int i = 0; i < 2000; ++i) {
+    auto event = notifications("users/ana", 1, "progress");
+    ASSERT_TRUE(store->commit({event}));
+  }
+  EXPECT_EQ(store->feed_rows().count({"users/ana", 0, offset_max}, {}).value(), 2u);
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database), SQLITE_OK);
+  for (const char* table : {"dead", "keyed", "notifications", "events"}) {
+    sqlite3_stmt* statement = nullptr;
+    const std::string sql = "SELECT count(*) FROM " + std::string(table);
+    sqlite3_prepare_v2(database, sql.c_str(), -1, &statement, nullptr);
+    sqlite3_step(statement);
+    EXPECT_LE(sqlite3_column_int64(statement, 0), 2) << table;
+    sqlite3_finalize(statement);
+  }
+  sqlite3_close(database);
+  // The index goes on although every row of it went before it came.
+  ASSERT_TRUE(store->index_now());
+  EXPECT_EQ(store->indexed(), 2001u);
+}
+
+TEST(SqliteFeed, NumbersAreNotGivenTwiceAfterTheNewestEventWent) {
+  SqliteShelf shelf;
+  auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  auto events = notifications("t", 3);
+  ASSERT_TRUE(store->commit({events}));
+  const std::vector<Change> gone{Withdraw{3}};
+  ASSERT_TRUE(store->commit({{}, {}, gone}));
+  store.reset();
+  store = shelf.open();
+  const auto opened = store->open(Epoch{2});
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened.value().head, 3u);
+  auto more = notifications("t", 1);
+  ASSERT_TRUE(store->commit({more}));
+  EXPECT_EQ(more[0].offset, 4u);
+  EXPECT_EQ(more[0].seq, 4u);
+}
+
+}  // namespace
+}  // namespace belfry
