@@ -6,30 +6,76 @@
 
 namespace belfry {
 
+namespace {
+
+// Fits the path's segments to a route's; gives what stands for `{x}` and `{x…}`.
+bool fits(std::string_view path, const std::vector<std::string>& segments,
+          std::vector<std::string>& arguments) {
+  arguments.clear();
+  std::size_t at = 0;
+  for (path.remove_prefix(1); at < segments.size(); ++at) {
+    const auto end = path.find('/');
+    const auto wanted = path.substr(0, end);
+    if (wanted.starts_with('{') && wanted.find("…") != std::string_view::npos) {
+      std::string rest = segments[at];
+      while (++at < segments.size()) rest += '/' + segments[at];
+      arguments.push_back(std::move(rest));
+      return true;
+    }
+    if (wanted.starts_with('{')) {
+      if (segments[at].empty()) return false;
+      arguments.push_back(segments[at]);
+    } else if (wanted != segments[at]) {
+      return false;
+    }
+    if (end == std::string_view::npos) return at + 1 == segments.size();
+    path.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+}  // namespace
+
 const std::vector<Api::Route>& Api::routes() {
   static const std::vector<Route> table{
-      {"GET", "/v1/events", &Api::get_events}, {"POST", "/v1/events", &Api::post_events},
-      {"GET", "/healthz", &Api::get_health},   {"GET", "/readyz", &Api::get_ready},
-      {"GET", "/metrics", &Api::get_metrics},  {"GET", "/", &Api::get_page},
+      {"GET", "/v1/events", &Api::get_events},
+      {"POST", "/v1/events", &Api::post_events},
+      {"DELETE", "/v1/events/{id}", &Api::delete_event},
+      {"DELETE", "/v1/scheduled/{id}", &Api::delete_scheduled},
+      {"GET", "/v1/feed", &Api::get_feed},
+      {"POST", "/v1/feed/marks", &Api::post_marks},
+      {"GET", "/v1/feed/mutes", &Api::get_mutes},
+      {"PUT", "/v1/feed/mutes", &Api::put_mutes},
+      {"GET", "/v1/users/{user}/follows", &Api::get_follows},
+      {"PUT", "/v1/users/{user}/follows/{topic…}", &Api::put_follow},
+      {"DELETE", "/v1/users/{user}/follows/{topic…}", &Api::delete_follow},
+      {"DELETE", "/v1/users/{user}", &Api::delete_user},
+      {"GET", "/healthz", &Api::get_health},
+      {"GET", "/readyz", &Api::get_ready},
+      {"GET", "/metrics", &Api::get_metrics},
+      {"GET", "/", &Api::get_page},
   };
   return table;
 }
 
-// A publisher whose events are on their way to the log.
-struct Api::Waiting final : net::StreamEvents {
-  Waiting(Api& api, net::Exchange& answered, std::uint64_t number, std::vector<net::Field> headers)
-      : owner(api), exchange(answered), ticket(number), cors_headers(std::move(headers)) {}
+void Api::Waiting::on_closed() {
+  of_desk ? api_.parts_.desk.forget(ticket) : void(api_.asking_.erase(ticket));
+  api_.waiting_.erase(this);
+}
 
-  void on_writable() override {}
-  void on_bytes(std::string_view) override {}
-  // The publisher left; the commit goes on without an answer.
-  void on_closed() override { owner.waiting_.erase(ticket); }
+void Api::Waiting::on_outcome(std::uint64_t, PublishOutcome outcome) {
+  answer(outcome ? form_outcome(outcome.value()) : net::error_response(outcome.error()));
+}
 
-  Api& owner;
-  net::Exchange& exchange;
-  const std::uint64_t ticket;
-  std::vector<net::Field> cors_headers;
-};
+void Api::Waiting::on_feed(const Result<FeedReply>& reply) {
+  answer(reply ? form_feed(reply.value()) : net::error_response(reply.error()));
+}
+
+void Api::Waiting::answer(net::Response response) {
+  const auto mine = api_.waiting_.extract(this);
+  for (const auto& header : cors_) response.headers.push_back(header);
+  exchange_.respond(std::move(response));
+}
 
 Api::Api(ApiParts parts, ApiOptions options) : parts_(std::move(parts)), options_(std::move(options)) {}
 Api::~Api() = default;
@@ -37,22 +83,58 @@ Api::~Api() = default;
 void Api::on_request(net::Exchange& exchange) {
   const net::Request& request = exchange.request();
   const Route* found = nullptr;
+  Arguments arguments, of_found;
   std::string allowed;
   for (const Route& route : routes()) {
-    if (route.path != request.path) continue;
+    if (!fits(route.path, request.segments, arguments)) continue;
     const bool same = route.method == request.method || (route.method == "GET" && request.method == "HEAD");
-    if (same || request.method == "OPTIONS") found = &route;
+    if (same) {
+      found = &route;
+      of_found = arguments;
+    }
     allowed += allowed.empty() ? "" : ", ";
     allowed += route.method;
   }
   if (allowed.empty()) return refuse(exchange, fail(Code::not_found));
+  if (request.method == "OPTIONS") return preflight(exchange, allowed);
   if (found == nullptr) {
     net::Response response = net::error_response(fail(Code::method_not_allowed));
     response.headers.emplace_back("Allow", allowed);
     return reply(exchange, std::move(response));
   }
-  if (request.method == "OPTIONS") return preflight(exchange, *found);
-  (this->*found->function)(exchange);
+  (this->*found->function)(exchange, of_found);
+}
+
+void Api::submit(net::Exchange& exchange, PublishRequest request, net::Response (*form)(const Published&)) {
+  auto waiting = std::make_unique<Waiting>(*this, exchange, cors(exchange.request()));
+  const auto ticket = parts_.desk.submit(std::move(request), *waiting);
+  if (!ticket) return refuse(exchange, ticket.error());
+  waiting->ticket = ticket.value();
+  waiting->of_desk = true;
+  waiting->form_outcome = form;
+  exchange.defer(*waiting);
+  Waiting* key = waiting.get();
+  waiting_.emplace(key, std::move(waiting));
+}
+
+void Api::ask(net::Exchange& exchange, FeedJob job, std::function<net::Response(const FeedReply&)> form) {
+  const std::uint64_t ticket = ++last_ticket_;
+  if (!parts_.feed.ask_feed(std::move(job), ticket)) return refuse(exchange, fail(Code::overloaded));
+  auto waiting = std::make_unique<Waiting>(*this, exchange, cors(exchange.request()));
+  waiting->ticket = ticket;
+  waiting->form_feed = std::move(form);
+  exchange.defer(*waiting);
+  Waiting* key = waiting.get();
+  asking_.emplace(ticket, key);
+  waiting_.emplace(key, std::move(waiting));
+}
+
+void Api::on_feed(std::uint64_t ticket, const Result<FeedReply>& reply) {
+  const auto found = asking_.find(ticket);
+  if (found == asking_.end()) return;  // the client left
+  Waiting* waiting = found->second;
+  asking_.erase(found);
+  waiting->on_feed(reply);
 }
 
 // CORS (WHATWG Fetch section 3.2): exact origins from the configuration, nothing for others, never
@@ -67,10 +149,10 @@ std::vector<net::Field> Api::cors(const net::Request& request) const {
   return headers;
 }
 
-void Api::preflight(net::Exchange& exchange, const Route&) {
+void Api::preflight(net::Exchange& exchange, const std::string& methods) {
   net::Response response{204, cors(exchange.request()), {}};
   if (response.headers.size() > 1) {
-    response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST");
+    response.headers.emplace_back("Access-Control-Allow-Methods", methods);
     response.headers.emplace_back(
         "Access-Control-Allow-Headers",
         "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID");
@@ -100,64 +182,8 @@ Result<Principal> Api::principal_of(const net::Request& request) const {
   return parts_.keyring.authenticate(header->substr(kScheme.size()), parts_.clock.wall());
 }
 
-Result<PublishRequest> Api::publish_request(const net::Request& request) const {
-  auto principal = TRY(principal_of(request));
-  const auto type = request.header("content-type").value_or("application/json");
-  const auto media = type.substr(0, type.find(';'));
-  if (media != "application/json" && media != "application/x-ndjson")
-    return fail(Code::unsupported_media_type);
-  const auto form = media == "application/json" ? wire::BodyForm::json : wire::BodyForm::json_lines;
-  PublishRequest out;
-  out.events = TRY(wire::parse_publish_body(request.body, form));
-  for (std::size_t i = 0; i < out.events.size(); ++i) {
-    auto allowed = authorize(principal.rights, Act::publish, out.events[i].topic);
-    if (allowed) continue;
-    Error error = std::move(allowed).error();
-    if (out.events.size() > 1) error.field = "events[" + std::to_string(i) + "].topic";
-    return error;
-  }
-  out.principal = std::move(principal.name);
-  if (const auto key = request.header("idempotency-key")) {
-    if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key))
-      return fail(Code::bad_parameter, "Between 1 and 255 bytes of UTF-8.", "Idempotency-Key");
-    out.idempotency_key = std::string(*key);
-    out.body = body_hash(request.body);
-  }
-  return out;
-}
-
-void Api::post_events(net::Exchange& exchange) {
-  if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
-  auto request = publish_request(exchange.request());
-  if (!request) return refuse(exchange, request.error());
-  const std::uint64_t ticket = next_ticket_++;
-  auto headers = cors(exchange.request());
-  if (!parts_.publish.submit(std::move(request).value(), ticket))
-    return refuse(exchange, fail(Code::overloaded));
-  auto waiting = std::make_unique<Waiting>(*this, exchange, ticket, std::move(headers));
-  exchange.defer(*waiting);
-  waiting_.emplace(ticket, std::move(waiting));
-}
-
-void Api::on_published(std::uint64_t ticket, PublishOutcome outcome) {
-  const auto found = waiting_.find(ticket);
-  if (found == waiting_.end()) return;  // the publisher left
-  const std::unique_ptr<Waiting> waiting = std::move(found->second);
-  waiting_.erase(found);
-  net::Response response;
-  if (outcome) {
-    const Published& published = outcome.value();
-    std::vector<wire::PublishedEvent> events;
-    for (const Placed& placed : published.events)
-      events.push_back(
-          {placed.cursor.offset == 0 ? std::string() : to_text(placed.cursor), placed.topic, placed.seq});
-    response = {published.replayed ? 200 : 201, {{"Content-Type", "application/json"}}, {}};
-    response.body = wire::publish_answer(events, published.replayed);
-  } else {
-    response = net::error_response(outcome.error());
-  }
-  for (auto& header : waiting->cors_headers) response.headers.push_back(std::move(header));
-  waiting->exchange.respond(std::move(response));
+net::Response json_response(int status, std::string body) {
+  return {status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, std::move(body)};
 }
 
 }  // namespace belfry

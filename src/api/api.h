@@ -1,36 +1,46 @@
 #pragma once
 // The doors in: the table of routes, who may pass, and what each does.
 //
-// Route:  net/http_server -> Api::on_request -> (publish) PublishPort, or (listen) delivery/streams.
+// Route:  net/http_server -> Api::on_request -> (publish, mark) Desk, (read) FeedPort, (listen)
+//         delivery/streams.
 // Owner:  server, one Api per shard thread. Thread: the shard's.
-// Bound:  publish requests that wait for their commit: limits::mailbox_publishes_max over all shards.
-// Always: one function decides rights (model/rights); every refusal has the catalogue's form; a publish is
-// answered
-//         2xx only by on_published.
+// Bound:  requests that wait for another thread: limits::mailbox_publishes_max, mailbox_pages_max.
+// Always: one function decides rights (model/rights); every refusal has the catalogue's form; what changes
+//         something is answered 2xx only after its commit.
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "api/keyring.h"
 #include "api/token.h"
 #include "delivery/delivery.h"
+#include "feed/feed.h"
 #include "log/log.h"
 #include "net/net.h"
 
 namespace belfry {
 
-// Takes publish requests to the log-writer. The answer comes back to Api::on_published with the same
-// ticket.
-class PublishPort {
+// What is asked of a store-reader.
+struct FeedJob {
+  FeedQuestion question;
+  bool user_only = false;  // what is kept of the user, no page
+};
+struct FeedReply {
+  FeedAnswer answer;
+  UserRows user;  // with user_only
+};
+
+// Takes feed questions to the store-readers. The reply comes back to Api::on_feed with the same ticket.
+class FeedPort {
  public:
-  virtual ~PublishPort() = default;
+  virtual ~FeedPort() = default;
   // False: no room.
-  virtual bool submit(PublishRequest request, std::uint64_t ticket) = 0;
+  virtual bool ask_feed(FeedJob job, std::uint64_t ticket) = 0;
 };
 
 struct ApiOptions {
@@ -41,7 +51,8 @@ struct ApiOptions {
 struct ApiParts {
   const Keyring& keyring;
   Streams& streams;
-  PublishPort& publish;
+  Desk& desk;
+  FeedPort& feed;
   const Tail& tail;
   const EpochTable& epochs;
   const Clock& clock;
@@ -55,32 +66,54 @@ class Api final : public net::Handler {
   ~Api() override;
 
   void on_request(net::Exchange& exchange) override;
-  void on_published(std::uint64_t ticket, PublishOutcome outcome);
+  void on_feed(std::uint64_t ticket, const Result<FeedReply>& reply);
 
  private:
   struct Route;
-  struct Waiting;
+  class Waiting;
+  using Arguments = std::vector<std::string>;  // of the path
   static const std::vector<Route>& routes();
 
-  void dispatch(net::Exchange& exchange, const Route& route);
-  void post_events(net::Exchange& exchange);
-  void get_events(net::Exchange& exchange);
-  void get_health(net::Exchange& exchange);
-  void get_ready(net::Exchange& exchange);
-  void get_metrics(net::Exchange& exchange);
-  void get_page(net::Exchange& exchange);
-  void preflight(net::Exchange& exchange, const Route& route);
+  void get_events(net::Exchange& exchange, const Arguments&);
+  void post_events(net::Exchange& exchange, const Arguments&);
+  void delete_event(net::Exchange& exchange, const Arguments& arguments);
+  void delete_scheduled(net::Exchange& exchange, const Arguments& arguments);
+  void get_feed(net::Exchange& exchange, const Arguments&);
+  void post_marks(net::Exchange& exchange, const Arguments&);
+  void get_mutes(net::Exchange& exchange, const Arguments&);
+  void put_mutes(net::Exchange& exchange, const Arguments&);
+  void get_follows(net::Exchange& exchange, const Arguments& arguments);
+  void put_follow(net::Exchange& exchange, const Arguments& arguments);
+  void delete_follow(net::Exchange& exchange, const Arguments& arguments);
+  void delete_user(net::Exchange& exchange, const Arguments& arguments);
+  void get_health(net::Exchange& exchange, const Arguments&);
+  void get_ready(net::Exchange& exchange, const Arguments&);
+  void get_metrics(net::Exchange& exchange, const Arguments&);
+  void get_page(net::Exchange& exchange, const Arguments&);
+
+  void preflight(net::Exchange& exchange, const std::string& methods);
   void refuse(net::Exchange& exchange, const Error& error);
   void reply(net::Exchange& exchange, net::Response response);
-  Result<Principal> principal_of(const net::Request& request) const;
-  Result<PublishRequest> publish_request(const net::Request& request) const;
   std::vector<net::Field> cors(const net::Request& request) const;
+
+  Result<Principal> principal_of(const net::Request& request) const;
+  // The user whose feed is meant: the token's, or for a backend the one that it names.
+  Result<std::string> feed_user(const net::Request& request) const;
+  Result<void> need_backend(const net::Request& request) const;
+  Result<PublishRequest> publish_request(const net::Request& request) const;
+  Result<FeedQuestion> feed_question(const net::Request& request) const;
+
+  // Takes it to the log-writer; the answer is formed when it comes back.
+  void submit(net::Exchange& exchange, PublishRequest request, net::Response (*form)(const Published&));
+  void submit_follow(net::Exchange& exchange, const Arguments& arguments, bool follow);
+  void ask(net::Exchange& exchange, FeedJob job, std::function<net::Response(const FeedReply&)> form);
   void open_stream(net::Exchange& exchange, Attach attach, std::string_view since);
 
   ApiParts parts_;
   ApiOptions options_;
-  std::uint64_t next_ticket_ = 1;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Waiting>> waiting_;  // publishers, by ticket
+  std::uint64_t last_ticket_ = 0;  // of feed questions; the desk gives its own
+  std::map<Waiting*, std::unique_ptr<Waiting>> waiting_;
+  std::map<std::uint64_t, Waiting*> asking_;
 };
 
 }  // namespace belfry

@@ -1,7 +1,5 @@
 // GET /v1/events: one resource, spoken as the client's headers choose. And the small routes for operators.
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <charconv>
 
@@ -12,7 +10,7 @@
 namespace belfry {
 namespace {
 
-constexpr std::string_view kKnown[] = {"topic", "type", "since", "wait", "event"};
+constexpr std::string_view kKnown[] = {"topic", "type", "since", "wait", "event", "feed"};
 
 Result<void> check_parameters(const net::Request& request) {
   for (const auto& [name, value] : request.query)
@@ -21,6 +19,8 @@ Result<void> check_parameters(const net::Request& request) {
   const auto event = request.parameter("event");
   if (event && *event != "message")
     return fail(Code::bad_parameter, "The only value is 'message'.", "event");
+  const auto feed = request.parameter("feed");
+  if (feed && *feed != "true") return fail(Code::bad_parameter, "The only value is 'true'.", "feed");
   if (request.parameter("since").value_or("").size() > limits::cursor_bytes_max)
     return fail(Code::bad_cursor, "It is longer than 128 bytes.", "since");
   return {};
@@ -60,16 +60,7 @@ std::vector<std::string> texts(const std::vector<std::string_view>& views) {
 
 }  // namespace
 
-BodyHash body_hash(std::string_view body) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  std::size_t size = 0;
-  CHECK(EVP_Q_digest(nullptr, "SHA256", nullptr, body.data(), body.size(), digest, &size) == 1);
-  BodyHash hash;
-  std::copy_n(digest, hash.size(), hash.begin());
-  return hash;
-}
-
-void Api::get_events(net::Exchange& exchange) {
+void Api::get_events(net::Exchange& exchange, const Arguments&) {
   const net::Request& request = exchange.request();
   if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
   if (net::wants_websocket(request)) {
@@ -80,14 +71,16 @@ void Api::get_events(net::Exchange& exchange) {
   const auto principal = principal_of(request);
   if (!principal) return refuse(exchange, principal.error());
   if (auto checked = check_parameters(request); !checked) return refuse(exchange, checked.error());
-  const Wish wish{texts(request.parameters("topic")), texts(request.parameters("type")), {}};
-  auto selectors = check_selectors(wish, principal.value().rights);
+  Wish wish{texts(request.parameters("topic")), texts(request.parameters("type")), {}};
+  wish.feed = request.parameter("feed").has_value();
+  auto selectors = check_selectors(wish, principal.value());
   if (!selectors) return refuse(exchange, selectors.error());
   // EventSource repeats its URL when it comes back; what it says in the header is newer.
   std::string_view since = request.header("last-event-id").value_or("");
   if (since.empty()) since = request.parameter("since").value_or("");
   Attach attach = place_session(since, parts_.epochs, parts_.tail.head());
   attach.selectors = std::move(selectors).value();
+  if (wish.feed) attach_feed(attach, principal.value().user, wish.types);
   attach.expires = principal.value().expires.value_or(Timestamp{Duration::max()});
   open_stream(exchange, std::move(attach), since);
 }
@@ -115,22 +108,22 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
   }
 }
 
-void Api::get_health(net::Exchange& exchange) {
+void Api::get_health(net::Exchange& exchange, const Arguments&) {
   reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ok\n"});
 }
 
-void Api::get_ready(net::Exchange& exchange) {
+void Api::get_ready(net::Exchange& exchange, const Arguments&) {
   if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
   reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ready\n"});
 }
 
-void Api::get_metrics(net::Exchange& exchange) {
+void Api::get_metrics(net::Exchange& exchange, const Arguments&) {
   reply(exchange, {200,
                    {{"Content-Type", "text/plain; version=0.0.4"}, {"Cache-Control", "no-store"}},
                    parts_.metrics.text()});
 }
 
-void Api::get_page(net::Exchange& exchange) {
+void Api::get_page(net::Exchange& exchange, const Arguments&) {
   if (!options_.dev_page) return refuse(exchange, fail(Code::not_found));
   reply(exchange, {200,
                    {{"Content-Type", "text/html; charset=utf-8"},

@@ -33,12 +33,13 @@ inline constexpr std::size_t keys_max = 32;              // bad_parameter (query
 inline constexpr std::uint32_t spread_ms_max = 600'000;  // bad_parameter
 
 // The feed.
-inline constexpr std::size_t follows_max = 1000;       // too_many_follows; of one user, at a time
-inline constexpr std::size_t read_steps_max = 10'000;  // too_many_marks; of one user's read state
-inline constexpr std::size_t mark_ids_max = 1000;      // bad_parameter
-inline constexpr std::size_t mutes_max = 64;           // bad_parameter; topics, and as many types
-inline constexpr std::size_t feed_items_max = 100;     // `limit` is cut to this
-inline constexpr std::size_t user_bytes_max = 200;     // bad_parameter; encoded into one topic segment
+inline constexpr std::size_t follows_max = 1000;             // too_many_follows; of one user, at a time
+inline constexpr std::size_t read_steps_max = 10'000;        // too_many_marks; of one user's read state
+inline constexpr std::size_t mark_ids_max = 1000;            // bad_parameter
+inline constexpr std::size_t mutes_max = 64;                 // bad_parameter; topics, and as many types
+inline constexpr std::size_t feed_items_max = 100;           // `limit` is cut to this
+inline constexpr std::chrono::hours schedule_max{24 * 366};  // bad_parameter; how far ahead an event is
+inline constexpr std::size_t user_bytes_max = 200;  // bad_parameter; encoded into one topic segment
 
 // How long a client may take. Past a bound the connection is closed.
 inline constexpr seconds header_time_max{10};

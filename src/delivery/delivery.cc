@@ -7,18 +7,29 @@
 
 namespace belfry {
 
-Result<std::vector<Selector>> check_selectors(const Wish& wish, const Rights& rights) {
-  if (wish.topics.empty()) return fail(Code::missing_field, "Name at least one topic.", "topic");
+Result<std::vector<Selector>> check_selectors(const Wish& wish, const Principal& principal) {
+  if (wish.feed && principal.user.empty())
+    return fail(Code::forbidden, "A backend has no feed of its own.", "feed");
+  for (const auto& type : wish.types) TRY(check_type_pattern(type));
+  if (wish.topics.empty() && !wish.feed)
+    return fail(Code::missing_field, "Name at least one topic.", "topic");
   if (wish.topics.size() > limits::stream_topics_max) return fail(Code::too_many_topics, {}, "topic");
   if (wish.types.size() > limits::stream_types_max) return fail(Code::too_many_topics, {}, "type");
   std::vector<Selector> selectors;
   for (const auto& topic : wish.topics) {
     auto selector = make_selector(topic, wish.types);
     if (!selector) return selector.error();
-    TRY(authorize(rights, Act::subscribe, topic));
+    TRY(authorize(principal.rights, Act::subscribe, topic));
     selectors.push_back(std::move(selector).value());
   }
   return selectors;
+}
+
+void attach_feed(Attach& attach, std::string user, std::vector<std::string> types) {
+  std::sort(types.begin(), types.end());
+  types.erase(std::unique(types.begin(), types.end()), types.end());
+  attach.feed_of = std::move(user);
+  attach.feed_types = std::move(types);
 }
 
 Attach place_session(std::string_view since, const EpochTable& epochs, Offset head) {

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "delivery/desk.h"
 #include "hub/hub.h"
 #include "net/net.h"
 #include "wire/wire.h"
@@ -32,6 +33,7 @@ struct DeliveryParts {
   const EpochTable& epochs;
   const Clock& clock;
   Gatekeeper& gate;
+  Desk& desk;
   std::function<void()> schedule_turn;               // soon: Shard::advance
   std::function<void(std::function<void()>)> later;  // after the current callbacks have returned
 };
@@ -47,11 +49,14 @@ class Gatekeeper {
 struct Wish {
   std::vector<std::string> topics;
   std::vector<std::string> types;
-  std::string since;  // a cursor, "now", "earliest"; empty: now
+  std::string since{};  // a cursor, "now", "earliest"; empty: now
+  bool feed = false;    // the caller's feed too
 };
 
-// Checks the grammar, the number, and the right to every pattern.
-Result<std::vector<Selector>> check_selectors(const Wish& wish, const Rights& rights);
+// Checks the grammar, the number, and the right to every pattern. A feed needs a user, and no topic beside.
+Result<std::vector<Selector>> check_selectors(const Wish& wish, const Principal& principal);
+// The caller's feed too.
+void attach_feed(Attach& attach, std::string user, std::vector<std::string> types);
 
 // Where a session begins. A cursor that is not of this log does not fail: it begins with a reset.
 Attach place_session(std::string_view since, const EpochTable& epochs, Offset head);

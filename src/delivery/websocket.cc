@@ -16,7 +16,7 @@ void WebSocketStream::start() {
 }
 
 void WebSocketStream::on_deadline() {
-  if (!rights_) close(fail(Code::timeout, "No connect message came in time."));
+  if (!principal_) close(fail(Code::timeout, "No connect message came in time."));
 }
 
 void WebSocketStream::on_bytes(std::string_view bytes) {
@@ -52,18 +52,25 @@ void WebSocketStream::take(net::WebSocketMessage message) {
 
 void WebSocketStream::take_text(std::string_view text) {
   const auto parsed = wire::parse_client_message(text);
-  if (!parsed) return rights_ ? refuse(parsed.error(), {}) : close(parsed.error());
+  if (!parsed) return principal_ ? refuse(parsed.error(), {}) : close(parsed.error());
   const wire::ClientMessage& message = parsed.value();
   using Action = wire::ClientMessage::Action;
-  if (!rights_ && message.action != Action::connect)
+  if (!principal_ && message.action != Action::connect)
     return close(fail(Code::unauthenticated, "The first message must be a connect message."));
   switch (message.action) {
     case Action::connect:
-      return rights_ ? refuse(fail(Code::bad_request, "Already connected."), message.id) : connect(message);
+      return principal_ ? refuse(fail(Code::bad_request, "Already connected."), message.id)
+                        : connect(message);
     case Action::subscribe:
       return subscribe(message);
     case Action::unsubscribe:
       return unsubscribe(message);
+    case Action::mark:
+      return mark(message);
+    case Action::publish:
+      return publish(message);
+    case Action::renew:
+      return renew(message);
     case Action::ping:
       return say(wire::control_pong(message.id));
   }
@@ -72,26 +79,27 @@ void WebSocketStream::take_text(std::string_view text) {
 void WebSocketStream::connect(const wire::ClientMessage& message) {
   auto principal = parts().gate.authenticate(message.token);
   if (!principal) return close(principal.error());
-  const Wish wish{message.topics, message.types, message.since};
+  const Wish wish{message.topics, message.types, message.since, message.feed};
   std::vector<Selector> selectors;
-  if (!wish.topics.empty()) {
-    auto checked = check_selectors(wish, principal.value().rights);
+  if (!wish.topics.empty() || wish.feed) {
+    auto checked = check_selectors(wish, principal.value());
     if (!checked) return close(checked.error());
     selectors = std::move(checked).value();
   }
-  rights_ = std::make_unique<Rights>(std::move(principal.value().rights));
+  principal_ = std::make_unique<Principal>(std::move(principal).value());
   deadline_ = Instant::never();
   Attach attach = place_session(wish.since, parts().epochs, parts().tail.head());
   attach.selectors = std::move(selectors);
-  attach.expires = principal.value().expires.value_or(Timestamp{Duration::max()});
+  if (wish.feed) attach_feed(attach, principal_->user, wish.types);
+  attach.expires = principal_->expires.value_or(Timestamp{Duration::max()});
   const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
-  say(wire::control_connected(parts().epochs.text(attach.position), principal.value().user,
+  say(wire::control_connected(parts().epochs.text(attach.position), principal_->user,
                               static_cast<std::uint32_t>(interval.count())));
   Stream::attach(std::move(attach));
 }
 
 void WebSocketStream::subscribe(const wire::ClientMessage& message) {
-  auto selectors = check_selectors({message.topics, message.types, {}}, *rights_);
+  auto selectors = check_selectors({message.topics, message.types}, *principal_);
   if (!selectors) return refuse(selectors.error(), message.id);
   if (!parts().shard.subscribe(session(), selectors.value()))
     return refuse(fail(Code::too_many_topics, {}, "topics"), message.id);
@@ -108,6 +116,82 @@ void WebSocketStream::unsubscribe(const wire::ClientMessage& message) {
   }
   parts().shard.unsubscribe(session(), selectors);
   say(wire::control_unsubscribed(message.topics, message.id));
+  parts().schedule_turn();
+}
+
+void WebSocketStream::submit(PublishRequest request, const wire::ClientMessage& message) {
+  const auto ticket = parts().desk.submit(std::move(request), *this);
+  if (!ticket) return refuse(ticket.error(), message.id);
+  if (!awaited_) awaited_ = std::make_unique<std::map<std::uint64_t, std::string>>();
+  awaited_->emplace(ticket.value(), message.id);
+}
+
+void WebSocketStream::mark(const wire::ClientMessage& message) {
+  if (principal_->user.empty())
+    return refuse(fail(Code::forbidden, "A backend has no feed of its own."), message.id);
+  auto body = wire::parse_mark_body(message.body);
+  if (!body) return refuse(body.error(), message.id);
+  PublishRequest request;
+  request.command =
+      MarkCommand{principal_->user, body.value().mark, std::move(body.value().ids), body.value().upto};
+  submit(std::move(request), message);
+}
+
+void WebSocketStream::publish(const wire::ClientMessage& message) {
+  auto body = wire::parse_publish_body(message.body, wire::BodyForm::json);
+  if (!body) return refuse(body.error(), message.id);
+  if (auto allowed = authorize_events(principal_->rights, body.value().events); !allowed)
+    return refuse(allowed.error(), message.id);
+  if (!body.value().deliver_at.empty())
+    return refuse(fail(Code::bad_parameter, "Schedule by HTTP.", "deliver_at"), message.id);
+  PublishRequest request;
+  request.events = std::move(body.value().events);
+  request.principal = principal_->name;
+  request.idempotency_key = message.idempotency_key;
+  if (!request.idempotency_key.empty()) request.body = hash_of_body(message.body);
+  submit(std::move(request), message);
+}
+
+void WebSocketStream::on_outcome(std::uint64_t ticket, PublishOutcome outcome) {
+  const auto found = awaited_->find(ticket);
+  const std::string id = std::move(found->second);
+  awaited_->erase(found);
+  if (awaited_->empty()) awaited_.reset();
+  if (closing_) return;
+  if (!outcome) return refuse(outcome.error(), id);
+  const Published& published = outcome.value();
+  if (published.command) {
+    const CommandAnswer& answer = *published.command;
+    return say(wire::control_answer(
+        "marked", id,
+        wire::mark_answer(answer.changed, to_text(answer.cursor), answer.counts, answer.absent)));
+  }
+  say(wire::control_answer("published", id, answer_of(published)));
+}
+
+void WebSocketStream::on_closed() {
+  if (awaited_)
+    for (const auto& [ticket, id] : *awaited_) parts().desk.forget(ticket);
+  Stream::on_closed();
+}
+
+// The stream goes on under the new token. What that one does not grant ends at once.
+void WebSocketStream::renew(const wire::ClientMessage& message) {
+  auto renewed = parts().gate.authenticate(message.token);
+  if (!renewed) return refuse(renewed.error(), message.id);
+  if (renewed.value().name != principal_->name)
+    return refuse(fail(Code::forbidden, "The token is of somebody else.", "token"), message.id);
+  *principal_ = std::move(renewed).value();
+  std::vector<Selector> lost;
+  std::vector<std::string> topics;
+  for (auto& selector : parts().shard.selectors(session())) {
+    if (authorize(principal_->rights, Act::subscribe, selector.topic)) continue;
+    topics.push_back(selector.topic);
+    lost.push_back(std::move(selector));
+  }
+  parts().shard.unsubscribe(session(), lost);
+  parts().shard.renew(session(), principal_->expires.value_or(Timestamp{Duration::max()}));
+  say(wire::control_renewed(topics, message.id));
   parts().schedule_turn();
 }
 

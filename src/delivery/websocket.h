@@ -1,13 +1,16 @@
 #pragma once
-// A WebSocket: the same events as text messages, and a client that may change what it listens to. The token
+// A WebSocket: the same events as text messages, and a client that may change what it listens to, mark its
+// notifications, publish, and renew its token. The token
 // comes in the first message, because browsers hide the status of a refused upgrade and log URLs. Private
 // to delivery.
 
 #include "delivery/stream.h"
 
+#include <map>
+
 namespace belfry {
 
-class WebSocketStream final : public Stream {
+class WebSocketStream final : public Stream, public OutcomeReceiver {
  public:
   WebSocketStream(Streams& owner, net::Exchange& exchange) : Stream(owner, exchange) {}
 
@@ -20,6 +23,8 @@ class WebSocketStream final : public Stream {
   void end(Code code) override;
 
   void on_bytes(std::string_view bytes) override;
+  void on_closed() override;
+  void on_outcome(std::uint64_t ticket, PublishOutcome outcome) override;
   Instant deadline() const override { return deadline_; }
   void on_deadline() override;
 
@@ -29,6 +34,10 @@ class WebSocketStream final : public Stream {
   void connect(const wire::ClientMessage& message);
   void subscribe(const wire::ClientMessage& message);
   void unsubscribe(const wire::ClientMessage& message);
+  void mark(const wire::ClientMessage& message);
+  void publish(const wire::ClientMessage& message);
+  void renew(const wire::ClientMessage& message);
+  void submit(PublishRequest request, const wire::ClientMessage& message);
   void say(const std::string& text);
   void refuse(const Error& error, const std::string& request_id);
   // Sends a close frame; the stream ends when the peer has answered or a moment later.
@@ -37,7 +46,9 @@ class WebSocketStream final : public Stream {
   Offset position() const;
 
   std::unique_ptr<net::WebSocketParser> parser_;  // only while a frame or a message is incomplete
-  std::unique_ptr<Rights> rights_;                // once connected
+  std::unique_ptr<Principal> principal_;          // once connected
+  // Requests whose outcome is awaited: the client's id of each.
+  std::unique_ptr<std::map<std::uint64_t, std::string>> awaited_;
   Instant deadline_ = Instant::never();
   bool closing_ = false;
 };

@@ -13,6 +13,18 @@ const std::vector<std::string> kOwnTypes{std::string(own_types) + "#"};
 
 }  // namespace
 
+std::vector<Selector> Shard::selectors(SessionId id) const {
+  std::vector<Selector> out;
+  const Session* session = find(id);
+  if (session == nullptr) return out;
+  for (const auto& membership : session->memberships) {
+    const Selector& selector = membership.group->selector;
+    const bool own = session->has_feed && selector.topic == session->feed->own_topic;
+    if (!selector.notifications_only && !own) out.push_back(selector);
+  }
+  return out;
+}
+
 void Shard::attach_feed(Session& session, Attach& attach) {
   session.has_feed = true;
   session.feed = std::make_unique<FeedPart>();

@@ -104,6 +104,8 @@ class Shard {
   bool subscribe(SessionId id, const std::vector<Selector>& selectors);
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
   void renew(SessionId id, Timestamp expires);
+  // What it asked for itself, the feed's topics apart.
+  std::vector<Selector> selectors(SessionId id) const;
   void writable(SessionId id);
 
   // One turn: takes what is new from the tail, gives it to the sessions that have caught up (one write

@@ -15,6 +15,17 @@ Result<void> authorize(const Rights& rights, Act act, std::string_view pattern) 
   return fail(Code::forbidden, "The token does not allow to " + what + std::string(pattern) + ".", "topic");
 }
 
+Result<void> authorize_events(const Rights& rights, std::span<const Event> events) {
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    auto allowed = authorize(rights, Act::publish, events[i].topic);
+    if (allowed) continue;
+    Error error = std::move(allowed).error();
+    if (events.size() > 1) error.field = "events[" + std::to_string(i) + "].topic";
+    return error;
+  }
+  return {};
+}
+
 Rights default_rights(std::string_view user) { return Rights{{user_topic(user)}, {}}; }
 
 }  // namespace belfry

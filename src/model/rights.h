@@ -5,11 +5,13 @@
 // Values; any thread.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/base.h"
+#include "model/event.h"
 
 namespace belfry {
 
@@ -32,6 +34,9 @@ enum class Act { subscribe, publish };
 // itself). One granted pattern must cover it whole; unions are not searched. Otherwise Code::forbidden,
 // naming the pattern.
 Result<void> authorize(const Rights& rights, Act act, std::string_view pattern);
+
+// Whether they grant publishing all of these; the error's field names the first that is not.
+Result<void> authorize_events(const Rights& rights, std::span<const Event> events);
 
 // What a user may do whose token makes no claim: subscribe to users/<id> alone, publish nothing.
 Rights default_rights(std::string_view user);

@@ -24,8 +24,9 @@ using Field = std::pair<std::string, std::string>;
 
 struct Request {
   std::string method;
-  std::string path;          // percent-decoded, always begins with '/'
-  std::vector<Field> query;  // percent-decoded, in order, repeats kept
+  std::string path;                   // percent-decoded, always begins with '/'
+  std::vector<std::string> segments;  // of the path, each percent-decoded on its own
+  std::vector<Field> query;           // percent-decoded, in order, repeats kept
   std::vector<Field> headers;
   std::string body;
   std::string peer;  // address of the client, without port

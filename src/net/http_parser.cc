@@ -48,6 +48,13 @@ Result<void> parse_target(std::string_view target, Request& request) {
   const auto parsed = boost::urls::parse_origin_form({target.data(), target.size()});
   if (!parsed) return fail(Code::bad_request, "The target is malformed.");
   request.path = TRY(decode(parsed->encoded_path()));
+  std::string_view rest(parsed->encoded_path().data(), parsed->encoded_path().size());
+  while (!rest.empty()) {
+    rest.remove_prefix(1);  // the '/'
+    const auto end = rest.find('/');
+    request.segments.push_back(TRY(decode(rest.substr(0, end))));
+    rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end);
+  }
   for (const auto& part : parsed->encoded_params())
     request.query.emplace_back(TRY(decode(part.key)),
                                part.has_value ? TRY(decode(part.value)) : std::string());

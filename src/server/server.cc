@@ -88,8 +88,9 @@ class Server {
   std::optional<Keyring> keyring_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Log> log_;
+  std::unique_ptr<Planner> planner_;
   Mailbox<PublishJob> publishes_{limits::mailbox_publishes_max};
-  Mailbox<PageJob> pages_{limits::mailbox_pages_max};
+  Mailbox<ReadJob> reads_{limits::mailbox_pages_max};
   std::unique_ptr<net::ConnectionBudget> budget_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::unique_ptr<StoreReaders> readers_;
@@ -108,6 +109,10 @@ Result<void> Server::open_log() {
   if (config_.log_retention_days > 0)
     options.retention = std::chrono::hours(24) * config_.log_retention_days;
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
+  planner_ = std::make_unique<Planner>(
+      *store_, log_->epochs(),
+      OwnEventData{wire::mark_data, wire::topic_data, wire::mutes_data, wire::id_data});
+  log_->set_planner(*planner_);
   return {};
 }
 
@@ -122,7 +127,7 @@ Result<void> Server::start_shards() {
     ShardSetup setup{
         i,         http,       ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
         *keyring_, *log_,      clock_,
-        metrics_,  publishes_, pages_,
+        metrics_,  publishes_, reads_,
         ready_};
     shards_.push_back(TRY(ShardThread::start(std::move(setup))));
     http.port = shards_.front()->port();  // port 0: the others share what the first one got
@@ -139,9 +144,15 @@ Result<void> Server::start() {
   std::vector<std::unique_ptr<StoreReader>> readers;
   for (std::size_t i = 0; i < kReaders; ++i) readers.push_back(TRY(store_->open_reader()));
   TRY(start_shards());
-  readers_ = std::make_unique<StoreReaders>(
-      std::move(readers), pages_, metrics_,
-      [this](std::size_t shard, PageAnswer answer) { shards_[shard]->answer_page(std::move(answer)); });
+  StoreReaders::Callbacks replies;
+  replies.page = [this](std::size_t shard, PageAnswer answer) {
+    shards_[shard]->answer_page(std::move(answer));
+  };
+  replies.feed = [this](std::size_t shard, std::uint64_t ticket, Result<FeedReply> reply) {
+    shards_[shard]->answer_feed(ticket, std::move(reply));
+  };
+  readers_ = std::make_unique<StoreReaders>(std::move(readers), reads_, log_->tail(), clock_, metrics_,
+                                            std::move(replies));
   LogWriter::Callbacks callbacks;
   callbacks.wake_shards = [this] {
     for (auto& shard : shards_) shard->wake();

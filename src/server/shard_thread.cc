@@ -31,12 +31,15 @@ struct ShardThread::Counters {
 
 ShardThread::ShardThread(ShardSetup setup)
     : setup_(std::move(setup)),
-      shard_(const_cast<const Log&>(setup_.log).tail(), *this),
-      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this,
+      shard_(setup_.log.tail(), *this, wire::feed_change_of),
+      desk_([this](PublishRequest request, std::uint64_t ticket) {
+        return setup_.publishes.push({std::move(request), setup_.index, ticket});
+      }),
+      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_,
                              [this] { wake(); },
                              [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
-      api_(ApiParts{setup_.keyring, streams_, *this, setup_.log.tail(), setup_.log.epochs(), setup_.clock,
-                    setup_.metrics, setup_.ready},
+      api_(ApiParts{setup_.keyring, streams_, desk_, *this, setup_.log.tail(), setup_.log.epochs(),
+                    setup_.clock, setup_.metrics, setup_.ready},
            setup_.api),
       counters_(std::make_unique<Counters>(setup_.metrics)) {}
 
@@ -110,7 +113,7 @@ void ShardThread::answer_publishes(std::vector<PublishedTicket> answers) {
   auto shared =
       std::make_shared<std::vector<PublishedTicket>>(std::move(answers));  // std::function must be copyable
   loop_.post([this, shared] {
-    for (auto& answer : *shared) api_.on_published(answer.ticket, std::move(answer.outcome));
+    for (auto& answer : *shared) desk_.on_outcome(answer.ticket, std::move(answer.outcome));
   });
 }
 
@@ -120,6 +123,11 @@ void ShardThread::answer_page(PageAnswer answer) {
     shard_.on_page(std::move(*shared), setup_.clock.wall());
     turn();
   });
+}
+
+void ShardThread::answer_feed(std::uint64_t ticket, Result<FeedReply> reply) {
+  auto shared = std::make_shared<Result<FeedReply>>(std::move(reply));
+  loop_.post([this, ticket, shared] { api_.on_feed(ticket, *shared); });
 }
 
 void ShardThread::drain() {
@@ -133,12 +141,12 @@ Result<Principal> ShardThread::authenticate(std::string_view token) {
   return setup_.keyring.authenticate(token, setup_.clock.wall());
 }
 
-bool ShardThread::submit(PublishRequest request, std::uint64_t ticket) {
-  return setup_.publishes.push({std::move(request), setup_.index, ticket});
+bool ShardThread::ask_feed(FeedJob job, std::uint64_t ticket) {
+  return setup_.reads.push({setup_.index, std::move(job), ticket});
 }
 
 bool ShardThread::ask(PageQuestion question) {
-  return setup_.pages.push({std::move(question), setup_.index});
+  return setup_.reads.push({setup_.index, std::move(question), 0});
 }
 
 }  // namespace belfry

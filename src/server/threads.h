@@ -7,10 +7,12 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "api/api.h"
 #include "delivery/delivery.h"
+#include "feed/feed.h"
 #include "hub/hub.h"
 #include "log/log.h"
 #include "net/net.h"
@@ -24,9 +26,11 @@ struct PublishJob {
   std::uint64_t ticket = 0;
 };
 
-struct PageJob {
-  PageQuestion question;
+// What a store-reader is asked: a page for a session, or a feed for a user.
+struct ReadJob {
   std::size_t shard = 0;
+  std::variant<PageQuestion, FeedJob> question;
+  std::uint64_t ticket = 0;  // of a FeedJob
 };
 
 struct PublishedTicket {
@@ -68,19 +72,25 @@ class LogWriter {
 // store-reader-0 …: answer sessions that fell out of the tail.
 class StoreReaders {
  public:
-  using Answer = std::function<void(std::size_t shard, PageAnswer)>;
+  struct Callbacks {  // any thread may be called from
+    std::function<void(std::size_t shard, PageAnswer)> page;
+    std::function<void(std::size_t shard, std::uint64_t ticket, Result<FeedReply>)> feed;
+  };
 
-  StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox,
-               Metrics& metrics, Answer answer);
+  StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<ReadJob>& mailbox,
+               const Tail& tail, const Clock& clock, Metrics& metrics, Callbacks callbacks);
   ~StoreReaders();
 
  private:
   void run(StoreReader& reader);
+  Result<FeedReply> read_feed_of(StoreReader& reader, const FeedJob& job);
 
   std::vector<std::unique_ptr<StoreReader>> readers_;
-  Mailbox<PageJob>& mailbox_;
+  Mailbox<ReadJob>& mailbox_;
+  const Tail& tail_;
+  const Clock& clock_;
   prometheus::Counter& rows_read_;
-  const Answer answer_;
+  const Callbacks callbacks_;
   std::vector<std::thread> threads_;
 };
 
@@ -93,12 +103,12 @@ struct ShardSetup {
   const Clock& clock;
   Metrics& metrics;
   Mailbox<PublishJob>& publishes;
-  Mailbox<PageJob>& pages;
+  Mailbox<ReadJob>& reads;
   const std::atomic<bool>& ready;
 };
 
 // shard-i: a loop with its listening socket, its connections, its sessions.
-class ShardThread final : public Gatekeeper, public PublishPort, public PageSource {
+class ShardThread final : public Gatekeeper, public FeedPort, public PageSource {
  public:
   static Result<std::unique_ptr<ShardThread>> start(ShardSetup setup);
   ~ShardThread() override;
@@ -108,12 +118,13 @@ class ShardThread final : public Gatekeeper, public PublishPort, public PageSour
   void wake();
   void answer_publishes(std::vector<PublishedTicket> answers);
   void answer_page(PageAnswer answer);
+  void answer_feed(std::uint64_t ticket, Result<FeedReply> reply);
   // No new connections; streams are ended with shutting_down.
   void drain();
   void stop();
 
   Result<Principal> authenticate(std::string_view token) override;
-  bool submit(PublishRequest request, std::uint64_t ticket) override;
+  bool ask_feed(FeedJob job, std::uint64_t ticket) override;
   bool ask(PageQuestion question) override;
 
  private:
@@ -128,6 +139,7 @@ class ShardThread final : public Gatekeeper, public PublishPort, public PageSour
   bool held_back_ = false;  // the last wake-up was left to the next one
   net::Loop loop_;
   Shard shard_;
+  Desk desk_;
   Streams streams_;
   Api api_;
   std::unique_ptr<net::HttpServer> server_;

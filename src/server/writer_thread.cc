@@ -90,34 +90,4 @@ void LogWriter::maintain() {
   }
 }
 
-StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<PageJob>& mailbox,
-                           Metrics& metrics, Answer answer)
-    : readers_(std::move(readers)),
-      mailbox_(mailbox),
-      rows_read_(
-          metrics.counter("belfry_store_rows_read_total", "Rows and index entries looked at for pages.")),
-      answer_(std::move(answer)) {
-  for (std::size_t i = 0; i < readers_.size(); ++i) {
-    threads_.emplace_back([this, i] { run(*readers_[i]); });
-    pthread_setname_np(threads_.back().native_handle(), ("store-reader-" + std::to_string(i)).c_str());
-  }
-}
-
-StoreReaders::~StoreReaders() {
-  mailbox_.close();
-  for (auto& thread : threads_) thread.join();
-}
-
-void StoreReaders::run(StoreReader& reader) {
-  std::vector<PageJob> jobs;
-  while (mailbox_.wait_take(jobs)) {
-    for (auto& job : jobs) {
-      auto page = reader.read(job.question.request);
-      if (page) add(rows_read_, static_cast<double>(page.value().rows_read));
-      answer_(job.shard, {job.question.session, job.question.generation, std::move(page)});
-    }
-    jobs.clear();
-  }
-}
-
 }  // namespace belfry

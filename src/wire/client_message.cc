@@ -35,8 +35,22 @@ Result<Action> action_of(dom::element value) {
   if (name == "connect") return Action::connect;
   if (name == "subscribe") return Action::subscribe;
   if (name == "unsubscribe") return Action::unsubscribe;
+  if (name == "mark") return Action::mark;
+  if (name == "publish") return Action::publish;
+  if (name == "renew") return Action::renew;
   if (name == "ping") return Action::ping;
-  return fail(Code::bad_parameter, "It must be connect, subscribe, unsubscribe or ping.", "action");
+  return fail(Code::bad_parameter,
+              "It must be connect, subscribe, unsubscribe, mark, publish, renew or ping.", "action");
+}
+
+bool is_mark_field(std::string_view name) { return name == "mark" || name == "ids" || name == "upto"; }
+
+// The members of a mark are put together again as the body of POST /v1/feed/marks.
+void take_mark_field(ClientMessage& message, std::string_view name, dom::element value) {
+  if (!message.body.empty()) message.body.pop_back();
+  message.body += (message.body.empty() ? "{\"" : ",\"") + std::string(name) + "\":";
+  message.body += simdjson::minify(value);
+  message.body += '}';
 }
 
 Result<void> take(ClientMessage& message, std::string_view name, dom::element value) {
@@ -52,6 +66,16 @@ Result<void> take(ClientMessage& message, std::string_view name, dom::element va
     message.topics = TRY(texts_of(value, "topics", limits::stream_topics_max));
   } else if (name == "types") {
     message.types = TRY(texts_of(value, "types", limits::stream_types_max));
+  } else if (name == "feed") {
+    if (value.get_bool().get(message.feed) != simdjson::SUCCESS)
+      return fail(Code::wrong_type, "It must be true or false.", "feed");
+  } else if (is_mark_field(name)) {
+    take_mark_field(message, name, value);
+  } else if (name == "events") {
+    if (!value.is_array()) return fail(Code::wrong_type, "It must be an array of events.", "events");
+    message.body = simdjson::minify(value);
+  } else if (name == "idempotency_key") {
+    message.idempotency_key = TRY(text_of(value, name, limits::idempotency_key_bytes_max));
   } else {
     return fail(Code::unknown_field, {}, std::string(name.substr(0, 64)));
   }
@@ -60,8 +84,11 @@ Result<void> take(ClientMessage& message, std::string_view name, dom::element va
 
 bool allowed(Action action, std::string_view name) {
   if (name == "action" || name == "id") return true;
-  if (name == "token" || name == "since") return action == Action::connect;
-  return action != Action::ping;
+  if (name == "token") return action == Action::connect || action == Action::renew;
+  if (name == "since" || name == "feed") return action == Action::connect;
+  if (is_mark_field(name)) return action == Action::mark;
+  if (name == "events" || name == "idempotency_key") return action == Action::publish;
+  return action == Action::connect || action == Action::subscribe || action == Action::unsubscribe;
 }
 
 }  // namespace
@@ -88,10 +115,13 @@ Result<ClientMessage> parse_client_message(std::string_view text) {
   for (const auto& name : names)
     if (!allowed(message.action, name))
       return fail(Code::unknown_field, "It does not belong to this action.", name);
-  if (message.action == Action::connect && message.token.empty())
-    return fail(Code::unauthenticated, {}, "token");
+  const bool needs_token = message.action == Action::connect || message.action == Action::renew;
+  if (needs_token && message.token.empty()) return fail(Code::unauthenticated, {}, "token");
   const bool listens = message.action == Action::subscribe || message.action == Action::unsubscribe;
   if (listens && message.topics.empty()) return fail(Code::missing_field, {}, "topics");
+  if (message.action == Action::publish && message.body.empty())
+    return fail(Code::missing_field, {}, "events");
+  if (message.action == Action::mark && message.body.empty()) return fail(Code::missing_field, {}, "mark");
   return message;
 }
 
@@ -133,6 +163,22 @@ std::string control_unsubscribed(const std::vector<std::string>& topics, std::st
 
 std::string control_pong(std::string_view id) {
   std::string out = "{\"control\":\"pong\"";
+  end_control(out, id);
+  return out;
+}
+
+std::string control_answer(std::string_view control, std::string_view id, std::string_view answer) {
+  std::string out = "{\"control\":\"" + std::string(control) + '"';
+  if (!id.empty()) {
+    out += ",\"id\":";
+    append_json_string(out, id);
+  }
+  return out + ',' + std::string(answer.substr(1));
+}
+
+std::string control_renewed(const std::vector<std::string>& lost, std::string_view id) {
+  std::string out = topics_control("renewed", lost);
+  out.replace(out.find("\"topics\""), 8, "\"lost\"");
   end_control(out, id);
   return out;
 }

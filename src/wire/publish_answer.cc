@@ -10,6 +10,7 @@ std::string publish_answer(std::span<const PublishedEvent> events, bool replayed
     if (out.back() == '}') out += ',';
     out += '{';
     if (!event.id.empty()) out += fmt::format("\"id\":\"{}\",\"seq\":{},", event.id, event.seq);
+    if (event.scheduled != 0) out += fmt::format("\"scheduled\":\"{}\",", event.scheduled);
     out += "\"topic\":";
     append_json_string(out, event.topic);
     out += '}';

@@ -12,9 +12,16 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::array<std::string_view, 9> kFields{"topic",   "type", "data",      "notification", "key",
-                                                  "expires", "keys", "spread_ms", "version"};
+constexpr std::array<std::string_view, 10> kFields{"topic",   "type",      "data", "notification",
+                                                   "key",     "expires",   "keys", "spread_ms",
+                                                   "version", "deliver_at"};
 constexpr std::size_t kDataField = 2;
+constexpr std::size_t kDeliverAtField = 9;
+
+struct Parsed {
+  Event event;
+  std::optional<Timestamp> deliver_at;
+};
 
 Error json_error(simdjson::error_code code) {
   switch (code) {
@@ -116,6 +123,13 @@ Result<std::string> keys_of(dom::element value) {
   return json_of(value);
 }
 
+Result<Timestamp> time_of(dom::element value, std::string_view field) {
+  const std::string text = TRY(text_of(value, field, 64));
+  const auto time = parse_rfc3339(text);
+  if (!time) return fail(Code::bad_parameter, "It must be a time as in RFC 3339.", std::string(field));
+  return *time;
+}
+
 Result<void> take_text(Event& event, std::size_t field, dom::element value) {
   switch (field) {
     case 0:
@@ -128,8 +142,7 @@ Result<void> take_text(Event& event, std::size_t field, dom::element value) {
       event.key = TRY(text_of(value, "key", limits::key_bytes_max));
       break;
     case 5:
-      event.expires = parse_rfc3339(TRY(text_of(value, "expires", 64)));
-      if (!event.expires) return fail(Code::bad_parameter, "It must be a time as in RFC 3339.", "expires");
+      event.expires = TRY(time_of(value, "expires"));
       break;
     default:
       event.version = TRY(text_of(value, "version", limits::key_bytes_max));
@@ -176,11 +189,12 @@ Result<void> check_event(const Event& event, bool has_refresh_fields) {
   return {};
 }
 
-Result<Event> event_of(dom::element value) {
+Result<Parsed> event_of(dom::element value) {
   dom::object object;
   if (value.get_object().get(object) != simdjson::SUCCESS)
     return fail(Code::wrong_type, "An event is an object.");
-  Event event;
+  Parsed parsed;
+  Event& event = parsed.event;
   std::array<bool, kFields.size()> seen{};
   for (auto [name, member] : object) {
     const auto found = std::find(kFields.begin(), kFields.end(), name);
@@ -188,23 +202,38 @@ Result<Event> event_of(dom::element value) {
     const auto field = static_cast<std::size_t>(found - kFields.begin());
     if (seen[field]) return fail(Code::bad_request, "The field is there twice.", std::string(name));
     seen[field] = true;
-    TRY(take_field(event, field, member));
+    if (field == kDeliverAtField) {
+      parsed.deliver_at = TRY(time_of(member, "deliver_at"));
+    } else {
+      TRY(take_field(event, field, member));
+    }
   }
   if (!seen[0]) return fail(Code::missing_field, {}, "topic");
   TRY(check_event(event, seen[6] || seen[7] || seen[8]));
-  return event;
+  return parsed;
 }
 
-Result<std::vector<Event>> events_of(dom::array array) {
-  std::vector<Event> events;
+// In one body all events are scheduled, or none.
+Result<void> add(PublishBody& body, Parsed parsed) {
+  if (!body.events.empty() && parsed.deliver_at.has_value() == body.deliver_at.empty())
+    return fail(Code::bad_parameter, "Either all events of a body are scheduled, or none.", "deliver_at");
+  if (parsed.deliver_at) body.deliver_at.push_back(*parsed.deliver_at);
+  body.events.push_back(std::move(parsed.event));
+  return {};
+}
+
+Result<PublishBody> events_of(dom::array array) {
+  PublishBody body;
   if (array.size() == 0) return fail(Code::batch_empty);
   if (array.size() > limits::batch_events_max) return fail(Code::batch_too_large);
   for (dom::element item : array) {
+    const std::string path = "events[" + std::to_string(body.events.size()) + "]";
     auto event = event_of(item);
-    if (!event) return at(std::move(event).error(), "events[" + std::to_string(events.size()) + "]");
-    events.push_back(std::move(event).value());
+    if (!event) return at(std::move(event).error(), path);
+    auto added = add(body, std::move(event).value());
+    if (!added) return at(std::move(added).error(), path);
   }
-  return events;
+  return body;
 }
 
 dom::parser& parser() {
@@ -222,35 +251,37 @@ Result<dom::element> parse(std::string_view text) {
   return root;
 }
 
-Result<std::vector<Event>> parse_lines(std::string_view body) {
-  std::vector<Event> events;
-  while (!body.empty()) {
-    const auto end = body.find('\n');
-    std::string_view line = body.substr(0, end);
-    body = end == std::string_view::npos ? std::string_view{} : body.substr(end + 1);
+Result<PublishBody> parse_lines(std::string_view text) {
+  PublishBody body;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string path = "events[" + std::to_string(events.size()) + "]";
-    if (events.size() == limits::batch_events_max) return fail(Code::batch_too_large);
+    const std::string path = "events[" + std::to_string(body.events.size()) + "]";
+    if (body.events.size() == limits::batch_events_max) return fail(Code::batch_too_large);
     auto root = parse(line);
     if (!root) return at(std::move(root).error(), path);
     auto event = event_of(root.value());
     if (!event) return at(std::move(event).error(), path);
-    events.push_back(std::move(event).value());
+    auto added = add(body, std::move(event).value());
+    if (!added) return at(std::move(added).error(), path);
   }
-  if (events.empty()) return fail(Code::batch_empty);
-  return events;
+  if (body.events.empty()) return fail(Code::batch_empty);
+  return body;
 }
 
 }  // namespace
 
-Result<std::vector<Event>> parse_publish_body(std::string_view body, BodyForm form) {
+Result<PublishBody> parse_publish_body(std::string_view body, BodyForm form) {
   if (form == BodyForm::json_lines) return parse_lines(body);
   const dom::element root = TRY(parse(body));
   dom::array array;
   if (root.get_array().get(array) == simdjson::SUCCESS) return events_of(array);
-  std::vector<Event> events;
-  events.push_back(TRY(event_of(root)));
-  return events;
+  PublishBody out;
+  Parsed parsed = TRY(event_of(root));
+  TRY(add(out, std::move(parsed)));
+  return out;
 }
 
 }  // namespace belfry::wire

@@ -6,6 +6,7 @@
 //   {"topic":"bookings/7", "type":"refresh", "keys":[["bookings"],["booking","7"]], "spread_ms":2000,
 //   "version":"…"}
 //
+// With "deliver_at":"RFC 3339" the event is published then; in one body all are, or none.
 // Or an array of those, or one a line (application/x-ndjson). Any thread.
 
 #include <string>
@@ -18,9 +19,14 @@ namespace belfry::wire {
 
 enum class BodyForm { json, json_lines };
 
+struct PublishBody {
+  std::vector<Event> events;
+  std::vector<Timestamp> deliver_at;  // as many as events, or none
+};
+
 // All or nothing: the first event that is wrong refuses the whole body, and the error's field names it
 // ("events[3].topic" in a batch, "topic" otherwise). Data is validated and minified; numbers are written in
 // their shortest form.
-Result<std::vector<Event>> parse_publish_body(std::string_view body, BodyForm form);
+Result<PublishBody> parse_publish_body(std::string_view body, BodyForm form);
 
 }  // namespace belfry::wire

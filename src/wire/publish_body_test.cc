@@ -77,7 +77,7 @@ TEST(PublishBody, KeepsWhatWasSent) {
            "key":"k", "expires":"2030-01-01T00:00:00Z", "notification":{"title":"Hi","priority":"high"} })",
       BodyForm::json);
   ASSERT_TRUE(parsed) << parsed.error().text();
-  const Event& event = parsed.value().at(0);
+  const Event& event = parsed.value().events.at(0);
   EXPECT_EQ(event.topic, "a/b");
   EXPECT_EQ(event.type, "x.y");
   EXPECT_EQ(event.data, R"({"n":[1,-2.5,"a b\n\"",null],"ü":true})");
@@ -91,10 +91,10 @@ TEST(PublishBody, RefreshEventsAndLines) {
       R"({"topic":"a","type":"refresh","keys":[["bookings"],["booking",7]],"spread_ms":2000})",
       BodyForm::json);
   ASSERT_TRUE(refresh) << refresh.error().text();
-  EXPECT_EQ(refresh.value()[0].keys, R"([["bookings"],["booking",7]])");
+  EXPECT_EQ(refresh.value().events[0].keys, R"([["bookings"],["booking",7]])");
   const auto lines = parse_publish_body("{\"topic\":\"a\"}\n\r\n{\"topic\":\"b\"}\n", BodyForm::json_lines);
   ASSERT_TRUE(lines);
-  EXPECT_EQ(lines.value().size(), 2u);
+  EXPECT_EQ(lines.value().events.size(), 2u);
   const auto bad = parse_publish_body("{\"topic\":\"a\"}\nnonsense\n", BodyForm::json_lines);
   EXPECT_EQ(bad.error().field, "events[1]");
 }

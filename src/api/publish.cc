@@ -1,0 +1,86 @@
+// What backends do to the log: publish, schedule, take back.
+
+#include <charconv>
+
+#include "api/api_routes.h"
+
+namespace belfry {
+namespace {
+
+// Scheduled for the past, or too far away.
+Result<void> check_schedule(const std::vector<Timestamp>& deliver_at, Timestamp now) {
+  for (std::size_t i = 0; i < deliver_at.size(); ++i) {
+    const std::string field =
+        deliver_at.size() == 1 ? "deliver_at" : "events[" + std::to_string(i) + "].deliver_at";
+    if (deliver_at[i] <= now) return fail(Code::bad_parameter, "It is in the past.", field);
+    if (deliver_at[i] > now + limits::schedule_max)
+      return fail(Code::bad_parameter, "It is more than a year away.", field);
+  }
+  return {};
+}
+
+net::Response changed_response(const Published& published) {
+  const CommandAnswer& answer = *published.command;
+  return json_response(200, wire::change_answer(answer.changed, to_text(answer.cursor)));
+}
+
+}  // namespace
+
+net::Response published_response(const Published& published) {
+  return {published.replayed ? 200 : 201, {{"Content-Type", "application/json"}}, answer_of(published)};
+}
+
+Result<PublishRequest> Api::publish_request(const net::Request& request) const {
+  auto principal = TRY(principal_of(request));
+  const auto type = request.header("content-type").value_or("application/json");
+  const auto media = type.substr(0, type.find(';'));
+  if (media != "application/json" && media != "application/x-ndjson")
+    return fail(Code::unsupported_media_type);
+  const auto form = media == "application/json" ? wire::BodyForm::json : wire::BodyForm::json_lines;
+  wire::PublishBody body = TRY(wire::parse_publish_body(request.body, form));
+  PublishRequest out;
+  out.events = std::move(body.events);
+  out.deliver_at = std::move(body.deliver_at);
+  TRY(check_schedule(out.deliver_at, parts_.clock.wall()));
+  TRY(authorize_events(principal.rights, out.events));
+  out.principal = std::move(principal.name);
+  if (const auto key = request.header("idempotency-key")) {
+    if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key))
+      return fail(Code::bad_parameter, "Between 1 and 255 bytes of UTF-8.", "Idempotency-Key");
+    out.idempotency_key = std::string(*key);
+    out.body = hash_of_body(request.body);
+  }
+  return out;
+}
+
+void Api::post_events(net::Exchange& exchange, const Arguments&) {
+  if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
+  auto request = publish_request(exchange.request());
+  if (!request) return refuse(exchange, request.error());
+  submit(exchange, std::move(request).value(), published_response);
+}
+
+void Api::delete_event(net::Exchange& exchange, const Arguments& arguments) {
+  auto principal = principal_of(exchange.request());
+  if (!principal) return refuse(exchange, principal.error());
+  const auto id = parse_cursor(arguments[0]);
+  if (!id) return refuse(exchange, fail(Code::unknown_event));
+  PublishRequest request;
+  request.command = RetractCommand{id.value(), std::move(principal.value().rights)};
+  submit(exchange, std::move(request), changed_response);
+}
+
+void Api::delete_scheduled(net::Exchange& exchange, const Arguments& arguments) {
+  auto principal = principal_of(exchange.request());
+  if (!principal) return refuse(exchange, principal.error());
+  const std::string& text = arguments[0];
+  std::uint64_t id = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
+    return refuse(exchange, fail(Code::unknown_event));
+  PublishRequest request;
+  request.command = CancelCommand{id, std::move(principal.value().name)};
+  submit(exchange, std::move(request), changed_response);
+}
+
+}  // namespace belfry

@@ -1,0 +1,28 @@
+#include "delivery/desk.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+#include "wire/wire.h"
+
+namespace belfry {
+
+BodyHash hash_of_body(std::string_view body) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  std::size_t size = 0;
+  CHECK(EVP_Q_digest(nullptr, "SHA256", nullptr, body.data(), body.size(), digest, &size) == 1);
+  BodyHash hash;
+  std::copy_n(digest, hash.size(), hash.begin());
+  return hash;
+}
+
+std::string answer_of(const Published& published) {
+  std::vector<wire::PublishedEvent> events;
+  for (const Placed& placed : published.events)
+    events.push_back({placed.cursor.offset == 0 ? std::string() : to_text(placed.cursor), placed.topic,
+                      placed.seq, placed.scheduled});
+  return wire::publish_answer(events, published.replayed);
+}
+
+}  // namespace belfry

@@ -1,0 +1,67 @@
+#include <pthread.h>
+
+#include "server/threads.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::chrono::seconds kTailPatience{1};
+
+}  // namespace
+
+StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<ReadJob>& mailbox,
+                           const Tail& tail, const Clock& clock, Metrics& metrics, Callbacks callbacks)
+    : readers_(std::move(readers)),
+      mailbox_(mailbox),
+      tail_(tail),
+      clock_(clock),
+      rows_read_(
+          metrics.counter("belfry_store_rows_read_total", "Rows and index entries looked at for pages.")),
+      callbacks_(std::move(callbacks)) {
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    threads_.emplace_back([this, i] { run(*readers_[i]); });
+    pthread_setname_np(threads_.back().native_handle(), ("store-reader-" + std::to_string(i)).c_str());
+  }
+}
+
+StoreReaders::~StoreReaders() {
+  mailbox_.close();
+  for (auto& thread : threads_) thread.join();
+}
+
+void StoreReaders::run(StoreReader& reader) {
+  std::vector<ReadJob> jobs;
+  while (mailbox_.wait_take(jobs)) {
+    for (auto& job : jobs) {
+      if (const auto* feed = std::get_if<FeedJob>(&job.question)) {
+        callbacks_.feed(job.shard, job.ticket, read_feed_of(reader, *feed));
+        continue;
+      }
+      const auto& question = std::get<PageQuestion>(job.question);
+      auto page = reader.read(question.request);
+      if (page) add(rows_read_, static_cast<double>(page.value().rows_read));
+      callbacks_.page(job.shard, {question.session, question.generation, std::move(page)});
+    }
+    jobs.clear();
+  }
+}
+
+Result<FeedReply> StoreReaders::read_feed_of(StoreReader& reader, const FeedJob& job) {
+  FeedReply reply;
+  const auto ask = [&](FeedRows& rows) -> Result<void> {
+    if (job.user_only) {
+      reply.user = TRY(rows.user(job.question.user));
+    } else {
+      reply.answer = TRY(read_feed(rows, job.question, clock_.wall()));
+    }
+    return {};
+  };
+  TRY(reader.snapshot(ask));
+  // The store may show a commit a moment before the tail does; a stream that begins at this page's cursor
+  // must not be told that its place does not exist.
+  const Instant until = clock_.now() + kTailPatience;
+  while (tail_.head() < reply.answer.head && clock_.now() < until) std::this_thread::yield();
+  return reply;
+}
+
+}  // namespace belfry
