@@ -3,9 +3,12 @@
 import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
+import { until } from './server.mjs';
+
 class Client {
-  constructor(server, topics, { types = [], since = 'now', token = server.token() } = {}) {
-    Object.assign(this, { server, topics: [topics].flat(), types: [types].flat(), cursor: since, token });
+  constructor(server, topics, { types = [], since = 'now', token = server.token(), feed = false } = {}) {
+    Object.assign(this, { server, topics: [topics].flat(), types: [types].flat(), cursor: since, token, feed });
+    this.controls = [];
     this.events = [];
     this.resets = [];
     this.heartbeats = [];
@@ -14,6 +17,7 @@ class Client {
   take(message) {
     if (message.control) {
       if (message.control === 'reset') this.resets.push(message);
+      this.controls.push(message);
       if (message.control === 'heartbeat') this.heartbeats.push(message);
       if (message.cursor) this.cursor = message.cursor;
     } else {
@@ -25,6 +29,7 @@ class Client {
   address(rest = {}) {
     return this.server.address(this.topics, {
       ...(this.types.length ? { type: this.types } : {}),
+      ...(this.feed ? { feed: 'true' } : {}),
       ...rest,
     });
   }
@@ -62,6 +67,7 @@ export class WebSocketClient extends Client {
           since: this.cursor,
           topics: this.topics,
           ...(this.types.length ? { types: this.types } : {}),
+          ...(this.feed ? { feed: true } : {}),
         }),
       );
       this.socket.on('message', (text) => {
@@ -74,6 +80,12 @@ export class WebSocketClient extends Client {
         this.socket.on('close', (code, reason) => done({ code, reason: String(reason) }));
       });
     });
+  }
+  // Sends an action with an id of its own, and gives the answer.
+  async ask(message) {
+    const id = String((this.asked = (this.asked ?? 0) + 1));
+    this.send({ ...message, id });
+    return until(() => this.controls.find((control) => control.id === id), `an answer to ${message.action}`);
   }
   send(message) {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
