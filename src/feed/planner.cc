@@ -15,7 +15,40 @@ Event own_event(std::string topic, std::string_view type, std::string data) {
   return event;
 }
 
+// Whether the event lies in the user's feed.
+bool holds(const std::string& user, const UserRows& rows, const Event& event) {
+  if (event.topic == user_topic(user)) return true;
+  return std::any_of(rows.follows.begin(), rows.follows.end(), [&](const Follow& follow) {
+    return follow.topic == event.topic && event.offset > follow.from &&
+           event.offset <= follow.to.value_or(offset_max);
+  });
+}
+
 }  // namespace
+
+void Planner::begin_group() {
+  users_.clear();
+  withdrawn_.clear();
+  erased_.clear();
+}
+
+bool Planner::taken_out(Offset offset) const {
+  return std::any_of(withdrawn_.begin(), withdrawn_.end(),
+                     [offset](const Event& event) { return event.offset == offset; });
+}
+
+Result<FeedCounts> Planner::counts_of(const std::string& user, const UserRows& rows, Offset head) {
+  if (erased_.contains(user)) return FeedCounts{};
+  FeedCounts counts = TRY(count_feed(store_.feed_rows(), user, rows, head));
+  for (const Event& event : withdrawn_) {
+    if (event.notification.empty() || rows.mutes.hide(event.topic, event.type)) continue;
+    if (!holds(user, rows, event)) continue;
+    const ItemState state = rows.read.at(event.offset);
+    counts.unread -= state.counts_unread() ? 1 : 0;
+    counts.unseen -= state.counts_unseen() ? 1 : 0;
+  }
+  return counts;
+}
 
 Result<CommandPlan> Planner::plan(const Command& command, Timestamp now) {
   if (const auto* mark = std::get_if<MarkCommand>(&command)) return plan_mark(*mark, now);
@@ -48,9 +81,9 @@ Result<CommandPlan> Planner::plan_mark(const MarkCommand& command, Timestamp now
     if (plan.answer.absent.size() == command.ids.size()) return fail(Code::unknown_notification, {}, "ids");
   }
   if (read.steps() > limits::read_steps_max) return fail(Code::too_many_marks);
-  if (planted_.stale_counts) plan.answer.counts = TRY(count_feed(feed, command.user, rows, head));
+  if (planted_.stale_counts) plan.answer.counts = TRY(counts_of(command.user, rows, head));
   if (plan.answer.changed) rows.read = read;
-  if (!planted_.stale_counts) plan.answer.counts = TRY(count_feed(feed, command.user, rows, head));
+  if (!planted_.stale_counts) plan.answer.counts = TRY(counts_of(command.user, rows, head));
   if (!plan.answer.changed) return plan;
   std::vector<Cursor> ids;
   for (const Cursor id : command.ids)
@@ -81,11 +114,8 @@ Result<bool> Planner::in_feed(const std::string& user, const UserRows& rows, Cur
   if (id.offset == 0 || epochs_.cursor(id.offset) != id) return false;
   const auto event = TRY(store_.feed_rows().event_at(id.offset));
   if (!event || event->notification.empty() || event->expired(now)) return false;
-  if (planted_.mark_foreign || event->topic == user_topic(user)) return true;
-  return std::any_of(rows.follows.begin(), rows.follows.end(), [&](const Follow& follow) {
-    return follow.topic == event->topic && id.offset > follow.from &&
-           id.offset <= follow.to.value_or(offset_max);
-  });
+  if (taken_out(id.offset) || erased_.contains(user)) return false;
+  return planted_.mark_foreign || holds(user, rows, *event);
 }
 
 // Neighbouring ranges in which the feed holds nothing take the item's state, so that a feed which is read
@@ -106,8 +136,8 @@ Result<void> Planner::join_empty(const std::string& user, const UserRows& rows, 
 
 Result<CommandPlan> Planner::plan_follow(const FollowCommand& command) {
   UserRows& rows = *TRY(rows_of(command.user));
-  if (command.topic == user_topic(command.user))
-    return fail(Code::bad_topic, "A user's own topic is in the feed anyway.", "topic");
+  if (matches("users/#", command.topic))
+    return fail(Code::bad_topic, "A user's own topic is in that user's feed, and in no other.", "topic");
   const auto open = [](const Follow& follow) { return !follow.to; };
   const auto found = std::find_if(rows.follows.begin(), rows.follows.end(), [&](const Follow& follow) {
     return open(follow) && follow.topic == command.topic;
@@ -145,11 +175,12 @@ Result<CommandPlan> Planner::plan_retract(const RetractCommand& command) {
   const bool of_this_log = command.id.offset != 0 && epochs_.cursor(command.id.offset) == command.id;
   if (!of_this_log) return fail(Code::unknown_event);
   const auto event = TRY(store_.feed_rows().event_at(command.id.offset));
-  if (!event || event->type.starts_with(own_types)) return fail(Code::unknown_event);
+  if (!event || event->type.starts_with(own_types) || taken_out(command.id.offset)) return fail(Code::unknown_event);
   if (!authorize(command.rights, Act::publish, event->topic)) return fail(Code::unknown_event);
   CommandPlan plan;
   plan.answer.changed = true;
   plan.events.push_back(own_event(event->topic, retract_type, data_.id(command.id)));
+  withdrawn_.push_back(*event);
   plan.changes.push_back(Withdraw{command.id.offset});
   return plan;
 }
@@ -164,7 +195,8 @@ Result<CommandPlan> Planner::plan_cancel(const CancelCommand& command) {
 }
 
 Result<CommandPlan> Planner::plan_erase(const EraseCommand& command) {
-  *TRY(rows_of(command.user)) = UserRows{};
+  users_[command.user] = UserRows{};
+  erased_.insert(command.user);
   CommandPlan plan;
   plan.answer.changed = true;
   plan.events.push_back(own_event(user_topic(command.user), erase_type, {}));

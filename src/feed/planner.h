@@ -7,6 +7,7 @@
 // absent, whether it exists or not.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,7 @@ class Planner final : public CommandPlanner {
   Planner(Store& store, const EpochTable& epochs, OwnEventData data, FeedPlanted planted = {})
       : store_(store), epochs_(epochs), data_(data), planted_(planted) {}
 
-  void begin_group() override { users_.clear(); }
+  void begin_group() override;
   Result<CommandPlan> plan(const Command& command, Timestamp now) override;
 
  private:
@@ -49,6 +50,9 @@ class Planner final : public CommandPlanner {
 
   // What is kept of the user, with what this group changes.
   Result<UserRows*> rows_of(const std::string& user);
+  // As count_feed, without what this group takes out.
+  Result<FeedCounts> counts_of(const std::string& user, const UserRows& rows, Offset head);
+  bool taken_out(Offset offset) const;
   Result<bool> apply_ids(const MarkCommand& command, const UserRows& rows, Timestamp now, ReadState& read,
                          std::vector<Cursor>& absent);
   Result<bool> in_feed(const std::string& user, const UserRows& rows, Cursor id, Timestamp now);
@@ -58,7 +62,10 @@ class Planner final : public CommandPlanner {
   const EpochTable& epochs_;
   const OwnEventData data_;
   const FeedPlanted planted_;
+  // Of one group: users as they will be, events taken out, users erased.
   std::map<std::string, UserRows> users_;
+  std::vector<Event> withdrawn_;
+  std::set<std::string> erased_;
 };
 
 }  // namespace belfry

@@ -76,6 +76,7 @@ void Shard::ask_page(Session& session) {
   question.request.after = session.position;
   if (session.has_feed && !session.feed->follows_known) {
     question.request.follows_of = session.feed->user;
+    question.request.after = std::max(session.position, session.feed->follows_at);
     if (planted_.follow_from_now) question.request.after = head_;
   }
   if (!pages_.ask(std::move(question))) return retry_later(session);
@@ -96,8 +97,7 @@ void Shard::on_page(PageAnswer answer, Timestamp now) {
 
 void Shard::take_page(Session& session, Page& page, Timestamp now) {
   if (session.has_feed && !session.feed->follows_known) {
-    take_follows(session, page);
-    return make_ready(session);
+    return take_follows(session, page);
   }
   if (session.from_earliest || planted_.ignore_floor) {
     session.floor_known = std::max(session.floor_known, page.floor);
@@ -105,6 +105,7 @@ void Shard::take_page(Session& session, Page& page, Timestamp now) {
   } else if (page.floor > std::max(session.position, session.floor_known)) {
     session.floor_known = page.floor;
     session.reset = ResetReason::horizon;
+    if (session.has_feed) return follow_anew(session);
     if (!tell_reset(session)) return;
   }
   std::deque<Entry> entries;  // of this page alone: encoded for one session, freed when the page is written
@@ -135,6 +136,7 @@ bool Shard::offer(Session& session, std::vector<const Entry*>& entries, Offset u
     session.position =
         at == entries.size() || planted_.position_past_untaken ? upto : entries[at]->event().offset - 1;
     if (planted_.repeat_after_block && at > 0) session.position = entries[at - 1]->event().offset - 1;
+    if (change != nullptr && at == entries.size()) change_feed(session, change->event());
     settle(session, written.state);
     return false;
   }

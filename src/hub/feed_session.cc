@@ -67,14 +67,39 @@ void Shard::hold_before(Session& session, Offset offset) {
 }
 
 void Shard::take_follows(Session& session, Page& page) {
-  session.feed->mutes = std::move(page.mutes);
-  session.feed->follows_known = true;
+  FeedPart& feed = *session.feed;
+  // Changes of follows between the position and this floor are gone, unless the tail still has them.
+  if (page.floor > std::max(session.position, feed.follows_at) && session.position < parts_->view.low()) {
+    feed.follows_at = page.floor;
+    if (!session.from_earliest && page.floor > session.floor_known) session.reset = ResetReason::horizon;
+    session.floor_known = std::max(session.floor_known, page.floor);
+    return make_ready(session);
+  }
+  feed.mutes = std::move(page.mutes);
+  feed.follows_known = true;
   for (const auto& topic : page.follows) join_feed(session, topic);
   session.memberships.shrink_to_fit();
+  make_ready(session);
+}
+
+// A reset is to be told: whatever was followed is asked for again.
+void Shard::follow_anew(Session& session) {
+  leave_feed(session);
+  session.feed->follows_known = false;
+  ++session.selectors_generation;
+  make_ready(session);
 }
 
 void Shard::join_feed(Session& session, const std::string& topic) {
   parts_->index.join(session, {topic, session.feed->types, true});
+}
+
+// The user was erased: nothing is followed any more.
+void Shard::leave_feed(Session& session) {
+  std::vector<Selector> followed;
+  for (const auto& membership : session.memberships)
+    if (membership.group->selector.notifications_only) followed.push_back(membership.group->selector);
+  for (const auto& selector : followed) parts_->index.leave(session, selector);
 }
 
 // The event was taken by the outlet: what follows it is read with the new follows.
@@ -90,6 +115,10 @@ void Shard::change_feed(Session& session, const Event& event) {
       break;
     case FeedChange::Kind::mutes:
       session.feed->mutes = std::move(change->mutes);
+      break;
+    case FeedChange::Kind::erase:
+      session.feed->mutes = {};
+      leave_feed(session);
       break;
   }
   ++session.selectors_generation;

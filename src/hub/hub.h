@@ -156,6 +156,8 @@ class Shard {
   void take_follows(Session& session, Page& page);
   void change_feed(Session& session, const Event& event);
   void join_feed(Session& session, const std::string& topic);
+  void leave_feed(Session& session);
+  void follow_anew(Session& session);
 
   const Tail& tail_;
   PageSource& pages_;

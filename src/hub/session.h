@@ -44,6 +44,7 @@ struct FeedPart {
   std::vector<std::string> types;  // wanted of the feed; empty: all
   Mutes mutes;
   bool follows_known = false;
+  Offset follows_at = 0;  // ask for the follows as of here, not of the position, which lies below a floor
 };
 
 // What a delivery touches stands together at the front, in one cache line.

@@ -47,7 +47,7 @@ struct Mutes {
 
 // What an event of Belfry's own does to the feed of the user whose topic it is in.
 struct FeedChange {
-  enum class Kind { follow, unfollow, mutes } kind = Kind::follow;
+  enum class Kind { follow, unfollow, mutes, erase } kind = Kind::follow;
   std::string topic;  // follow, unfollow
   Mutes mutes;        // mutes
 };

@@ -73,12 +73,12 @@ class MemoryReader final : public StoreReader {
   static Page read_follows(const MemoryDisk& disk, const PageRequest& request) {
     Page page;
     page.upto = request.after;
+    const auto own = disk.topics.find(user_topic(request.follows_of));
+    if (own != disk.topics.end()) page.floor = own->second.floor;
     const auto user = disk.users.find(request.follows_of);
     if (user == disk.users.end()) return page;
-    const auto own = disk.topics.find(user_topic(request.follows_of));
-    const Offset floor = own == disk.topics.end() ? 0 : own->second.floor;
     for (const Follow& follow : user->second.follows)
-      if (follow.holds(std::max(request.after, floor))) page.follows.push_back(follow.topic);
+      if (follow.holds(request.after)) page.follows.push_back(follow.topic);
     page.mutes = user->second.mutes;
     return page;
   }

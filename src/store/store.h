@@ -129,8 +129,7 @@ struct Page {
   Offset upto = 0;   // everything asked for in (after, upto] is in `events`; more may follow after it
   Offset floor = 0;  // the highest floor of a topic asked for: events at or below it may have been trimmed
   std::size_t rows_read = 0;         // rows and index entries looked at, matching or not
-  std::vector<std::string> follows;  // for follows_of; of a position below the floor of the user's own
-                                     // topic, what was followed at that floor
+  std::vector<std::string> follows;  // for follows_of; `floor` is then that of the user's own topic
   Mutes mutes;                       // for follows_of; as of now
 };
 

@@ -137,6 +137,7 @@ std::optional<FeedChange> feed_change_of(const Event& event) {
     if (!mutes) return std::nullopt;
     return FeedChange{FeedChange::Kind::mutes, {}, std::move(mutes).value()};
   }
+  if (event.type == erase_type) return FeedChange{FeedChange::Kind::erase, {}, {}};
   if (event.type != follow_type && event.type != unfollow_type) return std::nullopt;
   FeedChange change;
   change.kind = event.type == follow_type ? FeedChange::Kind::follow : FeedChange::Kind::unfollow;

@@ -44,4 +44,26 @@ inline std::vector<PlantedBug> planted_bugs() {
   return out;
 }
 
+// Of the feed; played in FeedWorld.
+inline std::vector<PlantedBug> planted_feed_bugs() {
+  std::vector<PlantedBug> out;
+  const auto feed = [&](std::string name, bool FeedPlanted::* flag) {
+    PlantedBug bug{std::move(name), {}};
+    bug.faults.feed.*flag = true;
+    out.push_back(std::move(bug));
+  };
+  const auto hub = [&](std::string name, bool Planted::* flag) {
+    PlantedBug bug{std::move(name), {}};
+    bug.faults.hub.*flag = true;
+    out.push_back(std::move(bug));
+  };
+  feed("up to here covers newer items", &FeedPlanted::mark_beyond);
+  feed("of two marks in one group the first is lost", &FeedPlanted::forget_overlay);
+  feed("a mark tells the counts from before it", &FeedPlanted::stale_counts);
+  feed("notifications of others are marked", &FeedPlanted::mark_foreign);
+  hub("who is behind follows what is followed now", &Planted::follow_from_now);
+  hub("a position of a feed passes what was not taken", &Planted::position_past_untaken);
+  return out;
+}
+
 }  // namespace belfry::sim

@@ -1,10 +1,11 @@
 // ./dev sim --seeds N: plays N seeds, and says which fail. ./dev sim --seed S: plays one and tells its
-// story.
+// story. With --feeds N, feeds instead.
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "feed_world.h"
 #include "world.h"
 
 using namespace belfry::sim;
@@ -12,6 +13,7 @@ using namespace belfry::sim;
 namespace {
 
 constexpr int kSteps = 3000;
+constexpr int kFeedSteps = 1000;
 
 int tell_one(std::uint64_t seed) {
   World world(seed, {});
@@ -27,21 +29,26 @@ int tell_one(std::uint64_t seed) {
 int main(int argc, char** argv) {
   belfry::log_start(belfry::LogFormat::text, "off");  // failing pages are part of the play
   std::uint64_t seeds = 1000;
+  bool feeds = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
     if (std::strcmp(argv[i], "--seed") == 0) return tell_one(value);
     if (std::strcmp(argv[i], "--seeds") == 0) seeds = value;
+    if (std::strcmp(argv[i], "--feeds") == 0) {
+      feeds = true;
+      seeds = value;
+    }
   }
   std::uint64_t failed = 0, deliveries = 0, resets = 0, crashes = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    const Outcome outcome = play(seed, kSteps);
+    const Outcome outcome = feeds ? play_feed(seed, kFeedSteps) : play(seed, kSteps);
     deliveries += outcome.deliveries;
     resets += outcome.resets;
     crashes += outcome.crashes;
     if (!outcome.violations.empty()) {
       ++failed;
-      std::printf("seed %llu: %s\n  replay: ./dev sim --seed %llu\n", static_cast<unsigned long long>(seed),
-                  outcome.violations[0].c_str(), static_cast<unsigned long long>(seed));
+      std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), outcome.violations[0].c_str());
+      if (!feeds) std::printf("  replay: ./dev sim --seed %llu\n", static_cast<unsigned long long>(seed));
     }
     if (seed % (seeds / 10 + 1) == 0)
       std::fprintf(stderr, "%llu of %llu seeds\n", static_cast<unsigned long long>(seed),
@@ -49,8 +56,8 @@ int main(int argc, char** argv) {
   }
   std::printf(
       "%llu seeds of %d steps: %llu deliveries, %llu resets, %llu crashes, %llu seeds with a violation\n",
-      static_cast<unsigned long long>(seeds), kSteps, static_cast<unsigned long long>(deliveries),
-      static_cast<unsigned long long>(resets), static_cast<unsigned long long>(crashes),
-      static_cast<unsigned long long>(failed));
+      static_cast<unsigned long long>(seeds), feeds ? kFeedSteps : kSteps,
+      static_cast<unsigned long long>(deliveries), static_cast<unsigned long long>(resets),
+      static_cast<unsigned long long>(crashes), static_cast<unsigned long long>(failed));
   return failed == 0 ? 0 : 1;
 }

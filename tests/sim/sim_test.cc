@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "feed_world.h"
 #include "planted.h"
 #include "world.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr int kSteps = 1000;
 constexpr std::uint64_t kSeeds = 120;
+constexpr std::uint64_t kFeedSeeds = 500;
 constexpr std::uint64_t kSeedsPerBug = 400;
 
 // Failing pages are part of the play; their log lines are not.
@@ -40,6 +42,31 @@ TEST(Sim, ASeedReplaysExactly) {
     EXPECT_EQ(play(seed, kSteps).trace, play(seed, kSteps).trace);
 }
 
+TEST(Sim, FeedsHoldTheContract) {
+  std::uint64_t deliveries = 0, crashes = 0;
+  for (std::uint64_t seed = 1; seed <= kFeedSeeds; ++seed) {
+    const Outcome outcome = play_feed(seed, kSteps);
+    ASSERT_TRUE(outcome.violations.empty()) << outcome.violations[0] << "\nseed " << seed;
+    deliveries += outcome.deliveries;
+    crashes += outcome.crashes;
+  }
+  EXPECT_GT(deliveries, kFeedSeeds * 100);
+  EXPECT_GT(crashes, kFeedSeeds);
+}
+
+struct PlantedFeedTest : ::testing::TestWithParam<PlantedBug> {};
+
+TEST_P(PlantedFeedTest, IsCaught) {
+  for (std::uint64_t seed = 1; seed <= kSeedsPerBug; ++seed) {
+    const Outcome outcome = play_feed(seed, kSteps, GetParam().faults);
+    if (outcome.violations.empty()) continue;
+    std::printf("caught at seed %llu: %s\n", static_cast<unsigned long long>(seed),
+                outcome.violations[0].c_str());
+    return;
+  }
+  FAIL() << "not caught in " << kSeedsPerBug << " seeds: " << GetParam().name;
+}
+
 struct PlantedTest : ::testing::TestWithParam<PlantedBug> {};
 
 TEST_P(PlantedTest, IsCaught) {
@@ -53,11 +80,14 @@ TEST_P(PlantedTest, IsCaught) {
   FAIL() << "not caught in " << kSeedsPerBug << " seeds: " << GetParam().name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Sim, PlantedTest, ::testing::ValuesIn(planted_bugs()), [](const auto& parameter) {
+std::string test_name(const ::testing::TestParamInfo<PlantedBug>& parameter) {
   std::string name;
   for (const char c : parameter.param.name) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Sim, PlantedTest, ::testing::ValuesIn(planted_bugs()), test_name);
+INSTANTIATE_TEST_SUITE_P(Sim, PlantedFeedTest, ::testing::ValuesIn(planted_feed_bugs()), test_name);
 
 }  // namespace
 }  // namespace belfry::sim

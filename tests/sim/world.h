@@ -10,17 +10,19 @@
 #include <vector>
 
 #include "client.h"
+#include "feed/feed.h"
 #include "hub/hub.h"
 #include "log/log.h"
 #include "store/memory_store.h"
-#include "wire/wire.h"
 #include "truth.h"
+#include "wire/wire.h"
 
 namespace belfry::sim {
 
 struct Faults {
   Planted hub{};
   LogPlanted log{};
+  FeedPlanted feed{};
 };
 
 struct Outcome {

@@ -79,10 +79,10 @@ Result<void> SqliteReader::snapshot(const std::function<Result<void>(FeedRows&)>
 Result<Page> SqliteReader::read_follows(const PageRequest& request) {
   Page page;
   page.upto = request.after;
-  const Offset floor = TRY(feed_rows_.floor(user_topic(request.follows_of)));
+  page.floor = TRY(feed_rows_.floor(user_topic(request.follows_of)));
   UserRows rows = TRY(feed_rows_.user(request.follows_of));
   for (auto& follow : rows.follows)
-    if (follow.holds(std::max(request.after, floor))) page.follows.push_back(std::move(follow.topic));
+    if (follow.holds(request.after)) page.follows.push_back(std::move(follow.topic));
   page.mutes = std::move(rows.mutes);
   page.rows_read = rows.follows.size() + 2;
   return page;
