@@ -19,6 +19,7 @@ THREAD_FILES = {  # where threads meet, and why
     "src/api/api.h": "reads the server's readiness flag",
     "src/server/threads.h": "starts the threads",
     "src/server/shard_thread.cc": "the same",
+    "src/server/reader_threads.cc": "the same",
     "src/server/writer_thread.cc": "the same",
     "src/server/server.cc": "the readiness flag and the stop request",
     "src/cli/tail.cc": "waits between two connections",

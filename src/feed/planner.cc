@@ -175,7 +175,8 @@ Result<CommandPlan> Planner::plan_retract(const RetractCommand& command) {
   const bool of_this_log = command.id.offset != 0 && epochs_.cursor(command.id.offset) == command.id;
   if (!of_this_log) return fail(Code::unknown_event);
   const auto event = TRY(store_.feed_rows().event_at(command.id.offset));
-  if (!event || event->type.starts_with(own_types) || taken_out(command.id.offset)) return fail(Code::unknown_event);
+  if (!event || event->type.starts_with(own_types) || taken_out(command.id.offset))
+    return fail(Code::unknown_event);
   if (!authorize(command.rights, Act::publish, event->topic)) return fail(Code::unknown_event);
   CommandPlan plan;
   plan.answer.changed = true;

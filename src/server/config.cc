@@ -4,7 +4,9 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include "model/model.h"
 
@@ -102,6 +104,9 @@ class Loader {
     for (const auto& pattern : config.log_ephemeral)
       if (auto checked = check_pattern(pattern); !checked)
         problem(origin("log.ephemeral"), "\"" + pattern + "\": " + checked.error().detail);
+    for (const auto& rule : config.log_retention)
+      if (auto checked = parse_retention_rule(rule); !checked)
+        problem(origin("log.retention"), "\"" + rule + "\": " + checked.error().detail);
     for (const auto& value : config.http_allowed_origins)
       if (value.find("://") == std::string::npos || value.ends_with("/"))
         problem(origin("http.allowed_origins"),
@@ -235,6 +240,11 @@ const std::vector<ConfigField>& config_fields() {
        std::uint64_t{1} << 40},
       {"log.retention_days", "Events older than this are removed; 0 keeps them for ever.",
        &Config::log_retention_days, 0, 36'500},
+      {"log.retention",
+       "Rules for some topics, the first that matches counts: a pattern, then an age, a number of events, "
+       "or "
+       "both, such as \"users/# 30d 10000\".",
+       &Config::log_retention},
       {"log.ephemeral", "Patterns of topics whose events are delivered but not stored.",
        &Config::log_ephemeral},
       {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.",
@@ -296,6 +306,39 @@ std::vector<std::pair<std::string, std::string>> process_environment() {
     if (equals != std::string_view::npos) out.emplace_back(line.substr(0, equals), line.substr(equals + 1));
   }
   return out;
+}
+
+Result<RetentionRule> parse_retention_rule(std::string_view text) {
+  RetentionRule rule;
+  bool first = true;
+  while (!text.empty()) {
+    const auto end = text.find(' ');
+    const std::string_view word = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    if (word.empty()) continue;
+    if (std::exchange(first, false)) {
+      TRY(check_pattern(word));
+      rule.pattern = std::string(word);
+      continue;
+    }
+    std::uint64_t number = 0;
+    const auto parsed = std::from_chars(word.data(), word.data() + word.size(), number);
+    const std::string_view unit(parsed.ptr,
+                                static_cast<std::size_t>(word.data() + word.size() - parsed.ptr));
+    const auto found = std::string_view("smhd").find(unit.empty() ? ' ' : unit[0]);
+    constexpr std::array<std::int64_t, 4> kSeconds{1, 60, 3600, 86'400};
+    if (parsed.ec != std::errc{} || number == 0 || number > 1'000'000'000 || unit.size() > 1 ||
+        (!unit.empty() && found == std::string_view::npos))
+      return fail(Code::config_invalid, "After the pattern comes an age such as 90d or 12h, or a number.");
+    if (unit.empty()) {
+      rule.events = number;
+    } else {
+      rule.age = std::chrono::seconds(static_cast<std::int64_t>(number) * kSeconds[found]);
+    }
+  }
+  if (!rule.age && !rule.events)
+    return fail(Code::config_invalid, "A rule is a pattern and an age, a number of events, or both.");
+  return rule;
 }
 
 Result<ListenAddress> parse_listen(std::string_view text) {

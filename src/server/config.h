@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/base.h"
+#include "store/store.h"
 
 namespace belfry {
 
@@ -22,6 +23,7 @@ struct Config {
   std::string store_path = "belfry-data";
   std::uint64_t log_tail_bytes = limits::tail_bytes_max;
   std::uint64_t log_retention_days = 90;
+  std::vector<std::string> log_retention;
   std::vector<std::string> log_ephemeral{"ephemeral/#"};
   std::string auth_jwt_secret_file;
   std::vector<std::string> auth_backend_key_files;
@@ -74,6 +76,9 @@ struct ListenAddress {
   bool loopback = false;
 };
 Result<ListenAddress> parse_listen(std::string_view text);
+
+// A rule of log.retention: a pattern, then an age (90d, 12h, 30m) or a number of events, or both.
+Result<RetentionRule> parse_retention_rule(std::string_view text);
 
 // The nearest of the names, if any is near enough to be meant.
 std::string nearest(std::string_view name, const std::vector<std::string>& names);

@@ -79,5 +79,17 @@ TEST(Config, ListenAddresses) {
     EXPECT_FALSE(parse_listen(bad)) << bad;
 }
 
+TEST(RetentionRule, IsAPatternAndWhatIsKept) {
+  const auto both = parse_retention_rule("users/# 30d 10000");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both.value().pattern, "users/#");
+  EXPECT_EQ(both.value().age, Duration(std::chrono::hours(24 * 30)));
+  EXPECT_EQ(both.value().events, 10'000u);
+  EXPECT_EQ(parse_retention_rule("chat/+ 12h").value().age, Duration(std::chrono::hours(12)));
+  EXPECT_FALSE(parse_retention_rule("chat/+ 12h").value().events);
+  for (const char* bad : {"", "users/#", "users/# 3x", "users/# 0", "a//b 3d", "users/# d", "users/# 3dd"})
+    EXPECT_FALSE(parse_retention_rule(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace belfry

@@ -76,6 +76,7 @@ class Server {
 
  private:
   Result<void> open_log();
+  void set_retention(LogOptions& options) const;
   Result<void> start_shards();
   void stop();
 
@@ -98,6 +99,21 @@ class Server {
   std::string url_;
 };
 
+// The whole log is trimmed by the longest age of all; what is to go sooner, topic by topic.
+void Server::set_retention(LogOptions& options) const {
+  std::optional<Duration> general;
+  if (config_.log_retention_days > 0) general = std::chrono::hours(24) * config_.log_retention_days;
+  options.retention = general;
+  for (const auto& text : config_.log_retention) {
+    auto rule = parse_retention_rule(text);
+    if (!rule) continue;  // load_config has refused it
+    if (!rule.value().age) rule.value().age = general;
+    if (general && *rule.value().age > *options.retention) options.retention = rule.value().age;
+    options.rules.push_back(std::move(rule).value());
+  }
+  if (general && *options.retention > *general) options.rules.push_back({"#", general, {}});
+}
+
 Result<void> Server::open_log() {
   TRY(make_data_dir(config_.store_path));
   SqliteOptions sqlite;
@@ -106,8 +122,7 @@ Result<void> Server::open_log() {
   LogOptions options;
   options.tail_bytes_max = static_cast<std::size_t>(config_.log_tail_bytes);
   options.ephemeral = config_.log_ephemeral;
-  if (config_.log_retention_days > 0)
-    options.retention = std::chrono::hours(24) * config_.log_retention_days;
+  set_retention(options);
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
   planner_ = std::make_unique<Planner>(
       *store_, log_->epochs(),

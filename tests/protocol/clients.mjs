@@ -7,7 +7,14 @@ import { until } from './server.mjs';
 
 class Client {
   constructor(server, topics, { types = [], since = 'now', token = server.token(), feed = false } = {}) {
-    Object.assign(this, { server, topics: [topics].flat(), types: [types].flat(), cursor: since, token, feed });
+    Object.assign(this, {
+      server,
+      topics: [topics].flat(),
+      types: [types].flat(),
+      cursor: since,
+      token,
+      feed,
+    });
     this.controls = [];
     this.events = [];
     this.resets = [];
@@ -85,7 +92,10 @@ export class WebSocketClient extends Client {
   async ask(message) {
     const id = String((this.asked = (this.asked ?? 0) + 1));
     this.send({ ...message, id });
-    return until(() => this.controls.find((control) => control.id === id), `an answer to ${message.action}`);
+    return until(
+      () => this.controls.find((control) => control.id === id),
+      `an answer to ${message.action}`,
+    );
   }
   send(message) {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));

@@ -17,7 +17,8 @@ describe('the feed', () => {
   function newcomer() {
     const user = `u-${unique()}`;
     const token = server.token(null, { user });
-    const feed = async (query = '') => (await server.call('GET', `/v1/feed?${query}`, undefined, token)).body;
+    const feed = async (query = '') =>
+      (await server.call('GET', `/v1/feed?${query}`, undefined, token)).body;
     const mark = (body) => server.call('POST', '/v1/feed/marks', body, token);
     const follow = (topic) => server.call('PUT', `/v1/users/${user}/follows/${topic}`);
     const unfollow = (topic) => server.call('DELETE', `/v1/users/${user}/follows/${topic}`);
@@ -232,8 +233,14 @@ describe('the feed', () => {
       const some = (await mark({ mark: 'read', ids: [theirs.id, mine.id] })).body;
       assert.deepEqual(some.absent, [theirs.id]);
       assert.equal((await other.feed()).counts.unread, 1);
-      assert.equal((await server.call('GET', `/v1/feed?user=${other.user}`, undefined, server.token())).status, 403);
-      assert.equal((await server.call('DELETE', `/v1/events/${mine.id}`, undefined, other.token)).status, 404);
+      assert.equal(
+        (await server.call('GET', `/v1/feed?user=${other.user}`, undefined, server.token())).status,
+        403,
+      );
+      assert.equal(
+        (await server.call('DELETE', `/v1/events/${mine.id}`, undefined, other.token)).status,
+        404,
+      );
       assert.equal((await feed()).notifications.length, 1);
     });
 
@@ -266,7 +273,13 @@ describe('the feed', () => {
         ['DELETE', `/v1/users/${user}`, undefined, token, 'forbidden'],
         ['DELETE', '/v1/scheduled/x', undefined, server.key, 'unknown_event'],
         ['DELETE', '/v1/events/x', undefined, server.key, 'unknown_event'],
-        ['POST', '/v1/events', { topic: 't', deliver_at: '2020-01-01T00:00:00Z' }, server.key, 'bad_parameter'],
+        [
+          'POST',
+          '/v1/events',
+          { topic: 't', deliver_at: '2020-01-01T00:00:00Z' },
+          server.key,
+          'bad_parameter',
+        ],
         ['POST', '/v1/events', { topic: 't', type: 'belfry.mark' }, server.key, 'bad_type'],
         [
           'POST',
@@ -288,7 +301,11 @@ describe('the feed', () => {
     it('publishes with the right, once for a key, and refuses without', async () => {
       const token = server.token(['chat/#'], { user: 'ana', publish: ['chat/+'] });
       const client = await new WebSocketClient(server, 'chat/7', { token }).open();
-      const message = { action: 'publish', events: [{ topic: 'chat/7', data: 'hi' }], idempotency_key: unique() };
+      const message = {
+        action: 'publish',
+        events: [{ topic: 'chat/7', data: 'hi' }],
+        idempotency_key: unique(),
+      };
       const first = await client.ask(message);
       assert.equal(first.control, 'published');
       assert.deepEqual((await client.ask(message)).events, first.events);
