@@ -8,6 +8,7 @@ find_package(fmt 9 CONFIG REQUIRED)                                             
 find_package(spdlog 1.10 CONFIG REQUIRED)                                       # libspdlog-dev: log lines (compiled target)
 find_package(tomlplusplus 3.3 CONFIG REQUIRED)                                  # libtomlplusplus-dev: configuration file
 find_package(CLI11 2.1 CONFIG REQUIRED)                                         # libcli11-dev: command line
+find_package(CURL 7.85 REQUIRED)                                                # libcurl4-openssl-dev: fetching key sets (JWKS) over HTTPS
 find_package(prometheus-cpp CONFIG REQUIRED)                                    # prometheus-cpp-dev: /metrics text
 if(BUILD_TESTING)
   find_package(GTest 1.12 CONFIG REQUIRED)                                      # libgtest-dev: unit and contract tests

@@ -20,6 +20,7 @@ PACKAGES = {
         "ccache",
         "mold",
         "libssl-dev",
+        "libcurl4-openssl-dev",
         "zlib1g-dev",
         "libboost1.81-dev",
         "libboost-url1.81-dev",

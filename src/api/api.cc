@@ -50,6 +50,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"PUT", "/v1/users/{user}/follows/{topic…}", &Api::put_follow},
       {"DELETE", "/v1/users/{user}/follows/{topic…}", &Api::delete_follow},
       {"DELETE", "/v1/users/{user}", &Api::delete_user},
+      {"POST", "/v1/revocations", &Api::post_revocations},
       {"GET", "/healthz", &Api::get_health},
       {"GET", "/readyz", &Api::get_ready},
       {"GET", "/metrics", &Api::get_metrics},

@@ -86,6 +86,7 @@ class Api final : public net::Handler {
   void put_follow(net::Exchange& exchange, const Arguments& arguments);
   void delete_follow(net::Exchange& exchange, const Arguments& arguments);
   void delete_user(net::Exchange& exchange, const Arguments& arguments);
+  void post_revocations(net::Exchange& exchange, const Arguments&);
   void get_health(net::Exchange& exchange, const Arguments&);
   void get_ready(net::Exchange& exchange, const Arguments&);
   void get_metrics(net::Exchange& exchange, const Arguments&);

@@ -170,4 +170,13 @@ void Api::delete_user(net::Exchange& exchange, const Arguments& arguments) {
   submit(exchange, std::move(request), changed_response);
 }
 
+void Api::post_revocations(net::Exchange& exchange, const Arguments&) {
+  if (auto backend = need_backend(exchange.request()); !backend) return refuse(exchange, backend.error());
+  auto revocation = wire::parse_revocation_body(exchange.request().body, parts_.clock.wall());
+  if (!revocation) return refuse(exchange, revocation.error());
+  PublishRequest request;
+  request.command = RevokeCommand{std::move(revocation).value()};
+  submit(exchange, std::move(request), changed_response);
+}
+
 }  // namespace belfry

@@ -1,39 +1,72 @@
 #pragma once
-// The secrets a server knows: one for users' tokens, any number of backend keys. Immutable once made; any
-// thread.
+// The keys a server knows: for users' tokens, and for backends. And the tokens that count no more.
+//
+// Owner: server. Thread: any; one lock, taken once a connection or request, never once a delivery.
+// Always: a key that belongs to an issuer verifies that issuer's tokens alone; a token never names where
+// its key is fetched.
 
 #include <array>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/signing_key.h"
+#include "api/token.h"
 #include "model/model.h"
 
 namespace belfry {
 
 class Keyring {
  public:
-  // Code::config_invalid for a secret below 32 bytes.
-  static Result<Keyring> make(std::string jwt_secret);
+  Keyring() = default;
+  explicit Keyring(TokenRules rules) : rules_(std::move(rules)) {}
+
+  // `issuer` empty: for tokens of any issuer that the rules allow.
+  void add_key(SigningKey key, std::string kid = {}, std::string issuer = {});
+  // The issuer's keys as they are now; replaces what was known of it.
+  void set_issuer_keys(const std::string& issuer, JwkSet keys);
+  // Called without the lock when a token names an issuer's key that is not known. Set before use.
+  std::function<void(const std::string& issuer)> on_unknown_key;
 
   // A key is `bk_<id>_<secret>`; only its SHA-256 is kept. Code::config_invalid if it is malformed.
   Result<void> add_backend_key(std::string_view key);
+  // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay.
+  void set_hashed_keys(std::map<std::string, std::string> sha256_by_id);
+
+  void revoke(const Revocation& revocation);
+  void forget_revocations(Timestamp now);
 
   // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an
-  // empty one.
+  // empty one, token_revoked for one that counts no more.
   Result<Principal> authenticate(std::string_view credentials, Timestamp now) const;
+  Result<void> check_revoked(const Principal& principal) const;
 
  private:
-  struct BackendKey {
-    std::string id;
-    std::array<unsigned char, 32> digest;
+  struct Known {
+    std::string issuer, kid;
+    SigningKey key;
   };
-  std::string jwt_secret_;
-  std::vector<BackendKey> backend_keys_;
+  bool find_signature(const TokenHint& hint, std::string_view message, std::string_view signature,
+                      bool& unknown) const;
+  Result<Principal> authenticate_backend(std::string_view key) const;
+
+  TokenRules rules_;
+  mutable std::mutex mutex_;
+  std::vector<Known> keys_;
+  std::map<std::string, std::array<unsigned char, 32>> backend_keys_, hashed_keys_;  // by id
+  std::set<std::string> issuers_;
+  std::map<std::string, Revocation> revoked_users_, revoked_tokens_;
 };
 
 // A new key, and a new secret for tokens, as texts for a file.
 std::string make_backend_key();
 std::string make_jwt_secret();
+// The id in `bk_<id>_<secret>`, or nothing.
+std::string_view backend_key_id(std::string_view key);
+std::string sha256_hex(std::string_view text);
 
 }  // namespace belfry

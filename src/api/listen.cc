@@ -81,6 +81,7 @@ void Api::get_events(net::Exchange& exchange, const Arguments&) {
   Attach attach = place_session(since, parts_.epochs, parts_.tail.head());
   attach.selectors = std::move(selectors).value();
   if (wish.feed) attach_feed(attach, principal.value().user, wish.types);
+  attach.credential = credential_of(principal.value());
   attach.expires = principal.value().expires.value_or(Timestamp{Duration::max()});
   open_stream(exchange, std::move(attach), since);
 }

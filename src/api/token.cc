@@ -3,8 +3,11 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <simdjson.h>
+
 #include <boost/json.hpp>
 #include <cmath>
+#include <set>
 
 namespace belfry {
 namespace {
@@ -23,13 +26,35 @@ std::string hmac_sha256(std::string_view secret, std::string_view text) {
   return {reinterpret_cast<const char*>(out), size};
 }
 
-// An object without a name twice, or nothing.
+// Whether any object of this valid JSON has a name twice. Boost.JSON keeps the last one without a word.
+bool has_double_name(std::string_view text) {
+  thread_local simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(text.data(), text.size(), true).get(root) != simdjson::SUCCESS) return true;
+  std::vector<simdjson::dom::element> waiting{root};
+  while (!waiting.empty()) {
+    const simdjson::dom::element element = waiting.back();
+    waiting.pop_back();
+    if (simdjson::dom::array array; element.get_array().get(array) == simdjson::SUCCESS)
+      for (const simdjson::dom::element item : array) waiting.push_back(item);
+    simdjson::dom::object object;
+    if (element.get_object().get(object) != simdjson::SUCCESS) continue;
+    std::set<std::string_view> names;
+    for (const auto& [name, value] : object) {
+      if (!names.insert(name).second) return true;
+      waiting.push_back(value);
+    }
+  }
+  return false;
+}
+
+// An object without a name twice, or nothing: two readers must not see two different tokens.
 std::optional<json::object> parse_object(std::string_view text) {
   boost::system::error_code failed;
   json::parse_options options;
   options.max_depth = 8;
   const json::value value = json::parse({text.data(), text.size()}, failed, {}, options);
-  if (failed || !value.is_object()) return std::nullopt;
+  if (failed || !value.is_object() || has_double_name(text)) return std::nullopt;
   return value.as_object();
 }
 
@@ -71,6 +96,22 @@ Result<Rights> rights_claim(const json::object& claims, std::string_view user) {
   return Rights{TRY(patterns_claim(grants, "subscribe")), TRY(patterns_claim(grants, "publish"))};
 }
 
+// `aud` is one text or several (RFC 7519 section 4.1.3).
+bool is_for(const json::object& claims, std::string_view audience) {
+  const auto* value = claims.if_contains("aud");
+  if (value == nullptr) return false;
+  if (value->is_string()) return value->as_string() == audience;
+  if (!value->is_array()) return false;
+  for (const auto& item : value->as_array())
+    if (item.is_string() && item.as_string() == audience) return true;
+  return false;
+}
+
+std::string text_claim(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains({name.data(), name.size()});
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
 Result<Principal> principal_of(const json::object& claims, Timestamp now) {
   const auto* subject = claims.if_contains("sub");
   if (subject == nullptr || !subject->is_string() || subject->as_string().empty())
@@ -88,6 +129,10 @@ Result<Principal> principal_of(const json::object& claims, Timestamp now) {
     if (begins && *begins > now + kSkew) return invalid("The token is not valid yet.");
   }
   principal.rights = TRY(rights_claim(claims, principal.user));
+  principal.issued = TRY(time_claim(claims, "iat")).value_or(Timestamp{});
+  const auto* id = claims.if_contains("jti");
+  if (id != nullptr && !id->is_string()) return invalid("The claim jti is not a text.");
+  principal.token_id = text_claim(claims, "jti");
   return principal;
 }
 
@@ -107,7 +152,8 @@ std::string mint_token(const TokenClaims& claims, std::string_view secret) {
   return text + '.' + to_base64url(hmac_sha256(secret, text));
 }
 
-Result<Principal> verify_token(std::string_view token, std::string_view secret, Timestamp now) {
+Result<Principal> verify_token(std::string_view token, const FindSignature& find, const TokenRules& rules,
+                               Timestamp now) {
   if (token.size() > limits::token_bytes_max) return invalid("The token is too long.");
   const auto first = token.find('.');
   const auto last = token.rfind('.');
@@ -118,18 +164,30 @@ Result<Principal> verify_token(std::string_view token, std::string_view secret, 
   const auto signature = from_base64url(token.substr(last + 1));
   if (!header_text || !claims_text || !signature) return invalid("The token is not base64url.");
   const auto header = parse_object(*header_text);
-  if (!header) return invalid("The token's header is not a JSON object.");
-  const auto* algorithm = header->if_contains("alg");
-  if (algorithm == nullptr || !algorithm->is_string() || algorithm->as_string() != "HS256")
-    return invalid("The token is not signed with HS256.");
+  if (!header) return invalid("The token's header is not a JSON object, or has a name twice.");
+  const auto algorithm = algorithm_of(text_claim(*header, "alg"));
+  if (!algorithm) return invalid("The token's algorithm is not accepted.");
   if (header->contains("crit")) return invalid("The token needs an extension that is not known here.");
-  const std::string expected = hmac_sha256(secret, token.substr(0, last));
-  if (signature->size() != expected.size() ||
-      CRYPTO_memcmp(signature->data(), expected.data(), expected.size()) != 0)
-    return invalid("The token's signature does not match.");
   const auto claims = parse_object(*claims_text);
-  if (!claims) return invalid("The token's claims are not a JSON object.");
+  if (!claims) return invalid("The token's claims are not a JSON object, or have a name twice.");
+  const TokenHint hint{*algorithm, text_claim(*header, "kid"), text_claim(*claims, "iss")};
+  if (hint.kid.size() > limits::kid_bytes_max) return invalid("The token's kid is too long.");
+  if (!find(hint, token.substr(0, last), *signature))
+    return invalid("No key of this server made the token's signature.");
+  if (!rules.audience.empty() && !is_for(*claims, rules.audience))
+    return invalid("The token is for another audience.");
+  if (!rules.issuer.empty() && hint.issuer != rules.issuer)
+    return invalid("The token is of another issuer.");
   return principal_of(*claims, now);
+}
+
+Result<Principal> verify_token(std::string_view token, std::string_view secret, Timestamp now) {
+  const auto find = [secret](const TokenHint& hint, std::string_view message, std::string_view signature) {
+    const std::string expected = hmac_sha256(secret, message);
+    return hint.algorithm == Algorithm::HS256 && signature.size() == expected.size() &&
+           CRYPTO_memcmp(signature.data(), expected.data(), expected.size()) == 0;
+  };
+  return verify_token(token, find, {}, now);
 }
 
 }  // namespace belfry

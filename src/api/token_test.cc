@@ -71,8 +71,9 @@ TEST(Token, ForgedOnesAreRefused) {
 }
 
 TEST(Keyring, BackendKeysAndTokens) {
-  EXPECT_FALSE(Keyring::make("short"));
-  auto keyring = std::move(Keyring::make(kSecret)).value();
+  EXPECT_FALSE(SigningKey::from_secret("short"));
+  Keyring keyring;
+  keyring.add_key(std::move(SigningKey::from_secret(kSecret)).value());
   const std::string key = make_backend_key();
   ASSERT_TRUE(keyring.add_backend_key(key));
   EXPECT_FALSE(keyring.add_backend_key("bk_x_short"));

@@ -48,6 +48,21 @@ std::string to_hex(std::string_view bytes) {
   return out;
 }
 
+std::optional<std::string> from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    int byte = 0;
+    for (const char c : text.substr(i, 2)) {
+      const char lower = static_cast<char>(c >= 'A' && c <= 'F' ? c + 32 : c);
+      if (!(lower >= '0' && lower <= '9') && !(lower >= 'a' && lower <= 'f')) return std::nullopt;
+      byte = byte * 16 + (lower <= '9' ? lower - '0' : lower - 'a' + 10);
+    }
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
 std::string to_base64url(std::string_view bytes) { return encode64(bytes, kUrlAlphabet); }
 
 std::string to_base64(std::string_view bytes) {

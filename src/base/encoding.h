@@ -9,6 +9,7 @@
 namespace belfry {
 
 std::string to_hex(std::string_view bytes);
+std::optional<std::string> from_hex(std::string_view text);
 std::string to_base64url(std::string_view bytes);
 std::string to_base64(std::string_view bytes);
 // Strict: no padding, no other alphabet, no stray trailing bits.

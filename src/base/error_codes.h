@@ -45,8 +45,9 @@ namespace belfry {
   X(unauthenticated, 401, 4401, token, "No credentials were given.",                                       \
     "Send 'Authorization: Bearer <token>'; on WebSocket, the token in the first message.")                 \
   X(token_invalid, 401, 4401, token, "The token is not valid.",                                            \
-    "It must be an HS256 JWT signed with this server's secret, or a backend key of this server.")          \
+    "It must be a JWT signed with a key that this server knows, or a backend key of this server.")         \
   X(token_expired, 401, 4401, token, "The token has expired.", "Get a new token and connect again.")       \
+  X(token_revoked, 401, 4410, never, "The token was revoked.", "Sign in again.")                           \
   X(forbidden, 403, 4403, never, "The token does not grant this.",                                         \
     "Grant the topic in the token's belfry.subscribe or belfry.publish claim.")                            \
   X(origin_not_allowed, 403, 4403, never, "This web origin is not allowed.",                               \

@@ -25,6 +25,7 @@ inline constexpr std::size_t json_depth_max = 32;                      // too_de
 inline constexpr std::size_t header_bytes_max = 16 * 1024;             // header_too_large
 inline constexpr std::size_t header_fields_max = 100;                  // header_too_large
 inline constexpr std::size_t token_bytes_max = 8 * 1024;               // token_invalid
+inline constexpr std::size_t kid_bytes_max = 128;                      // token_invalid
 inline constexpr std::size_t stream_topics_max = 128;                  // too_many_topics
 inline constexpr std::size_t stream_types_max = 32;                    // too_many_topics
 inline constexpr std::size_t websocket_message_bytes_max = 64 * 1024;  // close 1009
@@ -48,6 +49,19 @@ inline constexpr seconds keep_alive_time_max{75};
 inline constexpr seconds first_message_time_max{10};  // WebSocket: the token
 inline constexpr seconds write_stall_time_max{60};    // no byte taken by the peer
 inline constexpr seconds long_poll_wait_max{60};      // `wait` is cut to this
+
+// Keys that others publish (JWKS).
+inline constexpr std::chrono::minutes jwks_refresh{10};  // how often they are fetched anew
+inline constexpr seconds jwks_pause{30};                 // between two fetches of one issuer, at least
+inline constexpr std::chrono::hours jwks_stale_max{24};  // without a good answer they are used this long
+inline constexpr std::size_t jwks_bytes_max = 256 * 1024;
+inline constexpr std::size_t jwks_keys_tried_max = 4;  // by a token without kid
+
+// Tokens that live longer than this are not kept out by a revocation.
+inline constexpr std::chrono::hours revocation_kept{24 * 400};
+
+// Tickets.
+inline constexpr seconds ticket_first_use{30};
 
 // Streams.
 inline constexpr seconds heartbeat_interval{20};

@@ -94,7 +94,7 @@ int run_token(const TokenCommand& command) {
                  "belfry: no secret. Start 'belfry dev' here first, or name --data or --secret-file.\n");
     return tell(secret.error());
   }
-  if (auto keyring = Keyring::make(secret.value()); !keyring) return tell(keyring.error());
+  if (auto key = SigningKey::from_secret(secret.value()); !key) return tell(key.error());
   const Timestamp now = SystemClock().wall();
   TokenClaims claims{command.user, command.subscribe, command.publish,
                      now,          now + ttl.value(), to_hex(random_bytes(8))};

@@ -91,6 +91,7 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
   Attach attach = place_session(wish.since, parts().epochs, parts().tail.head());
   attach.selectors = std::move(selectors);
   if (wish.feed) attach_feed(attach, principal_->user, wish.types);
+  attach.credential = credential_of(*principal_);
   attach.expires = principal_->expires.value_or(Timestamp{Duration::max()});
   const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
   say(wire::control_connected(parts().epochs.text(attach.position), principal_->user,
@@ -190,7 +191,8 @@ void WebSocketStream::renew(const wire::ClientMessage& message) {
     lost.push_back(std::move(selector));
   }
   parts().shard.unsubscribe(session(), lost);
-  parts().shard.renew(session(), principal_->expires.value_or(Timestamp{Duration::max()}));
+  parts().shard.renew(session(), principal_->expires.value_or(Timestamp{Duration::max()}),
+                      credential_of(*principal_));
   say(wire::control_renewed(topics, message.id));
   parts().schedule_turn();
 }

@@ -56,6 +56,7 @@ Result<CommandPlan> Planner::plan(const Command& command, Timestamp now) {
   if (const auto* mute = std::get_if<MuteCommand>(&command)) return plan_mutes(*mute);
   if (const auto* retract = std::get_if<RetractCommand>(&command)) return plan_retract(*retract);
   if (const auto* cancel = std::get_if<CancelCommand>(&command)) return plan_cancel(*cancel);
+  if (const auto* revoke = std::get_if<RevokeCommand>(&command)) return plan_revoke(*revoke);
   return plan_erase(std::get<EraseCommand>(command));
 }
 
@@ -202,6 +203,16 @@ Result<CommandPlan> Planner::plan_erase(const EraseCommand& command) {
   plan.answer.changed = true;
   plan.events.push_back(own_event(user_topic(command.user), erase_type, {}));
   plan.changes.push_back(EraseUser{command.user});
+  return plan;
+}
+
+Result<CommandPlan> Planner::plan_revoke(const RevokeCommand& command) {
+  CommandPlan plan;
+  plan.answer.changed = true;
+  plan.answer.revoked = command.revocation;
+  plan.events.push_back(
+      own_event(std::string(revocations_topic), revoke_type, data_.revocation(command.revocation)));
+  plan.changes.push_back(PutRevocation{command.revocation});
   return plan;
 }
 

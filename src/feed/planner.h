@@ -22,6 +22,7 @@ struct OwnEventData {
   std::string (*topic)(std::string_view topic);
   std::string (*mutes)(const Mutes& mutes);
   std::string (*id)(Cursor id);
+  std::string (*revocation)(const Revocation& revocation);
 };
 
 // Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
@@ -47,6 +48,7 @@ class Planner final : public CommandPlanner {
   Result<CommandPlan> plan_retract(const RetractCommand& command);
   Result<CommandPlan> plan_cancel(const CancelCommand& command);
   Result<CommandPlan> plan_erase(const EraseCommand& command);
+  Result<CommandPlan> plan_revoke(const RevokeCommand& command);
 
   // What is kept of the user, with what this group changes.
   Result<UserRows*> rows_of(const std::string& user);

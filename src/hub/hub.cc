@@ -40,6 +40,7 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
     parts.free_slots.push_back(static_cast<std::uint32_t>(parts.sessions.size()));
     parts.sessions.emplace_back().slot = parts.free_slots.back();
     parts.deadlines.push_back({});
+    parts.credentials.push_back({});
   }
   Session& session = parts.sessions[parts.free_slots.back()];
   parts.free_slots.pop_back();
@@ -52,6 +53,7 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   session.memberships.shrink_to_fit();
   parts.deadlines[session.slot] = {attach.expires.value.count(),
                                    (now + limits::heartbeat_interval).value.count()};
+  parts.credentials[session.slot] = attach.credential;
   ++session_count_;
   make_ready(session);
   return session.id();
@@ -98,8 +100,21 @@ void Shard::unsubscribe(SessionId id, const std::vector<Selector>& selectors) {
   if (session->state == SessionState::waiting) make_ready(*session);
 }
 
-void Shard::renew(SessionId id, Timestamp expires) {
-  if (Session* session = find(id)) parts_->deadlines[session->slot].expires = expires.value.count();
+void Shard::renew(SessionId id, Timestamp expires, const Credential& credential) {
+  Session* session = find(id);
+  if (session == nullptr) return;
+  parts_->deadlines[session->slot].expires = expires.value.count();
+  parts_->credentials[session->slot] = credential;
+}
+
+void Shard::revoke(const Revocation& revocation) {
+  for (Session& session : parts_->sessions) {
+    if (session.state == SessionState::free) continue;
+    if (!concerns(revocation, parts_->credentials[session.slot])) continue;
+    Outlet* outlet = session.outlet;
+    forget(session);
+    outlet->end(Code::token_revoked);
+  }
 }
 
 void Shard::writable(SessionId id) {

@@ -52,6 +52,7 @@ struct Attach {
   bool from_earliest = false;             // position is 0 and what retention took is not missed
   std::optional<ResetReason> reset;       // to be told first
   Timestamp expires{Duration::max()};     // the token's; the session is ended then
+  Credential credential{};                // by which its token's revocation finds it
   std::string feed_of{};                  // not empty: this user's feed too
   std::vector<std::string> feed_types{};  // of the feed; empty: all
 };
@@ -103,7 +104,9 @@ class Shard {
   // nothing is added, if the session would have more than limits::stream_topics_max.
   bool subscribe(SessionId id, const std::vector<Selector>& selectors);
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
-  void renew(SessionId id, Timestamp expires);
+  void renew(SessionId id, Timestamp expires, const Credential& credential);
+  // Ends the sessions whose token it concerns.
+  void revoke(const Revocation& revocation);
   // What it asked for itself, the feed's topics apart.
   std::vector<Selector> selectors(SessionId id) const;
   void writable(SessionId id);

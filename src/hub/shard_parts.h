@@ -26,9 +26,10 @@ struct Shard::Parts {
 
   TopicIndex index;
   TailView view;
-  std::uint64_t version = 0;        // of the tail, as last seen
-  std::deque<Session> sessions;     // by slot; addresses stay
-  std::vector<Deadline> deadlines;  // by slot
+  std::uint64_t version = 0;            // of the tail, as last seen
+  std::deque<Session> sessions;         // by slot; addresses stay
+  std::vector<Deadline> deadlines;      // by slot
+  std::vector<Credential> credentials;  // by slot
   std::vector<std::uint32_t> free_slots;
   std::vector<SessionId> ready;    // sessions to pump, each at most once a turn
   std::vector<SessionId> pumping;  // the same, while being pumped

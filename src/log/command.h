@@ -5,6 +5,7 @@
 //
 // Values; any thread.
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -40,14 +41,18 @@ struct CancelCommand {
 struct EraseCommand {
   std::string user;
 };
-using Command =
-    std::variant<MarkCommand, FollowCommand, MuteCommand, RetractCommand, CancelCommand, EraseCommand>;
+struct RevokeCommand {
+  Revocation revocation;
+};
+using Command = std::variant<MarkCommand, FollowCommand, MuteCommand, RetractCommand, CancelCommand,
+                             EraseCommand, RevokeCommand>;
 
 struct CommandAnswer {
   bool changed = false;
   Cursor cursor;               // where `counts` are true
   FeedCounts counts;           // after a mark
   std::vector<Cursor> absent;  // ids that are not in the caller's feed
+  std::optional<Revocation> revoked{};
 };
 
 struct CommandPlan {

@@ -25,6 +25,9 @@ inline constexpr std::string_view retract_type = "belfry.retract";  // an event 
 
 inline constexpr std::string_view erase_type = "belfry.erase";  // all of users/<id> was erased
 
+inline constexpr std::string_view revoke_type = "belfry.revoke";  // tokens count no more
+inline constexpr std::string_view revocations_topic = "belfry/revocations";
+
 // A durable membership: notifications of the topic with an offset in (from, to] are in the user's feed.
 struct Follow {
   std::string topic;

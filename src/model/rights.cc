@@ -26,6 +26,16 @@ Result<void> authorize_events(const Rights& rights, std::span<const Event> event
   return {};
 }
 
+Credential credential_of(const Principal& principal) {
+  return {principal.user.empty() ? 0 : keyed_hash(principal.user),
+          principal.token_id.empty() ? 0 : keyed_hash(principal.token_id), principal.issued};
+}
+
+bool concerns(const Revocation& revocation, const Credential& credential) {
+  if (!revocation.token_id.empty()) return credential.token == keyed_hash(revocation.token_id);
+  return credential.user == keyed_hash(revocation.user) && credential.issued <= revocation.not_before;
+}
+
 Rights default_rights(std::string_view user) { return Rights{{user_topic(user)}, {}}; }
 
 }  // namespace belfry

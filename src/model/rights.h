@@ -4,6 +4,7 @@
 //
 // Values; any thread.
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,7 +27,27 @@ struct Principal {
   std::string user;  // the user id, empty for a backend
   Rights rights;
   std::optional<Timestamp> expires;
+  Timestamp issued{};      // of the token
+  std::string token_id{};  // its `jti`; empty: none
 };
+
+// Tokens that count no more, though their time is not up: all of a user that were issued up to
+// `not_before`, or the one with this id.
+struct Revocation {
+  std::string user;      // or
+  std::string token_id;  // this one
+  Timestamp not_before;
+  Timestamp forget;  // no token can be concerned any more
+};
+
+// By what a session can be found when its token is revoked: keyed hashes, because only equality is asked.
+struct Credential {
+  std::uint64_t user = 0;   // 0: none
+  std::uint64_t token = 0;  // 0: none
+  Timestamp issued;
+};
+Credential credential_of(const Principal& principal);
+bool concerns(const Revocation& revocation, const Credential& credential);
 
 enum class Act { subscribe, publish };
 

@@ -250,6 +250,20 @@ const std::vector<ConfigField>& config_fields() {
       {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.",
        &Config::auth_jwt_secret_file},
       {"auth.backend_key_files", "Files with one backend key each.", &Config::auth_backend_key_files},
+      {"auth.public_key_files",
+       "Public keys of users' tokens (PEM), each with its algorithm in front if it is not the usual one of "
+       "its kind: \"PS256 /etc/belfry/key.pem\".",
+       &Config::auth_public_key_files},
+      {"auth.jwks",
+       "Issuers of users' tokens, each with the file or URL of its JSON Web Key Set: "
+       "\"https://id.example.com https://id.example.com/.well-known/jwks.json\".",
+       &Config::auth_jwks},
+      {"auth.issuer", "What the claim iss must be, where the key belongs to no issuer; empty: anything.",
+       &Config::auth_issuer},
+      {"auth.audience", "What the claim aud must hold; empty: not asked.", &Config::auth_audience},
+      {"auth.cookie",
+       "Name of a cookie that may carry the token instead of the Authorization header; empty: none.",
+       &Config::auth_cookie},
       {"server.shards", "Threads that serve connections; 0: one per core.", &Config::server_shards, 0, 256},
       {"server.shutdown_timeout_s", "Seconds to finish on SIGTERM.", &Config::server_shutdown_timeout_s, 0,
        600},
@@ -306,6 +320,13 @@ std::vector<std::pair<std::string, std::string>> process_environment() {
     if (equals != std::string_view::npos) out.emplace_back(line.substr(0, equals), line.substr(equals + 1));
   }
   return out;
+}
+
+std::pair<std::string, std::string> split_words(std::string_view text) {
+  const auto space = text.find(' ');
+  if (space == std::string_view::npos) return {std::string(), std::string(text)};
+  return {std::string(text.substr(0, space)),
+          std::string(text.substr(std::min(text.size(), text.find_first_not_of(' ', space))))};
 }
 
 Result<RetentionRule> parse_retention_rule(std::string_view text) {

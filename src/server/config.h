@@ -27,6 +27,11 @@ struct Config {
   std::vector<std::string> log_ephemeral{"ephemeral/#"};
   std::string auth_jwt_secret_file;
   std::vector<std::string> auth_backend_key_files;
+  std::vector<std::string> auth_public_key_files;
+  std::vector<std::string> auth_jwks;
+  std::string auth_issuer;
+  std::string auth_audience;
+  std::string auth_cookie;
   std::uint64_t server_shards = 0;
   std::uint64_t server_shutdown_timeout_s = 10;
   std::string server_log_format = "auto";
@@ -79,6 +84,9 @@ Result<ListenAddress> parse_listen(std::string_view text);
 
 // A rule of log.retention: a pattern, then an age (90d, 12h, 30m) or a number of events, or both.
 Result<RetentionRule> parse_retention_rule(std::string_view text);
+
+// Two words, the first one optional: "RS256 key.pem", "key.pem".
+std::pair<std::string, std::string> split_words(std::string_view text);
 
 // The nearest of the names, if any is near enough to be meant.
 std::string nearest(std::string_view name, const std::vector<std::string>& names);

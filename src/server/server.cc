@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <optional>
 
+#include "server/data_dir.h"
+#include "server/keys.h"
 #include "server/threads.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -37,23 +39,11 @@ class StopRequest {
   std::atomic<bool> failed_{false};
 };
 
-Result<Keyring> make_keyring(const Config& config, ServerMode mode) {
-  if (mode == ServerMode::dev) {
-    const DevSecrets secrets = TRY(dev_secrets(config.store_path));
-    Keyring keyring = TRY(Keyring::make(secrets.jwt_secret));
-    TRY(keyring.add_backend_key(secrets.backend_key));
-    return keyring;
-  }
-  if (config.auth_jwt_secret_file.empty())
-    return fail(Code::config_invalid, "A server needs a secret for its users' tokens.",
-                "auth.jwt_secret_file");
-  const std::string secret = TRY(read_secret(config.auth_jwt_secret_file));
-  Keyring keyring = TRY(Keyring::make(secret));
-  for (const auto& file : config.auth_backend_key_files) {
-    const std::string key = TRY(read_secret(file));
-    TRY(keyring.add_backend_key(key));
-  }
-  return keyring;
+Result<void> fill_keyring(Keyring& keyring, const Config& config, ServerMode mode) {
+  if (mode == ServerMode::serve) return load_keys(keyring, config);
+  const DevSecrets secrets = TRY(dev_secrets(config.store_path));
+  keyring.add_key(TRY(SigningKey::from_secret(secrets.jwt_secret)));
+  return keyring.add_backend_key(secrets.backend_key);
 }
 
 // As many descriptors as the system allows, less a reserve for the store and itself.
@@ -68,7 +58,11 @@ std::size_t connections_max(const Config& config) {
 
 class Server {
  public:
-  Server(const Config& config, ServerMode mode) : config_(config), mode_(mode) {}
+  Server(const Config& config, ServerMode mode)
+      : config_(config),
+        mode_(mode),
+        keyring_(TokenRules{config.auth_audience, config.auth_issuer}),
+        key_file_(config.store_path) {}
 
   Result<void> start();
   void announce() const;
@@ -77,6 +71,7 @@ class Server {
  private:
   Result<void> open_log();
   void set_retention(LogOptions& options) const;
+  Result<void> start_keys();
   Result<void> start_shards();
   void stop();
 
@@ -86,7 +81,9 @@ class Server {
   Metrics metrics_;
   StopRequest stop_request_;
   std::atomic<bool> ready_{false};
-  std::optional<Keyring> keyring_;
+  Keyring keyring_;
+  KeyFile key_file_;
+  std::unique_ptr<KeyFetcher> fetcher_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Planner> planner_;
@@ -124,10 +121,23 @@ Result<void> Server::open_log() {
   options.ephemeral = config_.log_ephemeral;
   set_retention(options);
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
-  planner_ = std::make_unique<Planner>(
-      *store_, log_->epochs(),
-      OwnEventData{wire::mark_data, wire::topic_data, wire::mutes_data, wire::id_data});
+  planner_ = std::make_unique<Planner>(*store_, log_->epochs(),
+                                       OwnEventData{wire::mark_data, wire::topic_data, wire::mutes_data,
+                                                    wire::id_data, wire::revocation_data});
   log_->set_planner(*planner_);
+  return {};
+}
+
+Result<void> Server::start_keys() {
+  key_file_.reload(keyring_);
+  const auto revocations = TRY(store_->revocations());
+  for (const Revocation& revocation : revocations) keyring_.revoke(revocation);
+  keyring_.forget_revocations(clock_.wall());
+  auto issuers = TRY(issuers_of(config_));
+  std::erase_if(issuers, [](const Issuer& issuer) { return !issuer.remote(); });
+  if (issuers.empty() || mode_ == ServerMode::dev) return {};
+  fetcher_ = std::make_unique<KeyFetcher>(keyring_, std::move(issuers), clock_);
+  keyring_.on_unknown_key = [this](const std::string& issuer) { fetcher_->want(issuer); };
   return {};
 }
 
@@ -140,9 +150,9 @@ Result<void> Server::start_shards() {
   net::HttpServerOptions http{listen.host, listen.port, budget_.get()};
   for (std::size_t i = 0; i < count; ++i) {
     ShardSetup setup{
-        i,         http,       ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
-        *keyring_, *log_,      clock_,
-        metrics_,  publishes_, reads_,
+        i,        http,       ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
+        keyring_, *log_,      clock_,
+        metrics_, publishes_, reads_,
         ready_};
     shards_.push_back(TRY(ShardThread::start(std::move(setup))));
     http.port = shards_.front()->port();  // port 0: the others share what the first one got
@@ -154,8 +164,9 @@ Result<void> Server::start_shards() {
 }
 
 Result<void> Server::start() {
-  keyring_ = TRY(make_keyring(config_, mode_));
+  TRY(fill_keyring(keyring_, config_, mode_));
   TRY(open_log());
+  TRY(start_keys());
   std::vector<std::unique_ptr<StoreReader>> readers;
   for (std::size_t i = 0; i < kReaders; ++i) readers.push_back(TRY(store_->open_reader()));
   TRY(start_shards());
@@ -174,6 +185,10 @@ Result<void> Server::start() {
   };
   callbacks.answer = [this](std::size_t shard, std::vector<PublishedTicket> answers) {
     shards_[shard]->answer_publishes(std::move(answers));
+  };
+  callbacks.revoked = [this](const Revocation& revocation) {
+    keyring_.revoke(revocation);
+    for (auto& shard : shards_) shard->revoke(revocation);
   };
   callbacks.failed = [this](const Error& error) { stop_request_.store_failed(error); };
   writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size(),
@@ -224,8 +239,13 @@ int Server::run() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  int signal = 0;
-  sigwait(&signals, &signal);
+  // Once a second the file of backend keys is looked at: a revoked key is refused within two.
+  const timespec second{1, 0};
+  int signal = -1;
+  while (signal < 0) {
+    signal = sigtimedwait(&signals, nullptr, &second);
+    if (signal < 0 && key_file_.reload(keyring_)) log_info("the backend keys have changed", {});
+  }
   if (!stop_request_.failed()) log_info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second signal ends the process at once
   stop();
@@ -244,6 +264,7 @@ void Server::stop() {
       clock_.now() + std::chrono::seconds(std::min<std::uint64_t>(config_.server_shutdown_timeout_s, 1));
   while (clock_.now() < until) std::this_thread::sleep_for(Duration{20});
   shards_.clear();
+  fetcher_.reset();
   log_.reset();
   store_.reset();
 }

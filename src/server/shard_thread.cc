@@ -130,6 +130,10 @@ void ShardThread::answer_feed(std::uint64_t ticket, Result<FeedReply> reply) {
   loop_.post([this, ticket, shared] { api_.on_feed(ticket, *shared); });
 }
 
+void ShardThread::revoke(const Revocation& revocation) {
+  loop_.post([this, revocation] { shard_.revoke(revocation); });
+}
+
 void ShardThread::drain() {
   loop_.post([this] {
     server_->stop_accepting();

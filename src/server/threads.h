@@ -44,7 +44,8 @@ class LogWriter {
   struct Callbacks {
     std::function<void()> wake_shards;  // the tail has grown
     std::function<void(std::size_t shard, std::vector<PublishedTicket>)>
-        answer;                                // any thread may be called from
+        answer;  // any thread may be called from
+    std::function<void(const Revocation&)> revoked;
     std::function<void(const Error&)> failed;  // the store is gone: stop the process
   };
 
@@ -119,6 +120,7 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource 
   void answer_publishes(std::vector<PublishedTicket> answers);
   void answer_page(PageAnswer answer);
   void answer_feed(std::uint64_t ticket, Result<FeedReply> reply);
+  void revoke(const Revocation& revocation);
   // No new connections; streams are ended with shutting_down.
   void drain();
   void stop();

@@ -68,6 +68,9 @@ void LogWriter::commit(std::vector<PublishJob>& jobs) {
     add(commits_, 1);
     add(events_, static_cast<double>(events));
     std::vector<std::vector<PublishedTicket>> answers(shards_);
+    for (const auto& outcome : outcomes)
+      if (outcome && outcome.value().command && outcome.value().command->revoked)
+        callbacks_.revoked(*outcome.value().command->revoked);
     for (std::size_t i = 0; i < count; ++i)
       answers[jobs[at + i].shard].push_back({jobs[at + i].ticket, std::move(outcomes[i])});
     for (std::size_t shard = 0; shard < shards_; ++shard)

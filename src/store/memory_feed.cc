@@ -88,6 +88,9 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
     erase_user(disk, user->user, committed);
   } else if (const auto* put = std::get_if<PutScheduled>(&change)) {
     put_scheduled(disk, put->scheduled, committed);
+  } else if (const auto* revoke = std::get_if<PutRevocation>(&change)) {
+    const Revocation& row = revoke->revocation;
+    disk.revocations[{row.user, row.token_id}] = row;
   } else {
     disk.scheduled.erase(std::get<DropScheduled>(change).id);
   }

@@ -190,6 +190,12 @@ class MemoryStore final : public Store {
     return std::optional<Scheduled>{found->second};
   }
 
+  Result<std::vector<Revocation>> revocations() override {
+    std::vector<Revocation> out;
+    for (const auto& [key, row] : disk().revocations) out.push_back(row);
+    return out;
+  }
+
   FeedRows& feed_rows() override {
     if (!feed_rows_) feed_rows_ = std::make_unique<MemoryFeedRows>(disk());
     return *feed_rows_;

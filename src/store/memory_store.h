@@ -33,6 +33,7 @@ struct MemoryDisk {
   std::map<std::string, UserRow> users;
   std::map<std::uint64_t, Scheduled> scheduled;
   std::uint64_t last_scheduled = 0;
+  std::map<std::pair<std::string, std::string>, Revocation> revocations;  // by user and token id
 
   // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as
   // after a crash between the flush and its answer.

@@ -86,8 +86,11 @@ struct PutScheduled {
 struct DropScheduled {
   std::uint64_t id = 0;
 };
+struct PutRevocation {
+  Revocation revocation;
+};
 using Change = std::variant<PutReadState, BeginFollow, EndFollow, PutMutes, Withdraw, EraseUser,
-                            PutScheduled, DropScheduled>;
+                            PutScheduled, DropScheduled, PutRevocation>;
 
 // One transaction.
 struct Commit {
@@ -217,6 +220,7 @@ class Store {
   // Scheduled events that are due by `now`, in the order of their times.
   virtual Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) = 0;
   virtual Result<std::optional<Scheduled>> scheduled(std::uint64_t id) = 0;
+  virtual Result<std::vector<Revocation>> revocations() = 0;
   // For the log-writer: what is committed so far.
   virtual FeedRows& feed_rows() = 0;
   // The newest offset whose event is older than `before`; 0 if none is.

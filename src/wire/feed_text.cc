@@ -131,6 +131,42 @@ std::string mutes_data(const Mutes& mutes) {
 
 std::string id_data(Cursor id) { return "{\"id\":\"" + to_text(id) + "\"}"; }
 
+std::string revocation_data(const Revocation& revocation) {
+  const bool of_token = !revocation.token_id.empty();
+  std::string out = of_token ? "{\"token_id\":" : "{\"user\":";
+  append_json_string(out, of_token ? revocation.token_id : revocation.user);
+  return out + ",\"not_before\":\"" + format_rfc3339(revocation.not_before) + "\"}";
+}
+
+Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now) {
+  Revocation out;
+  out.not_before = now;
+  const auto take = [&](std::string_view name, dom::element value) -> Result<void> {
+    const std::string given = TRY(text_of(value, name));
+    if (given.empty() || given.size() > limits::topic_bytes_max)
+      return fail(Code::bad_parameter, "Between 1 and 255 bytes.", std::string(name));
+    if (name == "user") {
+      out.user = given;
+    } else if (name == "token_id") {
+      out.token_id = given;
+    } else if (name == "not_before") {
+      const auto time = parse_rfc3339(given);
+      if (!time || *time > now)
+        return fail(Code::bad_parameter, "It must be a time as in RFC 3339, not in the future.",
+                    "not_before");
+      out.not_before = *time;
+    } else {
+      return fail(Code::unknown_field, {}, std::string(name.substr(0, 64)));
+    }
+    return {};
+  };
+  TRY(each_member(text, take));
+  if (out.user.empty() == out.token_id.empty())
+    return fail(Code::missing_field, "Give either user or token_id.", "user");
+  out.forget = now + limits::revocation_kept;
+  return out;
+}
+
 std::optional<FeedChange> feed_change_of(const Event& event) {
   if (event.type == mutes_type) {
     auto mutes = parse_mutes_body(event.data);

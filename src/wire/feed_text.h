@@ -23,6 +23,7 @@ std::string mark_data(Mark mark, const std::vector<Cursor>& ids, const std::opti
 std::string topic_data(std::string_view topic);
 std::string mutes_data(const Mutes& mutes);
 std::string id_data(Cursor id);
+std::string revocation_data(const Revocation& revocation);
 // The change of a feed that such an event tells; nothing for other events.
 std::optional<FeedChange> feed_change_of(const Event& event);
 
@@ -33,6 +34,8 @@ struct MarkBody {
 };
 Result<MarkBody> parse_mark_body(std::string_view text);
 Result<Mutes> parse_mutes_body(std::string_view text);
+// {"user":"…"} or {"token_id":"…"}, and {"not_before":"RFC 3339"} if not all up to `now`.
+Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now);
 
 struct FeedLine {
   const Event* event;

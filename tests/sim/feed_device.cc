@@ -16,7 +16,7 @@ OwnEventData plain_data() {
       },
       [](std::string_view topic) { return std::string(topic); },
       [](const Mutes& mutes) { return mutes.types.empty() ? std::string("-") : mutes.types[0]; },
-      [](Cursor id) { return std::to_string(id.offset); }};
+      [](Cursor id) { return std::to_string(id.offset); }, [](const Revocation&) { return std::string(); }};
 }
 
 std::optional<FeedChange> plain_feed_change(const Event& event) {

@@ -50,6 +50,8 @@ Result<void> ChangeWriter::prepare(Database& database) {
       insert_scheduled_,
       "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
       "spread_ms, version) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TRY(to(put_revocation_, "INSERT OR REPLACE INTO revocations VALUES(?, ?, ?, ?)"));
+  TRY(to(select_revocations_, "SELECT user, token_id, not_before, forget FROM revocations"));
   TRY(to(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
   TRY(to(select_due_, std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
   return to(select_scheduled_, std::string(kScheduled) + "id = ?");
@@ -63,6 +65,7 @@ Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& c
   if (const auto* gone = std::get_if<Withdraw>(&change)) return withdraw(gone->offset, committed);
   if (const auto* user = std::get_if<EraseUser>(&change)) return erase(*user, committed);
   if (const auto* put = std::get_if<PutScheduled>(&change)) return schedule(put->scheduled, committed);
+  if (const auto* revoke = std::get_if<PutRevocation>(&change)) return apply_one(*revoke);
   return drop_scheduled_.bind(1, to_signed(std::get<DropScheduled>(change).id)).run();
 }
 
@@ -78,6 +81,25 @@ Result<void> ChangeWriter::apply_one(const PutMutes& change) {
       .bind(2, std::string_view(topics))
       .bind(3, std::string_view(types))
       .run();
+}
+
+Result<void> ChangeWriter::apply_one(const PutRevocation& change) {
+  const Revocation& row = change.revocation;
+  return put_revocation_.bind(1, std::string_view(row.user))
+      .bind(2, std::string_view(row.token_id))
+      .bind(3, row.not_before.value.count())
+      .bind(4, row.forget.value.count())
+      .run();
+}
+
+Result<std::vector<Revocation>> ChangeWriter::revocations() {
+  const ResetAtEnd end(select_revocations_);
+  std::vector<Revocation> out;
+  while (TRY(select_revocations_.step()))
+    out.push_back({select_revocations_.text(0), select_revocations_.text(1),
+                   Timestamp{Duration{select_revocations_.integer(2)}},
+                   Timestamp{Duration{select_revocations_.integer(3)}}});
+  return out;
 }
 
 Result<void> ChangeWriter::begin_follow(const BeginFollow& change, Offset base) {

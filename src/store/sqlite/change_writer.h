@@ -19,10 +19,12 @@ class ChangeWriter {
 
   Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max);
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id);
+  Result<std::vector<Revocation>> revocations();
 
  private:
   Result<void> apply_one(const PutReadState& change);
   Result<void> apply_one(const PutMutes& change);
+  Result<void> apply_one(const PutRevocation& change);
   Result<void> begin_follow(const BeginFollow& change, Offset base);
   Result<void> end_follow(const EndFollow& change, Offset base);
   Result<void> withdraw(Offset offset, Committed& committed);
@@ -32,7 +34,8 @@ class ChangeWriter {
   EventWriter& events_;
   Database* database_ = nullptr;
   Statement put_read_, put_mutes_, begin_follow_, end_follow_, erase_user_, erase_follows_, select_topic_,
-      insert_scheduled_, drop_scheduled_, select_due_, select_scheduled_;
+      insert_scheduled_, drop_scheduled_, select_due_, select_scheduled_, put_revocation_,
+      select_revocations_;
 };
 
 }  // namespace belfry::sqlite

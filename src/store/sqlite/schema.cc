@@ -60,6 +60,9 @@ constexpr const char* kSchema2 = R"sql(
     id INTEGER PRIMARY KEY AUTOINCREMENT, deliver_at INTEGER NOT NULL, principal TEXT NOT NULL,
     topic TEXT NOT NULL, type TEXT NOT NULL, data TEXT, notification TEXT, key TEXT, expires INTEGER,
     keys TEXT, spread_ms INTEGER, version TEXT);
+  CREATE TABLE revocations(
+    user TEXT, token_id TEXT, not_before INTEGER NOT NULL, forget INTEGER NOT NULL,
+    PRIMARY KEY(user, token_id)) WITHOUT ROWID;
   CREATE INDEX scheduled_due ON scheduled(deliver_at, id);
   INSERT INTO lanes(topic, type)
     SELECT DISTINCT topic, type FROM events WHERE notification IS NOT NULL;

@@ -61,6 +61,7 @@ class SqliteStore final : public Store {
     return changes_.due(now, rows_max);
   }
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id) override { return changes_.scheduled(id); }
+  Result<std::vector<Revocation>> revocations() override { return changes_.revocations(); }
   FeedRows& feed_rows() override { return feed_rows_; }
   Result<Offset> last_before(Timestamp before) override;
   Result<std::unique_ptr<StoreReader>> open_reader() override;

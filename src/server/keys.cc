@@ -1,0 +1,219 @@
+#include "server/keys.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "server/data_dir.h"
+
+namespace belfry {
+namespace {
+
+Error in_file(Error error, const std::string& file) {
+  error.code = Code::config_invalid;
+  error.detail = file + ": " + (error.detail.empty() ? std::string(error.message()) : error.detail);
+  return error;
+}
+
+Result<void> add_pem(Keyring& keyring, const std::string& entry) {
+  const auto [name, file] = split_words(entry);
+  const auto algorithm = algorithm_of(name);
+  if (!name.empty() && !algorithm)
+    return fail(Code::config_invalid, "\"" + name + "\" is not an algorithm.", "auth.public_key_files");
+  const std::string pem = TRY(read_secret(file));
+  auto key = SigningKey::from_pem(pem, algorithm);
+  if (!key) return in_file(std::move(key).error(), file);
+  keyring.add_key(std::move(key).value());
+  return {};
+}
+
+std::size_t take(char* data, std::size_t size, std::size_t count, void* into) {
+  auto& text = *static_cast<std::string*>(into);
+  if (text.size() + size * count > limits::jwks_bytes_max) return 0;
+  text.append(data, size * count);
+  return size * count;
+}
+
+Result<std::string> get(const std::string& url) {
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
+  std::string text;
+  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, 10L);
+  curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &text);
+  const CURLcode code = curl_easy_perform(curl.get());
+  if (code != CURLE_OK) return fail(Code::connection_failed, curl_easy_strerror(code));
+  return text;
+}
+
+}  // namespace
+
+Result<std::vector<Issuer>> issuers_of(const Config& config) {
+  std::vector<Issuer> out;
+  for (const auto& entry : config.auth_jwks) {
+    auto [name, place] = split_words(entry);
+    if (name.empty())
+      return fail(Code::config_invalid, "\"" + entry + "\" is not an issuer and a file or URL.",
+                  "auth.jwks");
+    out.push_back({std::move(name), std::move(place)});
+  }
+  return out;
+}
+
+Result<void> load_keys(Keyring& keyring, const Config& config) {
+  if (!config.auth_jwt_secret_file.empty()) {
+    const std::string secret = TRY(read_secret(config.auth_jwt_secret_file));
+    keyring.add_key(TRY(SigningKey::from_secret(secret)));
+  }
+  for (const auto& entry : config.auth_public_key_files) TRY(add_pem(keyring, entry));
+  const auto issuers = TRY(issuers_of(config));
+  for (const Issuer& issuer : issuers) {
+    if (issuer.remote()) {
+      keyring.set_issuer_keys(issuer.name, {});  // known, its keys are on their way
+      continue;
+    }
+    const std::string text = TRY(read_secret(issuer.place));
+    auto set = parse_jwks(text);
+    if (!set) return in_file(std::move(set).error(), issuer.place);
+    keyring.set_issuer_keys(issuer.name, std::move(set).value());
+  }
+  for (const auto& file : config.auth_backend_key_files) {
+    const std::string key = TRY(read_secret(file));
+    TRY(keyring.add_backend_key(key));
+  }
+  if (config.auth_jwt_secret_file.empty() && config.auth_public_key_files.empty() && issuers.empty())
+    return fail(Code::config_invalid, "A server needs a secret or public keys for its users' tokens.",
+                "auth.jwt_secret_file");
+  return {};
+}
+
+Result<std::vector<std::string>> KeyFile::lines() const {
+  std::vector<std::string> out;
+  std::ifstream file(path_);
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty()) out.push_back(line);
+  return out;
+}
+
+// Whole or not at all: written beside it, then renamed.
+Result<void> KeyFile::write(const std::vector<std::string>& lines) const {
+  const std::string beside = path_ + ".new";
+  ::unlink(beside.c_str());
+  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return fail(Code::config_invalid, "Cannot create " + beside + ".");
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  const bool done =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+  ::close(file);
+  if (!done || ::rename(beside.c_str(), path_.c_str()) != 0)
+    return fail(Code::config_invalid, "Cannot write " + path_ + ".");
+  return {};
+}
+
+bool KeyFile::reload(Keyring& keyring) {
+  struct stat now{};
+  const bool there = ::stat(path_.c_str(), &now) == 0;
+  if (!there && !known_) return false;
+  const bool same =
+      there && known_ && now.st_mtim.tv_sec == seen_.tv_sec && now.st_mtim.tv_nsec == seen_.tv_nsec;
+  if (same) return false;
+  known_ = there;
+  seen_ = now.st_mtim;
+  std::map<std::string, std::string> keys;
+  const auto all = lines();
+  for (const auto& line : all.value()) {
+    std::istringstream words(line);
+    std::string id, hash;
+    words >> id >> hash;
+    if (auto digest = from_hex(hash); digest && digest->size() == 32) keys[id] = *digest;
+  }
+  keyring.set_hashed_keys(std::move(keys));
+  return true;
+}
+
+Result<std::string> KeyFile::create(const std::string& comment) {
+  const std::string key = make_backend_key();
+  auto all = TRY(lines());
+  std::string line = std::string(backend_key_id(key)) + " " + sha256_hex(key) + " " + comment;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  all.push_back(line);
+  TRY(write(all));
+  return key;
+}
+
+Result<bool> KeyFile::revoke(const std::string& id) {
+  auto all = TRY(lines());
+  const auto gone = std::erase_if(all, [&](const std::string& line) { return line.starts_with(id + " "); });
+  if (gone == 0) return false;
+  TRY(write(all));
+  return true;
+}
+
+KeyFetcher::KeyFetcher(Keyring& keyring, std::vector<Issuer> issuers, const Clock& clock)
+    : keyring_(keyring), issuers_(std::move(issuers)), clock_(clock), thread_([this] { run(); }) {
+  pthread_setname_np(thread_.native_handle(), "keys");
+}
+
+KeyFetcher::~KeyFetcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void KeyFetcher::want(const std::string& issuer) {
+  {
+    const std::lock_guard lock(mutex_);
+    wanted_.insert(issuer);
+  }
+  wake_.notify_one();
+}
+
+void KeyFetcher::run() {
+  std::vector<State> states(issuers_.size());
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const std::set<std::string> wanted = std::exchange(wanted_, {});
+    lock.unlock();
+    for (std::size_t i = 0; i < issuers_.size(); ++i) {
+      State& state = states[i];
+      const Instant now = clock_.now();
+      const bool due = !state.ever || now - state.tried >= limits::jwks_refresh;
+      const bool asked = wanted.contains(issuers_[i].name);
+      if ((due || asked) && now - state.tried >= limits::jwks_pause) fetch(issuers_[i], state);
+    }
+    lock.lock();
+    if (!stop_ && wanted_.empty()) wake_.wait_for(lock, std::chrono::seconds(1));
+  }
+}
+
+void KeyFetcher::fetch(const Issuer& issuer, State& state) {
+  state.tried = clock_.now();
+  const auto text = get(issuer.place);
+  auto set = text ? parse_jwks(text.value()) : Result<JwkSet>(text.error());
+  if (set) {
+    state.ever = true;
+    state.answered = clock_.now();
+    log_info("keys", {{"issuer", issuer.name}, {"keys", std::to_string(set.value().keys.size())}});
+    return keyring_.set_issuer_keys(issuer.name, std::move(set).value());
+  }
+  log_warn("keys", {{"issuer", issuer.name}, {"error", set.error().text()}});
+  if (state.ever && clock_.now() - state.answered >= limits::jwks_stale_max) {
+    state.ever = false;
+    keyring_.set_issuer_keys(issuer.name, {});
+  }
+}
+
+}  // namespace belfry

@@ -1,0 +1,83 @@
+#pragma once
+// Where a server's keys come from: files, the file of hashed backend keys, and the key sets that issuers
+// publish.
+
+#include <sys/stat.h>
+
+#include <condition_variable>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/keyring.h"
+#include "server/config.h"
+
+namespace belfry {
+
+struct Issuer {
+  std::string name;
+  std::string place;  // a file, or an http or https address
+  bool remote() const { return place.starts_with("http://") || place.starts_with("https://"); }
+};
+Result<std::vector<Issuer>> issuers_of(const Config& config);
+
+// Everything that is in files. Code::config_invalid with the file that is wrong.
+Result<void> load_keys(Keyring& keyring, const Config& config);
+
+// The file of hashed backend keys, `<data>/backend_keys`: a line each, `<id> <sha256 in hex> <comment>`.
+// Written by `belfry key create` and `revoke`, read again whenever it has changed.
+class KeyFile {
+ public:
+  explicit KeyFile(const std::string& data_dir) : path_(data_dir + "/backend_keys") {}
+
+  // True if it has changed since the last time; the keyring then knows its keys.
+  bool reload(Keyring& keyring);
+
+  // Makes a key, keeps its hash, and gives the key, which is nowhere else.
+  Result<std::string> create(const std::string& comment);
+  // False if there is no such id.
+  Result<bool> revoke(const std::string& id);
+
+ private:
+  Result<std::vector<std::string>> lines() const;
+  Result<void> write(const std::vector<std::string>& lines) const;
+
+  const std::string path_;
+  struct timespec seen_{};
+  bool known_ = false;
+};
+
+// keys: fetches the key sets of remote issuers: at the start, every limits::jwks_refresh, and when a token
+// names a key that is not known, but never twice within limits::jwks_pause. An issuer that cannot be
+// reached keeps its keys for limits::jwks_stale_max. The addresses come from the configuration, never from
+// a token.
+class KeyFetcher {
+ public:
+  KeyFetcher(Keyring& keyring, std::vector<Issuer> issuers, const Clock& clock);
+  ~KeyFetcher();
+
+  // Any thread: a key of this issuer is not known.
+  void want(const std::string& issuer);
+
+ private:
+  struct State {
+    Instant tried{-limits::jwks_pause};
+    Instant answered{};
+    bool ever = false;
+  };
+  void run();
+  void fetch(const Issuer& issuer, State& state);
+
+  Keyring& keyring_;
+  const std::vector<Issuer> issuers_;
+  const Clock& clock_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::set<std::string> wanted_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace belfry
