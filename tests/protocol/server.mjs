@@ -1,9 +1,9 @@
 // Starts the real binary for a test, and speaks to it as a backend does. The kernel chooses the port; the
 // data lies in a folder of its own, which goes with the test.
 import { spawn } from 'node:child_process';
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -29,7 +29,9 @@ export class Server {
   // Starts the process, on the port of the last time if there was one, and waits until it is ready.
   async launch() {
     const before = this.options.before ?? [];
-    const command = [...before, binary, 'dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data];
+    const place = ['--listen', `127.0.0.1:${this.port}`, '--data', this.data];
+    const mode = this.options.config === undefined ? ['dev'] : ['serve', '-c', this.writeConfig()];
+    const command = [...before, binary, ...mode, ...place];
     const environment = { ...process.env, ...this.options.environment };
     this.child = spawn(command[0], command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -43,7 +45,11 @@ export class Server {
     this.url = await new Promise((resolve, reject) => {
       this.child.stdout.on('data', (bytes) => {
         text += bytes;
-        const found = text.match(/http:\/\/127\.0\.0\.1:(\d+)[\s\S]*Ctrl-C/);
+        const found = text.match(
+          this.options.config === undefined
+            ? /http:\/\/127\.0\.0\.1:(\d+)[\s\S]*Ctrl-C/
+            : /http:\/\/127\.0\.0\.1:(\d+)\n/,
+        );
         if (found) resolve(`http://127.0.0.1:${found[1]}`);
       });
       this.exited.then(([code]) =>
@@ -51,8 +57,23 @@ export class Server {
       );
     });
     this.port = Number(new URL(this.url).port);
-    this.key = readFileSync(join(this.data, 'backend_key'), 'utf8').trim();
-    this.secret = readFileSync(join(this.data, 'jwt_secret'), 'utf8').trim();
+    const secrets = this.options.config === undefined ? this.data : this.folder;
+    this.key = readFileSync(join(secrets, 'backend_key'), 'utf8').trim();
+    this.secret = readFileSync(join(secrets, 'jwt_secret'), 'utf8').trim();
+  }
+
+  // With `config` a server as in production: its TOML, with a secret and a backend key of our own.
+  writeConfig() {
+    const file = join(this.folder, 'belfry.toml');
+    if (existsSync(file)) return file;
+    writeFileSync(join(this.folder, 'jwt_secret'), randomBytes(32).toString('hex'));
+    writeFileSync(join(this.folder, 'backend_key'), `bk_test_${randomBytes(24).toString('hex')}`);
+    const auth = `jwt_secret_file = "${this.folder}/jwt_secret"\nbackend_key_files = ["${this.folder}/backend_key"]\n`;
+    const { auth: more = '', ...tables } = this.options.config;
+    let text = `[auth]\n${auth}${more}`;
+    for (const [name, body] of Object.entries(tables)) text += `\n[${name}]\n${body}`;
+    writeFileSync(file, text);
+    return file;
   }
 
   async kill(signal = 'SIGKILL') {
