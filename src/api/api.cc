@@ -1,7 +1,5 @@
 #include "api/api.h"
 
-#include <algorithm>
-
 #include "api/api_routes.h"
 
 namespace belfry {
@@ -50,6 +48,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"PUT", "/v1/users/{user}/follows/{topic…}", &Api::put_follow},
       {"DELETE", "/v1/users/{user}/follows/{topic…}", &Api::delete_follow},
       {"DELETE", "/v1/users/{user}", &Api::delete_user},
+      {"POST", "/v1/tickets", &Api::post_tickets},
       {"POST", "/v1/revocations", &Api::post_revocations},
       {"GET", "/healthz", &Api::get_health},
       {"GET", "/readyz", &Api::get_ready},
@@ -138,13 +137,13 @@ void Api::on_feed(std::uint64_t ticket, const Result<FeedReply>& reply) {
   waiting->on_feed(reply);
 }
 
-// CORS (WHATWG Fetch section 3.2): exact origins from the configuration, nothing for others, never
-// credentials.
+// CORS (WHATWG Fetch section 3.2): exact origins from the configuration, nothing for others; credentials
+// only where a cookie may carry the token.
 std::vector<net::Field> Api::cors(const net::Request& request) const {
   std::vector<net::Field> headers{{"Vary", "Origin"}};
   const auto origin = request.header("origin");
-  const auto& allowed = options_.allowed_origins;
-  if (!origin || std::find(allowed.begin(), allowed.end(), *origin) == allowed.end()) return headers;
+  if (!origin || !is_allowed(*origin)) return headers;
+  if (!options_.cookie.empty()) headers.emplace_back("Access-Control-Allow-Credentials", "true");
   headers.emplace_back("Access-Control-Allow-Origin", std::string(*origin));
   headers.emplace_back("Access-Control-Expose-Headers", "ETag, Belfry-Cursor, Retry-After");
   return headers;
@@ -169,18 +168,6 @@ void Api::refuse(net::Exchange& exchange, const Error& error) {
 void Api::reply(net::Exchange& exchange, net::Response response) {
   for (auto& header : cors(exchange.request())) response.headers.push_back(std::move(header));
   exchange.respond(std::move(response));
-}
-
-Result<Principal> Api::principal_of(const net::Request& request) const {
-  const auto header = request.header("authorization");
-  if (!header) return fail(Code::unauthenticated);
-  constexpr std::string_view kScheme = "bearer ";
-  const bool bearer = header->size() > kScheme.size() &&
-                      std::equal(kScheme.begin(), kScheme.end(), header->begin(),
-                                 [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + 32 : b); });
-  if (!bearer)
-    return fail(Code::unauthenticated, "The Authorization header is not of the form 'Bearer <token>'.");
-  return parts_.keyring.authenticate(header->substr(kScheme.size()), parts_.clock.wall());
 }
 
 net::Response json_response(int status, std::string body) {

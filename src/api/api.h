@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "api/keyring.h"
+#include "api/ticket.h"
 #include "api/token.h"
 #include "delivery/delivery.h"
 #include "feed/feed.h"
@@ -41,11 +42,17 @@ class FeedPort {
   virtual ~FeedPort() = default;
   // False: no room.
   virtual bool ask_feed(FeedJob job, std::uint64_t ticket) = 0;
+  // On every shard: the stream that was opened with this ticket goes on under the principal.
+  virtual void renew_ticket(std::uint64_t ticket, const Principal& principal) = 0;
+  // On every other shard: that stream ends, because it is opened here.
+  virtual void end_ticket_elsewhere(std::uint64_t ticket) = 0;
 };
 
 struct ApiOptions {
   std::vector<std::string> allowed_origins;  // exact; other web origins get no CORS headers
   bool dev_page = false;                     // serve the page at `/`
+  std::string cookie;                        // name of one that may carry the token; empty: none
+  std::string ticket_secret;
 };
 
 struct ApiParts {
@@ -86,6 +93,7 @@ class Api final : public net::Handler {
   void put_follow(net::Exchange& exchange, const Arguments& arguments);
   void delete_follow(net::Exchange& exchange, const Arguments& arguments);
   void delete_user(net::Exchange& exchange, const Arguments& arguments);
+  void post_tickets(net::Exchange& exchange, const Arguments&);
   void post_revocations(net::Exchange& exchange, const Arguments&);
   void get_health(net::Exchange& exchange, const Arguments&);
   void get_ready(net::Exchange& exchange, const Arguments&);
@@ -98,6 +106,9 @@ class Api final : public net::Handler {
   std::vector<net::Field> cors(const net::Request& request) const;
 
   Result<Principal> principal_of(const net::Request& request) const;
+  Result<void> guard_cookie(const net::Request& request) const;
+  bool is_allowed(std::string_view origin) const;
+  Result<Ticket> ticket_of(const net::Request& request, std::string_view since) const;
   // The user whose feed is meant: the token's, or for a backend the one that it names.
   Result<std::string> feed_user(const net::Request& request) const;
   Result<void> need_backend(const net::Request& request) const;
@@ -108,6 +119,12 @@ class Api final : public net::Handler {
   void submit(net::Exchange& exchange, PublishRequest request, net::Response (*form)(const Published&));
   void submit_follow(net::Exchange& exchange, const Arguments& arguments, bool follow);
   void ask(net::Exchange& exchange, FeedJob job, std::function<net::Response(const FeedReply&)> form);
+  struct Asker {
+    Principal principal;
+    std::uint64_t ticket;  // 0: none
+  };
+  Result<Asker> asker_of(const net::Request& request, std::string_view since, Wish& wish);
+  void open_websocket(net::Exchange& exchange);
   void open_stream(net::Exchange& exchange, Attach attach, std::string_view since);
 
   ApiParts parts_;

@@ -10,7 +10,7 @@
 namespace belfry {
 namespace {
 
-constexpr std::string_view kKnown[] = {"topic", "type", "since", "wait", "event", "feed"};
+constexpr std::string_view kKnown[] = {"topic", "type", "since", "wait", "event", "feed", "ticket"};
 
 Result<void> check_parameters(const net::Request& request) {
   for (const auto& [name, value] : request.query)
@@ -66,24 +66,50 @@ void Api::get_events(net::Exchange& exchange, const Arguments&) {
   if (net::wants_websocket(request)) {
     if (auto checked = net::check_websocket_upgrade(request); !checked)
       return refuse(exchange, checked.error());
-    return parts_.streams.open_websocket(exchange);
+    return open_websocket(exchange);
   }
-  const auto principal = principal_of(request);
-  if (!principal) return refuse(exchange, principal.error());
-  if (auto checked = check_parameters(request); !checked) return refuse(exchange, checked.error());
-  Wish wish{texts(request.parameters("topic")), texts(request.parameters("type")), {}};
-  wish.feed = request.parameter("feed").has_value();
-  auto selectors = check_selectors(wish, principal.value());
-  if (!selectors) return refuse(exchange, selectors.error());
   // EventSource repeats its URL when it comes back; what it says in the header is newer.
   std::string_view since = request.header("last-event-id").value_or("");
   if (since.empty()) since = request.parameter("since").value_or("");
+  if (auto checked = check_parameters(request); !checked) return refuse(exchange, checked.error());
+  Wish wish{texts(request.parameters("topic")), texts(request.parameters("type")), {}, false};
+  wish.feed = request.parameter("feed").has_value();
+  auto asking = asker_of(request, since, wish);
+  if (!asking) return refuse(exchange, asking.error());
+  const Principal& principal = asking.value().principal;
+  auto selectors = check_selectors(wish, principal);
+  if (!selectors) return refuse(exchange, selectors.error());
   Attach attach = place_session(since, parts_.epochs, parts_.tail.head());
   attach.selectors = std::move(selectors).value();
-  if (wish.feed) attach_feed(attach, principal.value().user, wish.types);
-  attach.credential = credential_of(principal.value());
-  attach.expires = principal.value().expires.value_or(Timestamp{Duration::max()});
+  if (wish.feed) attach_feed(attach, principal.user, wish.types);
+  attach.credential = credential_of(principal);
+  attach.credential.ticket = asking.value().ticket;
+  attach.expires = principal.expires.value_or(Timestamp{Duration::max()});
   open_stream(exchange, std::move(attach), since);
+}
+
+// Whoever comes with a ticket asks for what stands in it, and ends the stream that it had opened before.
+Result<Api::Asker> Api::asker_of(const net::Request& request, std::string_view since, Wish& wish) {
+  if (!request.parameter("ticket")) return Asker{TRY(principal_of(request)), 0};
+  if (!wish.topics.empty() || !wish.types.empty() || wish.feed)
+    return fail(Code::bad_parameter, "What is asked for stands in the ticket.", "ticket");
+  Ticket ticket = TRY(ticket_of(request, since));
+  wish = {std::move(ticket.topics), std::move(ticket.types), {}, ticket.feed};
+  const std::uint64_t hash = keyed_hash(ticket.id);
+  parts_.streams.end_ticket(hash);
+  parts_.feed.end_ticket_elsewhere(hash);
+  return Asker{std::move(ticket.principal), hash};
+}
+
+// With a cookie the client has said who it is, before its first message.
+void Api::open_websocket(net::Exchange& exchange) {
+  const net::Request& request = exchange.request();
+  const bool has_cookie = !options_.cookie.empty() &&
+                          !cookie_in(request.header("cookie").value_or(""), options_.cookie).empty();
+  if (!has_cookie) return parts_.streams.open_websocket(exchange, std::nullopt);
+  auto principal = principal_of(request);
+  if (!principal) return refuse(exchange, principal.error());
+  parts_.streams.open_websocket(exchange, std::move(principal).value());
 }
 
 void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view since) {

@@ -57,6 +57,8 @@ namespace belfry {
     "It may have expired or been taken back; load the feed again.")                                        \
   X(unknown_event, 404, 4400, never, "There is no such event.",                                            \
     "It may have expired, been trimmed or taken back already.")                                            \
+  X(replaced, 409, 4409, never, "The stream was opened again elsewhere.",                                  \
+    "A ticket opens one stream at a time.")                                                                \
   X(method_not_allowed, 405, 4400, never, "This address does not accept that method.",                     \
     "The Allow header lists the methods.")                                                                 \
   X(not_acceptable, 406, 4400, never, "None of the accepted media types can be served.",                   \

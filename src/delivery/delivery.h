@@ -82,8 +82,11 @@ class Streams {
   void open_json_lines(net::Exchange& exchange, Attach attach, const std::vector<net::Field>& headers);
   void open_poll(net::Exchange& exchange, Attach attach, PollWish wish,
                  const std::vector<net::Field>& headers);
-  // REQUIRES: net::check_websocket_upgrade passed. The token and the topics come in its first message.
-  void open_websocket(net::Exchange& exchange);
+  // REQUIRES: net::check_websocket_upgrade passed. The topics come in its first message, and the token too
+  // unless it is known already who it is.
+  void open_websocket(net::Exchange& exchange, std::optional<Principal> known);
+  // The stream of this shard that was opened with the ticket ends.
+  void end_ticket(std::uint64_t ticket) { parts_.shard.end_ticket(ticket); }
 
   // Long polls whose time is up, WebSockets that never said who they are; every limits::tick_interval.
   void tick(Instant now);

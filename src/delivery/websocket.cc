@@ -77,8 +77,10 @@ void WebSocketStream::take_text(std::string_view text) {
 }
 
 void WebSocketStream::connect(const wire::ClientMessage& message) {
-  auto principal = parts().gate.authenticate(message.token);
+  const bool by_cookie = message.token.empty() && known_ != nullptr;
+  auto principal = by_cookie ? Result<Principal>(*known_) : parts().gate.authenticate(message.token);
   if (!principal) return close(principal.error());
+  known_.reset();
   const Wish wish{message.topics, message.types, message.since, message.feed};
   std::vector<Selector> selectors;
   if (!wish.topics.empty() || wish.feed) {
@@ -240,6 +242,8 @@ void WebSocketStream::close(int code, std::string_view reason) {
   exchange().close();
 }
 
-void Streams::open_websocket(net::Exchange& exchange) { make<WebSocketStream>(exchange).start(); }
+void Streams::open_websocket(net::Exchange& exchange, std::optional<Principal> known) {
+  make<WebSocketStream>(exchange, std::move(known)).start();
+}
 
 }  // namespace belfry

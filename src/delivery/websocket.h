@@ -12,7 +12,10 @@ namespace belfry {
 
 class WebSocketStream final : public Stream, public OutcomeReceiver {
  public:
-  WebSocketStream(Streams& owner, net::Exchange& exchange) : Stream(owner, exchange) {}
+  WebSocketStream(Streams& owner, net::Exchange& exchange, std::optional<Principal> known)
+      : Stream(owner, exchange) {
+    if (known) known_ = std::make_unique<Principal>(std::move(*known));
+  }
 
   void start();
 
@@ -46,6 +49,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   Offset position() const;
 
   std::unique_ptr<net::WebSocketParser> parser_;  // only while a frame or a message is incomplete
+  std::unique_ptr<Principal> known_;              // by a cookie, until it is connected
   std::unique_ptr<Principal> principal_;          // once connected
   // Requests whose outcome is awaited: the client's id of each.
   std::unique_ptr<std::map<std::uint64_t, std::string>> awaited_;

@@ -100,23 +100,6 @@ void Shard::unsubscribe(SessionId id, const std::vector<Selector>& selectors) {
   if (session->state == SessionState::waiting) make_ready(*session);
 }
 
-void Shard::renew(SessionId id, Timestamp expires, const Credential& credential) {
-  Session* session = find(id);
-  if (session == nullptr) return;
-  parts_->deadlines[session->slot].expires = expires.value.count();
-  parts_->credentials[session->slot] = credential;
-}
-
-void Shard::revoke(const Revocation& revocation) {
-  for (Session& session : parts_->sessions) {
-    if (session.state == SessionState::free) continue;
-    if (!concerns(revocation, parts_->credentials[session.slot])) continue;
-    Outlet* outlet = session.outlet;
-    forget(session);
-    outlet->end(Code::token_revoked);
-  }
-}
-
 void Shard::writable(SessionId id) {
   Session* session = find(id);
   if (session != nullptr && session->state == SessionState::blocked) make_ready(*session);
@@ -334,15 +317,6 @@ void Shard::tick(Instant now, Timestamp wall) {
 void Shard::retry_later(Session& session) {
   session.state = SessionState::retrying;
   parts_->retrying.push_back(session.id());
-}
-
-void Shard::end_all(Code code) {
-  for (Session& session : parts_->sessions) {
-    if (session.state == SessionState::free) continue;
-    Outlet* outlet = session.outlet;
-    forget(session);
-    outlet->end(code);
-  }
 }
 
 }  // namespace belfry

@@ -107,6 +107,10 @@ class Shard {
   void renew(SessionId id, Timestamp expires, const Credential& credential);
   // Ends the sessions whose token it concerns.
   void revoke(const Revocation& revocation);
+  // The session that was opened with this ticket ends.
+  void end_ticket(std::uint64_t ticket);
+  // It goes on, without the topics that the rights do not grant any more.
+  void renew_ticket(std::uint64_t ticket, const Principal& principal);
   // What it asked for itself, the feed's topics apart.
   std::vector<Selector> selectors(SessionId id) const;
   void writable(SessionId id);
@@ -131,6 +135,8 @@ class Shard {
 
   Session* find(SessionId id) const;
   void forget(Session& session);
+  template <class Concerned>
+  void end_where(Code code, Concerned concerned);
   void take_news(Timestamp now);
   void overrun(Offset low);
   void deliver(const Entry& entry, const std::vector<struct Group*>& groups);

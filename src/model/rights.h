@@ -45,6 +45,7 @@ struct Credential {
   std::uint64_t user = 0;   // 0: none
   std::uint64_t token = 0;  // 0: none
   Timestamp issued;
+  std::uint64_t ticket = 0;  // by which the stream was opened; 0: none
 };
 Credential credential_of(const Principal& principal);
 bool concerns(const Revocation& revocation, const Credential& credential);

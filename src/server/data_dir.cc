@@ -70,6 +70,10 @@ Result<std::string> read_secret(const std::string& file) {
   return secret;
 }
 
+Result<std::string> read_or_make_secret(const std::string& file) {
+  return read_or_make(file, make_jwt_secret);
+}
+
 std::string database_path(const std::string& data_dir) { return data_dir + "/belfry.db"; }
 
 }  // namespace belfry

@@ -19,6 +19,9 @@ Result<DevSecrets> dev_secrets(const std::string& path);
 // A secret from a file, without white space at its end. Code::config_invalid with the reason.
 Result<std::string> read_secret(const std::string& file);
 
+// A secret from a file of the data folder, made (0600) if it is missing.
+Result<std::string> read_or_make_secret(const std::string& file);
+
 std::string database_path(const std::string& data_dir);
 
 }  // namespace belfry

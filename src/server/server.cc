@@ -147,13 +147,15 @@ Result<void> Server::start_shards() {
   std::size_t count = static_cast<std::size_t>(config_.server_shards);
   if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
   budget_ = std::make_unique<net::ConnectionBudget>(connections_max(config_));
+  const std::string ticket_secret = TRY(read_or_make_secret(config_.store_path + "/ticket_secret"));
+  const ApiOptions api{config_.http_allowed_origins, mode_ == ServerMode::dev, config_.auth_cookie,
+                       ticket_secret};
   net::HttpServerOptions http{listen.host, listen.port, budget_.get()};
   for (std::size_t i = 0; i < count; ++i) {
     ShardSetup setup{
-        i,        http,       ApiOptions{config_.http_allowed_origins, mode_ == ServerMode::dev},
-        keyring_, *log_,      clock_,
-        metrics_, publishes_, reads_,
-        ready_};
+        i, http, api, keyring_, *log_, clock_, metrics_, publishes_, reads_, ready_, [this](auto function) {
+          for (auto& shard : shards_) shard->post(function);
+        }};
     shards_.push_back(TRY(ShardThread::start(std::move(setup))));
     http.port = shards_.front()->port();  // port 0: the others share what the first one got
   }

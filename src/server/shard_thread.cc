@@ -134,6 +134,21 @@ void ShardThread::revoke(const Revocation& revocation) {
   loop_.post([this, revocation] { shard_.revoke(revocation); });
 }
 
+void ShardThread::post(std::function<void(Shard& shard, std::size_t index)> function) {
+  loop_.post([this, function = std::move(function)] { function(shard_, setup_.index); });
+}
+
+void ShardThread::renew_ticket(std::uint64_t ticket, const Principal& principal) {
+  setup_.on_all_shards(
+      [ticket, principal](Shard& shard, std::size_t) { shard.renew_ticket(ticket, principal); });
+}
+
+void ShardThread::end_ticket_elsewhere(std::uint64_t ticket) {
+  setup_.on_all_shards([ticket, here = setup_.index](Shard& shard, std::size_t index) {
+    if (index != here) shard.end_ticket(ticket);
+  });
+}
+
 void ShardThread::drain() {
   loop_.post([this] {
     server_->stop_accepting();

@@ -106,6 +106,8 @@ struct ShardSetup {
   Mailbox<PublishJob>& publishes;
   Mailbox<ReadJob>& reads;
   const std::atomic<bool>& ready;
+  // Calls the function with the shard, on every shard's thread.
+  std::function<void(std::function<void(Shard& shard, std::size_t index)>)> on_all_shards;
 };
 
 // shard-i: a loop with its listening socket, its connections, its sessions.
@@ -121,12 +123,15 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource 
   void answer_page(PageAnswer answer);
   void answer_feed(std::uint64_t ticket, Result<FeedReply> reply);
   void revoke(const Revocation& revocation);
+  void post(std::function<void(Shard& shard, std::size_t index)> function);
   // No new connections; streams are ended with shutting_down.
   void drain();
   void stop();
 
   Result<Principal> authenticate(std::string_view token) override;
   bool ask_feed(FeedJob job, std::uint64_t ticket) override;
+  void renew_ticket(std::uint64_t ticket, const Principal& principal) override;
+  void end_ticket_elsewhere(std::uint64_t ticket) override;
   bool ask(PageQuestion question) override;
 
  private:

@@ -115,8 +115,8 @@ Result<ClientMessage> parse_client_message(std::string_view text) {
   for (const auto& name : names)
     if (!allowed(message.action, name))
       return fail(Code::unknown_field, "It does not belong to this action.", name);
-  const bool needs_token = message.action == Action::connect || message.action == Action::renew;
-  if (needs_token && message.token.empty()) return fail(Code::unauthenticated, {}, "token");
+  if (message.action == Action::renew && message.token.empty())
+    return fail(Code::unauthenticated, {}, "token");
   const bool listens = message.action == Action::subscribe || message.action == Action::unsubscribe;
   if (listens && message.topics.empty()) return fail(Code::missing_field, {}, "topics");
   if (message.action == Action::publish && message.body.empty())

@@ -26,7 +26,7 @@ TEST(ClientMessage, BadOnes) {
       {R"({"action":1})", Code::wrong_type, "action"},
       {R"({"action":"ping","colour":1})", Code::unknown_field, "colour"},
       {R"({"action":"ping","topics":["a"]})", Code::unknown_field, "topics"},
-      {R"({"action":"connect"})", Code::unauthenticated, "token"},
+      {R"({"action":"renew"})", Code::unauthenticated, "token"},
       {R"({"action":"subscribe"})", Code::missing_field, "topics"},
       {R"({"action":"subscribe","topics":"a"})", Code::wrong_type, "topics"},
       {R"({"action":"subscribe","topics":[1]})", Code::wrong_type, "topics"},

@@ -214,6 +214,35 @@ Result<Mutes> parse_mutes_body(std::string_view text) {
   return mutes;
 }
 
+Result<TicketBody> parse_ticket_body(std::string_view text) {
+  TicketBody body;
+  const auto take = [&](std::string_view name, dom::element value) -> Result<void> {
+    if (name == "topics") {
+      body.topics = TRY(texts_of(value, name, limits::stream_topics_max));
+    } else if (name == "types") {
+      body.types = TRY(texts_of(value, name, limits::stream_types_max));
+    } else if (name == "feed") {
+      if (value.get_bool().get(body.feed) != simdjson::SUCCESS)
+        return fail(Code::wrong_type, "It must be true or false.", "feed");
+    } else if (name == "renew") {
+      body.renew = TRY(text_of(value, name));
+    } else {
+      return fail(Code::unknown_field, {}, std::string(name.substr(0, 64)));
+    }
+    return {};
+  };
+  TRY(each_member(text, take));
+  if (!body.renew.empty() && (!body.topics.empty() || !body.types.empty() || body.feed))
+    return fail(Code::bad_parameter, "A renewed ticket is for what it was for.", "renew");
+  return body;
+}
+
+std::string ticket_answer(std::string_view ticket, std::optional<Timestamp> expires) {
+  std::string out = "{\"ticket\":\"" + std::string(ticket) + '"';
+  if (expires) out += ",\"expires\":\"" + format_rfc3339(*expires) + '"';
+  return out + '}';
+}
+
 std::string feed_page(std::span<const FeedLine> lines, FeedCounts counts, std::string_view cursor,
                       std::string_view next) {
   std::string out = "{\"notifications\":[";

@@ -37,6 +37,16 @@ Result<Mutes> parse_mutes_body(std::string_view text);
 // {"user":"…"} or {"token_id":"…"}, and {"not_before":"RFC 3339"} if not all up to `now`.
 Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now);
 
+// {"topics":[…],"types":[…],"feed":true} or {"renew":"<ticket>"}
+struct TicketBody {
+  std::vector<std::string> topics, types;
+  bool feed = false;
+  std::string renew;
+};
+Result<TicketBody> parse_ticket_body(std::string_view text);
+// {"ticket":"…","expires":"…"?}
+std::string ticket_answer(std::string_view ticket, std::optional<Timestamp> expires);
+
 struct FeedLine {
   const Event* event;
   ItemState state;

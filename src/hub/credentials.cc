@@ -1,0 +1,51 @@
+// Sessions and the tokens behind them: renewed, revoked, replaced.
+
+#include "hub/shard_parts.h"
+
+namespace belfry {
+
+void Shard::renew(SessionId id, Timestamp expires, const Credential& credential) {
+  Session* session = find(id);
+  if (session == nullptr) return;
+  parts_->deadlines[session->slot].expires = expires.value.count();
+  parts_->credentials[session->slot] = credential;
+}
+
+template <class Concerned>
+void Shard::end_where(Code code, Concerned concerned) {
+  for (Session& session : parts_->sessions) {
+    if (session.state == SessionState::free || !concerned(parts_->credentials[session.slot])) continue;
+    Outlet* outlet = session.outlet;
+    forget(session);
+    outlet->end(code);
+  }
+}
+
+void Shard::revoke(const Revocation& revocation) {
+  end_where(Code::token_revoked, [&](const Credential& mine) { return concerns(revocation, mine); });
+}
+
+void Shard::end_ticket(std::uint64_t ticket) {
+  end_where(Code::replaced, [ticket](const Credential& mine) { return mine.ticket == ticket; });
+}
+
+void Shard::end_all(Code code) {
+  end_where(code, [](const Credential&) { return true; });
+}
+
+void Shard::renew_ticket(std::uint64_t ticket, const Principal& principal) {
+  for (Session& session : parts_->sessions) {
+    Credential& mine = parts_->credentials[session.slot];
+    if (session.state == SessionState::free || mine.ticket != ticket) continue;
+    std::vector<Selector> lost = selectors(session.id());
+    std::erase_if(lost, [&](const Selector& selector) {
+      return static_cast<bool>(authorize(principal.rights, Act::subscribe, selector.topic));
+    });
+    unsubscribe(session.id(), lost);
+    Credential renewed = credential_of(principal);
+    renewed.ticket = ticket;
+    renew(session.id(), principal.expires.value_or(Timestamp{Duration::max()}), renewed);
+  }
+}
+
+}  // namespace belfry
