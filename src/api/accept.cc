@@ -41,10 +41,12 @@ int fit(std::string_view range, std::string_view type) {
 }  // namespace
 
 StreamForm accepted_form(std::string_view accept) {
-  constexpr std::array<std::pair<StreamForm, std::string_view>, 3> kTypes{
+  constexpr std::array<std::pair<StreamForm, std::string_view>, 5> kTypes{
       {{StreamForm::sse, "text/event-stream"},
        {StreamForm::json_lines, "application/x-ndjson"},
-       {StreamForm::poll, "application/json"}}};
+       {StreamForm::poll, "application/json"},
+       {StreamForm::cloud_poll, "application/cloudevents-batch+json"},
+       {StreamForm::cloud_poll, "application/cloudevents+json"}}};
   if (accept.empty() || accept == "*/*") return StreamForm::poll;
   StreamForm best = StreamForm::none;
   double best_score = 0;

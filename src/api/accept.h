@@ -5,7 +5,7 @@
 
 namespace belfry {
 
-enum class StreamForm { sse, json_lines, poll, none };
+enum class StreamForm { sse, json_lines, poll, cloud_poll, none };
 
 // The form with the highest q; with equal q the more specific range, then the order sse, json_lines, poll.
 // An absent header accepts a poll, because that is what a plain HTTP client can use.

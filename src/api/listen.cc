@@ -10,7 +10,8 @@
 namespace belfry {
 namespace {
 
-constexpr std::string_view kKnown[] = {"topic", "type", "since", "wait", "event", "feed", "ticket"};
+constexpr std::string_view kKnown[] = {"topic", "type", "since",  "wait",
+                                       "event", "feed", "ticket", "format"};
 
 Result<void> check_parameters(const net::Request& request) {
   for (const auto& [name, value] : request.query)
@@ -19,6 +20,9 @@ Result<void> check_parameters(const net::Request& request) {
   const auto event = request.parameter("event");
   if (event && *event != "message")
     return fail(Code::bad_parameter, "The only value is 'message'.", "event");
+  const auto format = request.parameter("format");
+  if (format && *format != "cloudevents")
+    return fail(Code::bad_parameter, "The only value is 'cloudevents'.", "format");
   const auto feed = request.parameter("feed");
   if (feed && *feed != "true") return fail(Code::bad_parameter, "The only value is 'true'.", "feed");
   if (request.parameter("since").value_or("").size() > limits::cursor_bytes_max)
@@ -117,17 +121,23 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
   const auto headers = cors(request);
   // A HEAD asks for a head, not for a stream.
   const bool head_only = request.method == "HEAD";
-  switch (head_only ? StreamForm::poll : accepted_form(request.header("accept").value_or(""))) {
+  const StreamForm form =
+      head_only ? StreamForm::poll : accepted_form(request.header("accept").value_or(""));
+  const bool cloud_events = request.parameter("format").has_value() || form == StreamForm::cloud_poll;
+  switch (form) {
     case StreamForm::sse: {
-      const auto names = request.parameter("event") ? SseNames::message_only : SseNames::event_types;
+      const auto names = cloud_events                 ? SseNames::cloud_events
+                         : request.parameter("event") ? SseNames::message_only
+                                                      : SseNames::event_types;
       return parts_.streams.open_sse(exchange, std::move(attach), names, headers);
     }
     case StreamForm::json_lines:
-      return parts_.streams.open_json_lines(exchange, std::move(attach), headers);
+      return parts_.streams.open_json_lines(exchange, std::move(attach), cloud_events, headers);
+    case StreamForm::cloud_poll:
     case StreamForm::poll: {
       const auto wait = wait_of(request);
       if (!wait) return refuse(exchange, wait.error());
-      PollWish wish{std::string(since), tag_of(request), wait.value(), next_prefix(request)};
+      PollWish wish{std::string(since), tag_of(request), wait.value(), cloud_events, next_prefix(request)};
       return parts_.streams.open_poll(exchange, std::move(attach), std::move(wish), headers);
     }
     case StreamForm::none:

@@ -30,23 +30,52 @@ net::Response published_response(const Published& published) {
   return {published.replayed ? 200 : 201, {{"Content-Type", "application/json"}}, answer_of(published)};
 }
 
-Result<PublishRequest> Api::publish_request(const net::Request& request) const {
-  auto principal = TRY(principal_of(request));
+namespace {
+
+Result<void> take_cloud_events(wire::CloudEvents events, PublishRequest& out) {
+  for (const Event& event : events.events)
+    out.event_bodies.push_back(
+        hash_of_body(event.topic + '\n' + event.type + '\n' + event.data + '\n' + event.notification));
+  out.events = std::move(events.events);
+  out.event_keys = std::move(events.keys);
+  return {};
+}
+
+// Content-Type says which of the forms the body has.
+Result<void> take_body(const net::Request& request, PublishRequest& out) {
   const auto type = request.header("content-type").value_or("application/json");
   const auto media = type.substr(0, type.find(';'));
+  if (request.header("ce-specversion")) {
+    const auto header = [&](std::string_view name) { return request.header(name); };
+    return take_cloud_events(TRY(wire::parse_cloud_binary(header, request.body)), out);
+  }
+  if (media == "application/cloudevents+json")
+    return take_cloud_events(TRY(wire::parse_cloud_event(request.body)), out);
+  if (media == "application/cloudevents-batch+json")
+    return take_cloud_events(TRY(wire::parse_cloud_batch(request.body)), out);
   if (media != "application/json" && media != "application/x-ndjson")
     return fail(Code::unsupported_media_type);
   const auto form = media == "application/json" ? wire::BodyForm::json : wire::BodyForm::json_lines;
   wire::PublishBody body = TRY(wire::parse_publish_body(request.body, form));
-  PublishRequest out;
   out.events = std::move(body.events);
   out.deliver_at = std::move(body.deliver_at);
+  return {};
+}
+
+}  // namespace
+
+Result<PublishRequest> Api::publish_request(const net::Request& request) const {
+  auto principal = TRY(principal_of(request));
+  PublishRequest out;
+  TRY(take_body(request, out));
   TRY(check_schedule(out.deliver_at, parts_.clock.wall()));
   TRY(authorize_events(principal.rights, out.events));
   out.principal = std::move(principal.name);
   if (const auto key = request.header("idempotency-key")) {
     if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key))
       return fail(Code::bad_parameter, "Between 1 and 255 bytes of UTF-8.", "Idempotency-Key");
+    out.event_keys.clear();  // the header counts
+    out.event_bodies.clear();
     out.idempotency_key = std::string(*key);
     out.body = hash_of_body(request.body);
   }

@@ -68,7 +68,7 @@ namespace belfry {
   X(cursor_lost, 410, 4410, never, "The cursor no longer marks a place in the log.",                       \
     "Load the current state, then go on from the cursor in this answer.")                                  \
   X(unsupported_media_type, 415, 4400, never, "The body has a media type that is not understood.",         \
-    "Send application/json without Content-Encoding.")                                                     \
+    "Send application/json, application/x-ndjson or CloudEvents, without Content-Encoding.")               \
   X(idempotency_mismatch, 422, 4400, never, "This Idempotency-Key was used with another body.",            \
     "Use a new key for a new event.")                                                                      \
   X(upgrade_required, 426, 4400, never, "The WebSocket version is not supported.",                         \

@@ -61,12 +61,14 @@ void attach_feed(Attach& attach, std::string user, std::vector<std::string> type
 // Where a session begins. A cursor that is not of this log does not fail: it begins with a reset.
 Attach place_session(std::string_view since, const EpochTable& epochs, Offset head);
 
-enum class SseNames { event_types, message_only };
+// How SSE names its events, and what they are.
+enum class SseNames { event_types, message_only, cloud_events };
 
 struct PollWish {
   std::string since;          // as given; empty: answer at once with where to begin
   std::string if_none_match;  // the cursor of an ETag, without quotes; empty: none
   Duration wait{0};           // 0: short poll
+  bool cloud_events = false;  // the answer is a batch of CloudEvents, the cursor in its headers
   std::string next_prefix;    // "/v1/events?topic=…&since=", to which the cursor is appended
 };
 
@@ -79,7 +81,8 @@ class Streams {
 
   void open_sse(net::Exchange& exchange, Attach attach, SseNames names,
                 const std::vector<net::Field>& headers);
-  void open_json_lines(net::Exchange& exchange, Attach attach, const std::vector<net::Field>& headers);
+  void open_json_lines(net::Exchange& exchange, Attach attach, bool cloud_events,
+                       const std::vector<net::Field>& headers);
   void open_poll(net::Exchange& exchange, Attach attach, PollWish wish,
                  const std::vector<net::Field>& headers);
   // REQUIRES: net::check_websocket_upgrade passed. The topics come in its first message, and the token too

@@ -58,6 +58,30 @@ const Dialect json_lines_dialect{
     },
     [](const Error& error) { return json_line_of(wire::control_error(error)); }};
 
+// The same with CloudEvents in place of our own envelope.
+const Dialect cloud_sse_dialect{"text/event-stream",
+                                [](const Entry& entry) -> const std::string& {
+                                  return entry.frame(Format::cloud_sse, wire::cloud_sse_frame);
+                                },
+                                begin_sse,
+                                wire::sse_reset,
+                                wire::sse_heartbeat,
+                                [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
+
+const Dialect cloud_lines_dialect{
+    "application/x-ndjson",
+    [](const Entry& entry) -> const std::string& {
+      return entry.frame(Format::cloud_line, wire::cloud_line);
+    },
+    begin_json_lines,
+    [](ResetReason reason, std::string_view cursor) {
+      return json_line_of(wire::control_reset(reason, cursor));
+    },
+    [](std::string_view cursor, std::uint64_t written) {
+      return json_line_of(wire::control_heartbeat(cursor, written));
+    },
+    [](const Error& error) { return json_line_of(wire::control_error(error)); }};
+
 void HttpStream::start(Attach attach, const std::vector<net::Field>& headers) {
   std::vector<net::Field> all{{"Content-Type", std::string(dialect_.media_type)},
                               {"Cache-Control", "no-store, no-transform"},
@@ -89,13 +113,16 @@ void HttpStream::end(Code code) {
 
 void Streams::open_sse(net::Exchange& exchange, Attach attach, SseNames names,
                        const std::vector<net::Field>& headers) {
-  const Dialect& dialect = names == SseNames::message_only ? sse_message_dialect : sse_dialect;
+  const Dialect& dialect = names == SseNames::message_only   ? sse_message_dialect
+                           : names == SseNames::cloud_events ? cloud_sse_dialect
+                                                             : sse_dialect;
   make<HttpStream>(exchange, dialect).start(std::move(attach), headers);
 }
 
-void Streams::open_json_lines(net::Exchange& exchange, Attach attach,
+void Streams::open_json_lines(net::Exchange& exchange, Attach attach, bool cloud_events,
                               const std::vector<net::Field>& headers) {
-  make<HttpStream>(exchange, json_lines_dialect).start(std::move(attach), headers);
+  const Dialect& dialect = cloud_events ? cloud_lines_dialect : json_lines_dialect;
+  make<HttpStream>(exchange, dialect).start(std::move(attach), headers);
 }
 
 }  // namespace belfry

@@ -19,6 +19,8 @@ struct Dialect {
 extern const Dialect sse_dialect;
 extern const Dialect sse_message_dialect;
 extern const Dialect json_lines_dialect;
+extern const Dialect cloud_sse_dialect;
+extern const Dialect cloud_lines_dialect;
 
 class HttpStream final : public Stream {
  public:

@@ -39,7 +39,8 @@ Written Poll::write(std::span<const Entry* const> entries, Offset position) {
   const std::size_t count = std::min(entries.size(), limits::poll_events_max);
   std::string events;
   for (const Entry* entry : entries.first(count)) {
-    const std::string& line = entry->frame(Format::json_line, wire::json_line);
+    const std::string& line = wish_.cloud_events ? entry->frame(Format::cloud_line, wire::cloud_line)
+                                                 : entry->frame(Format::json_line, wire::json_line);
     if (!events.empty()) events += ',';
     events.append(line, 0, line.size() - 1);  // without the line feed
   }
@@ -83,7 +84,10 @@ void Poll::answer(int status, std::string_view events_json, Offset position) {
                       {"Vary", "Authorization, Origin, Accept"},
                       {"ETag", '"' + cursor + '"'},
                       {"Belfry-Cursor", cursor}};
-  if (status != 304) {
+  if (status != 304 && wish_.cloud_events) {
+    response.headers.emplace_back("Content-Type", "application/cloudevents-batch+json");
+    response.body = "[" + std::string(events_json) + "]";
+  } else if (status != 304) {
     response.headers.emplace_back("Content-Type", "application/json");
     response.body = wire::poll_body(events_json, cursor, wish_.next_prefix + cursor, limits::poll_after_ms);
   }

@@ -26,6 +26,7 @@ struct Log::Group {
   struct Part {
     std::size_t index = 0;                              // of the request
     std::vector<std::pair<bool, std::size_t>> order{};  // per event: is it durable, and its index
+    std::vector<std::optional<Placed>> known{};         // per event, with keys: it was stored before
     std::optional<CommandAnswer> command{};
     std::vector<std::string> scheduled{};  // topics
     std::size_t first_scheduled = 0;       // index among the group's scheduled events
@@ -36,6 +37,7 @@ struct Log::Group {
   std::vector<Event> durable;
   std::vector<Event> ephemeral;
   std::vector<IdempotencyRecord> records;
+  std::vector<IdempotencyRecord> event_records;  // of single events; `first` indexes durable
   std::vector<Change> changes;
   std::size_t scheduled = 0;  // PutScheduled among the changes
   std::vector<std::pair<std::size_t, std::size_t>>
@@ -169,9 +171,25 @@ void Log::take(Group& group, std::size_t index, PublishRequest& request, Timesta
   if (!request.deliver_at.empty()) return take_scheduled(group, index, request, now);
   Group::Part part{index};
   const std::size_t first = group.durable.size();
-  for (auto& event : request.events) {
+  if (!request.event_keys.empty()) {
+    auto known = known_events(group, request, now);
+    if (!known) {
+      group.outcomes[index] = known.error();
+      return;
+    }
+    part.known = std::move(known).value();
+  }
+  for (std::size_t i = 0; i < request.events.size(); ++i) {
+    Event& event = request.events[i];
+    if (!part.known.empty() && part.known[i]) {
+      part.order.emplace_back(false, 0);
+      continue;
+    }
     event.time = now;
     const bool durable = !is_ephemeral(event.topic);
+    if (durable && !request.event_keys.empty())
+      group.event_records.push_back({request.principal, request.event_keys[i], request.event_bodies[i],
+                                     group.durable.size(), 1, now});
     auto& events = durable ? group.durable : group.ephemeral;
     part.order.emplace_back(durable, events.size());
     events.push_back(std::move(event));
@@ -182,6 +200,33 @@ void Log::take(Group& group, std::size_t index, PublishRequest& request, Timesta
                              group.durable.size() - first, now});
   }
   group.parts.push_back(std::move(part));
+}
+
+Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
+                                                             const PublishRequest& request, Timestamp now) {
+  std::vector<std::optional<Placed>> out(request.events.size());
+  const auto mismatch = [](std::size_t i) {
+    return fail(Code::idempotency_mismatch, {}, "events[" + std::to_string(i) + "].id");
+  };
+  for (std::size_t i = 0; i < request.events.size(); ++i) {
+    const std::string& key = request.event_keys[i];
+    // Twice within a request or a group: rare, and told to come again rather than stored twice.
+    const auto same = [&](const IdempotencyRecord& r) {
+      return r.principal == request.principal && r.key == key;
+    };
+    const bool twice = std::count(request.event_keys.begin(), request.event_keys.end(), key) > 1;
+    if (twice) return fail(Code::bad_parameter, "The same source and id twice.", mismatch(i).field);
+    if (std::any_of(group.event_records.begin(), group.event_records.end(), same))
+      return fail(Code::overloaded);
+    const auto found =
+        TRY(store_.find_idempotency(request.principal, key, now + -limits::idempotency_time));
+    if (!found) continue;
+    if (found->body != request.event_bodies[i]) return mismatch(i);
+    const auto rows = TRY(store_.read_log(found->first - 1, found->first, 1));
+    out[i] =
+        Placed{epochs_.cursor(found->first), rows.empty() ? 0 : rows[0].seq, request.events[i].topic, 0};
+  }
+  return out;
 }
 
 void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
@@ -237,6 +282,7 @@ void Log::commit(Group& group) {
                    : begin == owner->order.end() ? 0
                                                  : begin->second;
   }
+  records.insert(records.end(), group.event_records.begin(), group.event_records.end());
   Committed committed;
   if (!group.durable.empty() || !records.empty() || !group.changes.empty()) {
     if (options_.planted.announce_before_commit && !group.durable.empty()) {
@@ -273,10 +319,18 @@ void Log::answer(Group& group, const Committed& committed) {
   for (auto& part : group.parts) {
     Published published;
     published.events.reserve(part.order.size());
-    for (auto [durable, index] : part.order) {
+    for (std::size_t i = 0; i < part.order.size(); ++i) {
+      if (!part.known.empty() && part.known[i]) {
+        published.events.push_back(*part.known[i]);
+        continue;
+      }
+      const auto [durable, index] = part.order[i];
       const Event& event = durable ? group.durable[index] : group.ephemeral[index];
       published.events.push_back({event.cursor(), event.seq, event.topic, 0});
     }
+    published.replayed =
+        !part.known.empty() && std::all_of(part.known.begin(), part.known.end(),
+                                           [](const auto& placed) { return placed.has_value(); });
     for (std::size_t i = 0; i < part.scheduled.size(); ++i)
       published.events.push_back(
           {{}, 0, part.scheduled[i], committed.first_scheduled + part.first_scheduled + i});

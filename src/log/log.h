@@ -28,11 +28,14 @@ namespace belfry {
 // (model/rights).
 struct PublishRequest {
   std::vector<Event> events;
-  std::string principal;                // scopes the key
-  std::string idempotency_key;          // empty: none
-  BodyHash body{};                      // of the request's bytes; used only with a key
-  std::vector<Timestamp> deliver_at{};  // as many as events: they are scheduled instead; or none
-  std::optional<Command> command{};     // instead of events
+  std::string principal;        // scopes the key
+  std::string idempotency_key;  // empty: none
+  BodyHash body{};              // of the request's bytes; used only with a key
+  // Or one key for each event: an event whose key is known is not stored again, the others are.
+  std::vector<std::string> event_keys{};
+  std::vector<BodyHash> event_bodies{};  // as many as event_keys
+  std::vector<Timestamp> deliver_at{};   // as many as events: they are scheduled instead; or none
+  std::optional<Command> command{};      // instead of events
 };
 
 // Where one event went. Ephemeral and scheduled events have offset and seq 0 and no cursor.
@@ -100,6 +103,9 @@ class Log {
 
   Result<void> fill_tail(const Opened& opened);
   void take(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
+  // Where the events with known keys are; nothing for those that are new.
+  Result<std::vector<std::optional<Placed>>> known_events(const Group& group, const PublishRequest& request,
+                                                          Timestamp now);
   void take_command(Group& group, std::size_t index, const Command& command, Timestamp now);
   void take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
   bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);

@@ -26,8 +26,8 @@
 namespace belfry {
 
 // The ways an event can be written; each is encoded at most once per process.
-enum class Format : std::uint8_t { sse, sse_message, websocket, json_line };
-inline constexpr std::size_t format_count = 4;
+enum class Format : std::uint8_t { sse, sse_message, websocket, json_line, cloud_sse, cloud_line };
+inline constexpr std::size_t format_count = 6;
 
 // An event of the tail or of a page, with its bytes for each transport, made on first use.
 class Entry {
