@@ -105,7 +105,15 @@ def node_tests(root, tally):
     folder = install_node_packages(root, environment)
     files = sorted(str(path.relative_to(folder)) for path in folder.glob("*.test.mjs"))
     done = subprocess.run(
-        ["node", "--test", "--test-reporter=tap", "--test-concurrency=2", *files],
+        [
+            "node",
+            "--test",
+            "--test-reporter=tap",
+            "--test-concurrency=2",
+            "--test-timeout=180000",
+            "--test-force-exit",  # a client that a failed test left open must not keep everybody waiting
+            *files,
+        ],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -48,6 +48,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"PUT", "/v1/users/{user}/follows/{topic…}", &Api::put_follow},
       {"DELETE", "/v1/users/{user}/follows/{topic…}", &Api::delete_follow},
       {"DELETE", "/v1/users/{user}", &Api::delete_user},
+      {"GET", "/v1/presence", &Api::get_presence},
       {"POST", "/v1/tickets", &Api::post_tickets},
       {"POST", "/v1/revocations", &Api::post_revocations},
       {"GET", "/healthz", &Api::get_health},
@@ -105,13 +106,14 @@ void Api::on_request(net::Exchange& exchange) {
   (this->*found->function)(exchange, of_found);
 }
 
-void Api::submit(net::Exchange& exchange, PublishRequest request, net::Response (*form)(const Published&)) {
+void Api::submit(net::Exchange& exchange, PublishRequest request,
+                 std::function<net::Response(const Published&)> form) {
   auto waiting = std::make_unique<Waiting>(*this, exchange, cors(exchange.request()));
   const auto ticket = parts_.desk.submit(std::move(request), *waiting);
   if (!ticket) return refuse(exchange, ticket.error());
   waiting->ticket = ticket.value();
   waiting->of_desk = true;
-  waiting->form_outcome = form;
+  waiting->form_outcome = std::move(form);
   exchange.defer(*waiting);
   Waiting* key = waiting.get();
   waiting_.emplace(key, std::move(waiting));

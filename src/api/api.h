@@ -53,6 +53,7 @@ struct ApiOptions {
   bool dev_page = false;                     // serve the page at `/`
   std::string cookie;                        // name of one that may carry the token; empty: none
   std::string ticket_secret;
+  std::vector<std::string> presence;  // patterns of the topics that keep it
 };
 
 struct ApiParts {
@@ -93,6 +94,7 @@ class Api final : public net::Handler {
   void put_follow(net::Exchange& exchange, const Arguments& arguments);
   void delete_follow(net::Exchange& exchange, const Arguments& arguments);
   void delete_user(net::Exchange& exchange, const Arguments& arguments);
+  void get_presence(net::Exchange& exchange, const Arguments&);
   void post_tickets(net::Exchange& exchange, const Arguments&);
   void post_revocations(net::Exchange& exchange, const Arguments&);
   void get_health(net::Exchange& exchange, const Arguments&);
@@ -116,7 +118,8 @@ class Api final : public net::Handler {
   Result<FeedQuestion> feed_question(const net::Request& request) const;
 
   // Takes it to the log-writer; the answer is formed when it comes back.
-  void submit(net::Exchange& exchange, PublishRequest request, net::Response (*form)(const Published&));
+  void submit(net::Exchange& exchange, PublishRequest request,
+              std::function<net::Response(const Published&)> form);
   void submit_follow(net::Exchange& exchange, const Arguments& arguments, bool follow);
   void ask(net::Exchange& exchange, FeedJob job, std::function<net::Response(const FeedReply&)> form);
   struct Asker {

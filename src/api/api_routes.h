@@ -16,7 +16,7 @@ struct Api::Route {
 // A request whose answer comes from another thread: the log-writer's outcome, or a page of a feed.
 class Api::Waiting final : public net::StreamEvents, public OutcomeReceiver {
  public:
-  using FormOutcome = net::Response (*)(const Published& published);
+  using FormOutcome = std::function<net::Response(const Published& published)>;
   using FormFeed = std::function<net::Response(const FeedReply& reply)>;
 
   Waiting(Api& api, net::Exchange& exchange, std::vector<net::Field> cors)
@@ -31,7 +31,7 @@ class Api::Waiting final : public net::StreamEvents, public OutcomeReceiver {
 
   std::uint64_t ticket = 0;
   bool of_desk = false;
-  FormOutcome form_outcome = nullptr;
+  FormOutcome form_outcome;
   FormFeed form_feed;
 
  private:

@@ -87,6 +87,7 @@ void Api::get_events(net::Exchange& exchange, const Arguments&) {
   attach.selectors = std::move(selectors).value();
   if (wish.feed) attach_feed(attach, principal.user, wish.types);
   attach.credential = credential_of(principal);
+  attach.user = principal.user;
   attach.credential.ticket = asking.value().ticket;
   attach.expires = principal.expires.value_or(Timestamp{Duration::max()});
   open_stream(exchange, std::move(attach), since);
@@ -137,6 +138,7 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
     case StreamForm::poll: {
       const auto wait = wait_of(request);
       if (!wait) return refuse(exchange, wait.error());
+      if (wait.value() == Duration{0}) attach.user.clear();  // a short poll is no presence
       PollWish wish{std::string(since), tag_of(request), wait.value(), cloud_events, next_prefix(request)};
       return parts_.streams.open_poll(exchange, std::move(attach), std::move(wish), headers);
     }
@@ -170,6 +172,28 @@ void Api::get_page(net::Exchange& exchange, const Arguments&) {
                      "connect-src 'self' ws: wss:; frame-ancestors 'none'"},
                     {"Referrer-Policy", "no-referrer"}},
                    std::string(dev_page())});
+}
+
+void Api::get_presence(net::Exchange& exchange, const Arguments&) {
+  const net::Request& request = exchange.request();
+  const auto principal = principal_of(request);
+  if (!principal) return refuse(exchange, principal.error());
+  const std::string topic(request.parameter("topic").value_or(""));
+  if (auto checked = check_topic(topic); !checked) return refuse(exchange, checked.error());
+  if (auto allowed = authorize(principal.value().rights, Act::subscribe, topic); !allowed)
+    return refuse(exchange, allowed.error());
+  const bool kept = std::any_of(options_.presence.begin(), options_.presence.end(),
+                                [&](const std::string& pattern) { return matches(pattern, topic); });
+  if (!kept)
+    return refuse(exchange, fail(Code::bad_parameter, "presence.topics does not name it.", "topic"));
+  PublishRequest question;
+  question.command = PresenceCommand{PresenceCommand::Kind::list, 0, topic, {}};
+  submit(exchange, std::move(question), [topic](const Published& published) {
+    std::vector<std::pair<std::string, Timestamp>> users;
+    for (const Present& present : published.command->present)
+      users.emplace_back(present.user, present.since);
+    return json_response(200, wire::presence_answer(topic, users));
+  });
 }
 
 }  // namespace belfry

@@ -10,7 +10,10 @@ namespace belfry {
 Result<std::vector<Selector>> check_selectors(const Wish& wish, const Principal& principal) {
   if (wish.feed && principal.user.empty())
     return fail(Code::forbidden, "A backend has no feed of its own.", "feed");
-  for (const auto& type : wish.types) TRY(check_type_pattern(type));
+  for (const auto& type : wish.types) {
+    auto checked = check_type_pattern(type);
+    if (!checked) return fail(Code::bad_type, checked.error().detail, "type");
+  }
   if (wish.topics.empty() && !wish.feed)
     return fail(Code::missing_field, "Name at least one topic.", "topic");
   if (wish.topics.size() > limits::stream_topics_max) return fail(Code::too_many_topics, {}, "topic");

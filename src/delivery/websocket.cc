@@ -94,6 +94,7 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
   attach.selectors = std::move(selectors);
   if (wish.feed) attach_feed(attach, principal_->user, wish.types);
   attach.credential = credential_of(*principal_);
+  attach.user = principal_->user;
   attach.expires = principal_->expires.value_or(Timestamp{Duration::max()});
   const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
   say(wire::control_connected(parts().epochs.text(attach.position), principal_->user,
@@ -104,7 +105,7 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
 void WebSocketStream::subscribe(const wire::ClientMessage& message) {
   auto selectors = check_selectors({message.topics, message.types}, *principal_);
   if (!selectors) return refuse(selectors.error(), message.id);
-  if (!parts().shard.subscribe(session(), selectors.value()))
+  if (!parts().shard.subscribe(session(), selectors.value(), principal_->user))
     return refuse(fail(Code::too_many_topics, {}, "topics"), message.id);
   say(wire::control_subscribed(message.topics, parts().epochs.text(position()), message.id));
   parts().schedule_turn();

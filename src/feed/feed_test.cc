@@ -12,8 +12,10 @@ const OwnEventData kData{
       return std::string(name_of(mark)) + ' ' + std::to_string(counts.unread);
     },
     [](std::string_view topic) { return std::string(topic); },
-    [](const Mutes&) { return std::string("mutes"); }, [](Cursor id) { return to_text(id); },
-    [](const Revocation&) { return std::string("revocation"); }};
+    [](const Mutes&) { return std::string("mutes"); },
+    [](Cursor id) { return to_text(id); },
+    [](const Revocation&) { return std::string("revocation"); },
+    [](std::string_view user) { return std::string(user); }};
 
 struct FeedTest : ::testing::Test {
   std::unique_ptr<Store> store = make_memory_store();

@@ -57,6 +57,7 @@ Result<CommandPlan> Planner::plan(const Command& command, Timestamp now) {
   if (const auto* retract = std::get_if<RetractCommand>(&command)) return plan_retract(*retract);
   if (const auto* cancel = std::get_if<CancelCommand>(&command)) return plan_cancel(*cancel);
   if (const auto* revoke = std::get_if<RevokeCommand>(&command)) return plan_revoke(*revoke);
+  if (const auto* presence = std::get_if<PresenceCommand>(&command)) return plan_presence(*presence, now);
   return plan_erase(std::get<EraseCommand>(command));
 }
 
@@ -214,6 +215,41 @@ Result<CommandPlan> Planner::plan_revoke(const RevokeCommand& command) {
       own_event(std::string(revocations_topic), revoke_type, data_.revocation(command.revocation)));
   plan.changes.push_back(PutRevocation{command.revocation});
   return plan;
+}
+
+CommandPlan Planner::plan_presence(const PresenceCommand& command, Timestamp now) {
+  CommandPlan plan;
+  std::vector<PresenceChange> changes;
+  switch (command.kind) {
+    case PresenceCommand::Kind::join:
+      presence_.join(command.topic, command.user, command.holder, now, changes);
+      break;
+    case PresenceCommand::Kind::leave:
+      presence_.leave(command.topic, command.user, command.holder, now);
+      break;
+    case PresenceCommand::Kind::renew:
+      presence_.renew(command.holder, command.all, now, changes);
+      break;
+    case PresenceCommand::Kind::list:
+      plan.answer.present = presence_.list(command.topic);
+      break;
+  }
+  plan.events = told(changes);
+  return plan;
+}
+
+std::vector<Event> Planner::told(const std::vector<PresenceChange>& changes) const {
+  std::vector<Event> events;
+  for (const auto& change : changes)
+    events.push_back(
+        own_event(change.topic, change.joined ? join_type : leave_type, data_.user(change.user)));
+  return events;
+}
+
+std::vector<Event> Planner::tick(Timestamp now) {
+  std::vector<PresenceChange> changes;
+  presence_.sweep(now, changes);
+  return told(changes);
 }
 
 }  // namespace belfry

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "feed/presence_book.h"
 #include "log/log.h"
 
 namespace belfry {
@@ -23,6 +24,7 @@ struct OwnEventData {
   std::string (*mutes)(const Mutes& mutes);
   std::string (*id)(Cursor id);
   std::string (*revocation)(const Revocation& revocation);
+  std::string (*user)(std::string_view user);
 };
 
 // Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
@@ -40,6 +42,7 @@ class Planner final : public CommandPlanner {
 
   void begin_group() override;
   Result<CommandPlan> plan(const Command& command, Timestamp now) override;
+  std::vector<Event> tick(Timestamp now) override;
 
  private:
   Result<CommandPlan> plan_mark(const MarkCommand& command, Timestamp now);
@@ -48,6 +51,8 @@ class Planner final : public CommandPlanner {
   Result<CommandPlan> plan_retract(const RetractCommand& command);
   Result<CommandPlan> plan_cancel(const CancelCommand& command);
   Result<CommandPlan> plan_erase(const EraseCommand& command);
+  CommandPlan plan_presence(const PresenceCommand& command, Timestamp now);
+  std::vector<Event> told(const std::vector<PresenceChange>& changes) const;
   Result<CommandPlan> plan_revoke(const RevokeCommand& command);
 
   // What is kept of the user, with what this group changes.
@@ -68,6 +73,7 @@ class Planner final : public CommandPlanner {
   std::map<std::string, UserRows> users_;
   std::vector<Event> withdrawn_;
   std::set<std::string> erased_;
+  PresenceBook presence_;
 };
 
 }  // namespace belfry

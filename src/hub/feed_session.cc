@@ -38,7 +38,7 @@ void Shard::attach_feed(Session& session, Attach& attach) {
 
 bool Shard::changes_feed(const Session& session, const Event& event) const {
   return event.topic == session.feed->own_topic && event.type.starts_with(own_types) &&
-         event.type != mark_type && feed_change_of_ != nullptr;
+         event.type != mark_type && options_.feed_change_of != nullptr;
 }
 
 bool Shard::hidden(const Session& session, const Event& event) const {
@@ -104,7 +104,7 @@ void Shard::leave_feed(Session& session) {
 
 // The event was taken by the outlet: what follows it is read with the new follows.
 void Shard::change_feed(Session& session, const Event& event) {
-  auto change = feed_change_of_(event);
+  auto change = options_.feed_change_of(event);
   if (!change) return;
   switch (change->kind) {
     case FeedChange::Kind::follow:

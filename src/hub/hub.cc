@@ -13,12 +13,8 @@ constexpr std::int64_t kNever = Duration::max().count();
 
 }  // namespace
 
-Shard::Shard(const Tail& tail, PageSource& pages, FeedChangeOf feed_change_of, Planted planted)
-    : tail_(tail),
-      pages_(pages),
-      feed_change_of_(feed_change_of),
-      planted_(planted),
-      parts_(std::make_unique<Parts>()) {
+Shard::Shard(const Tail& tail, PageSource& pages, ShardOptions options)
+    : tail_(tail), pages_(pages), options_(std::move(options)), parts_(std::make_unique<Parts>()) {
   head_ = tail_.since(0).low;
   parts_->view.restart(head_);
   take_news(Timestamp{});
@@ -54,6 +50,7 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   parts.deadlines[session.slot] = {attach.expires.value.count(),
                                    (now + limits::heartbeat_interval).value.count()};
   parts.credentials[session.slot] = attach.credential;
+  appear(session, attach.selectors, attach.user);
   ++session_count_;
   make_ready(session);
   return session.id();
@@ -64,6 +61,7 @@ void Shard::detach(SessionId id) {
 }
 
 void Shard::forget(Session& session) {
+  vanish(session);
   parts_->index.leave_all(session);
   const std::uint32_t slot = session.slot;
   const std::uint32_t generation = session.slot_generation + 1;
@@ -75,13 +73,14 @@ void Shard::forget(Session& session) {
   --session_count_;
 }
 
-bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors) {
+bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors, const std::string& user) {
   Session* session = find(id);
   if (session == nullptr) return true;
   if (session->memberships.size() + selectors.size() > limits::stream_topics_max) return false;
   bool changed = false;
   for (const auto& selector : selectors) changed |= parts_->index.join(*session, selector);
   if (!changed) return true;
+  appear(*session, selectors, user);
   // A page that is on its way knows nothing of the new selectors; it must not move the position past their
   // events.
   ++session->selectors_generation;
@@ -96,6 +95,7 @@ void Shard::unsubscribe(SessionId id, const std::vector<Selector>& selectors) {
   bool changed = false;
   for (const auto& selector : selectors) changed |= parts_->index.leave(*session, selector);
   if (!changed) return;
+  disappear(*session, selectors);
   ++session->selectors_generation;
   if (session->state == SessionState::waiting) make_ready(*session);
 }

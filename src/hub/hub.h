@@ -53,8 +53,17 @@ struct Attach {
   std::optional<ResetReason> reset;       // to be told first
   Timestamp expires{Duration::max()};     // the token's; the session is ended then
   Credential credential{};                // by which its token's revocation finds it
+  std::string user{};                     // who appears on topics that keep presence; empty: nobody
   std::string feed_of{};                  // not empty: this user's feed too
   std::vector<std::string> feed_types{};  // of the feed; empty: all
+};
+
+// Hears who is attached to the topics that keep presence. Called on the shard's thread.
+class PresencePort {
+ public:
+  virtual ~PresencePort() = default;
+  virtual void joined(const std::string& topic, const std::string& user) = 0;
+  virtual void left(const std::string& topic, const std::string& user) = 0;
 };
 
 // Counts since the shard began; read on its thread.
@@ -86,12 +95,19 @@ struct Planted {
   bool ignore_mutes = false;
 };
 
+struct ShardOptions {
+  FeedChangeOf feed_change_of = nullptr;
+  std::vector<std::string> presence{};  // patterns of the topics that keep it
+  PresencePort* presence_port = nullptr;
+  Planted planted{};
+};
+
 struct Session;
 
 class Shard {
  public:
   // The tail and the pages outlive the shard.
-  Shard(const Tail& tail, PageSource& pages, FeedChangeOf feed_change_of = nullptr, Planted planted = {});
+  Shard(const Tail& tail, PageSource& pages, ShardOptions options = {});
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -102,7 +118,8 @@ class Shard {
   void detach(SessionId id);
   // Added selectors begin at the session's position. Selectors already there are ignored. False, and
   // nothing is added, if the session would have more than limits::stream_topics_max.
-  bool subscribe(SessionId id, const std::vector<Selector>& selectors);
+  // `user`: who then appears on those that keep presence.
+  bool subscribe(SessionId id, const std::vector<Selector>& selectors, const std::string& user = {});
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
   void renew(SessionId id, Timestamp expires, const Credential& credential);
   // Ends the sessions whose token it concerns.
@@ -125,6 +142,8 @@ class Shard {
   // Ends every session with the code.
   void end_all(Code code);
 
+  // Topic and user of every session that appears somewhere.
+  std::vector<std::pair<std::string, std::string>> present() const;
   std::optional<Offset> position(SessionId id) const;
   Offset head() const { return head_; }
   std::size_t sessions() const { return session_count_; }
@@ -156,6 +175,10 @@ class Shard {
   void settle(Session& session, OutletState state);
   void make_ready(Session& session);
   void retry_later(Session& session);
+  bool keeps_presence(const std::string& topic) const;
+  void appear(Session& session, const std::vector<Selector>& selectors, const std::string& user);
+  void disappear(Session& session, const std::vector<Selector>& selectors);
+  void vanish(Session& session);
   void attach_feed(Session& session, Attach& attach);
   bool changes_feed(const Session& session, const Event& event) const;
   bool hidden(const Session& session, const Event& event) const;
@@ -170,8 +193,8 @@ class Shard {
 
   const Tail& tail_;
   PageSource& pages_;
-  const FeedChangeOf feed_change_of_;
-  const Planted planted_;
+  const ShardOptions options_;
+  const Planted& planted_ = options_.planted;
   Offset head_ = 0;
   std::size_t session_count_ = 0;
   ShardCounts counts_;

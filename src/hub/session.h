@@ -47,6 +47,12 @@ struct FeedPart {
   Offset follows_at = 0;  // ask for the follows as of here, not of the position, which lies below a floor
 };
 
+// Who appears through this session, and on which topics.
+struct PresencePart {
+  std::string user;
+  std::vector<std::string> topics;
+};
+
 // What a delivery touches stands together at the front, in one cache line.
 struct alignas(64) Session {
   Outlet* outlet = nullptr;
@@ -65,6 +71,7 @@ struct alignas(64) Session {
   std::vector<Membership> memberships;
   std::optional<ResetReason> reset;
   std::unique_ptr<FeedPart> feed;
+  std::unique_ptr<PresencePart> presence;
 
   std::uint64_t id() const { return std::uint64_t{slot_generation} << 32 | slot; }
 };

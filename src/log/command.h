@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -44,8 +45,21 @@ struct EraseCommand {
 struct RevokeCommand {
   Revocation revocation;
 };
+// Of a shard (`holder`): somebody attached to a topic that keeps presence, or went; or a question.
+struct PresenceCommand {
+  enum class Kind { join, leave, renew, list } kind = Kind::list;
+  std::uint64_t holder = 0;
+  std::string topic;
+  std::string user;
+  std::vector<std::pair<std::string, std::string>> all{};  // renew: topic and user of all its sessions
+};
 using Command = std::variant<MarkCommand, FollowCommand, MuteCommand, RetractCommand, CancelCommand,
-                             EraseCommand, RevokeCommand>;
+                             EraseCommand, RevokeCommand, PresenceCommand>;
+
+struct Present {
+  std::string user;
+  Timestamp since;
+};
 
 struct CommandAnswer {
   bool changed = false;
@@ -53,10 +67,11 @@ struct CommandAnswer {
   FeedCounts counts;           // after a mark
   std::vector<Cursor> absent;  // ids that are not in the caller's feed
   std::optional<Revocation> revoked{};
+  std::vector<Present> present{};  // for a presence question
 };
 
 struct CommandPlan {
-  std::vector<Event> events;    // one at most
+  std::vector<Event> events;    // one at most; joins and leaves are not stored
   std::vector<Change> changes;  // `event` counts from the first of `events`
   CommandAnswer answer;         // `cursor` is filled in by the log
 };
@@ -69,6 +84,8 @@ class CommandPlanner {
   virtual void begin_group() = 0;
   // Sees what earlier plans of the same group change.
   virtual Result<CommandPlan> plan(const Command& command, Timestamp now) = 0;
+  // Once a second or so: ephemeral events that time alone brings.
+  virtual std::vector<Event> tick(Timestamp now) = 0;
 };
 
 }  // namespace belfry

@@ -264,8 +264,10 @@ void Log::take_command(Group& group, std::size_t index, const Command& command, 
   }
   for (Event& event : plan.events) {
     event.time = now;
-    part.order.emplace_back(true, group.durable.size());
-    group.durable.push_back(std::move(event));
+    const bool durable = event.type != join_type && event.type != leave_type;
+    auto& events = durable ? group.durable : group.ephemeral;
+    part.order.emplace_back(durable, events.size());
+    events.push_back(std::move(event));
   }
   group.parts.push_back(std::move(part));
 }
@@ -336,7 +338,8 @@ void Log::answer(Group& group, const Committed& committed) {
           {{}, 0, part.scheduled[i], committed.first_scheduled + part.first_scheduled + i});
     if (part.command) {
       published.command = std::move(part.command);
-      const Offset at = part.order.empty() ? head : group.durable[part.order.back().second].offset;
+      const bool placed = !part.order.empty() && part.order.back().first;
+      const Offset at = placed ? group.durable[part.order.back().second].offset : head;
       published.command->cursor = epochs_.cursor(at);
     }
     group.outcomes[part.index] = std::move(published);
@@ -373,6 +376,11 @@ Result<std::size_t> Log::withdraw_expired(Timestamp now) {
 
 Result<bool> Log::maintain(Timestamp now) {
   if (failure_) return *failure_;
+  if (planner_ != nullptr) {
+    std::vector<Event> events = planner_->tick(now);
+    for (Event& event : events) event.time = now;
+    if (!events.empty()) tail_->append(std::make_shared<const Batch>(std::move(events)));
+  }
   const std::size_t due = TRY(publish_due(now));
   const std::size_t expired = TRY(withdraw_expired(now));
   const std::size_t swept = TRY(store_.sweep(options_.rules, now, kTrimRows));

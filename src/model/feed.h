@@ -28,6 +28,10 @@ inline constexpr std::string_view erase_type = "belfry.erase";  // all of users/
 inline constexpr std::string_view revoke_type = "belfry.revoke";  // tokens count no more
 inline constexpr std::string_view revocations_topic = "belfry/revocations";
 
+// Somebody is attached to the topic, or no more; never stored.
+inline constexpr std::string_view join_type = "belfry.join";
+inline constexpr std::string_view leave_type = "belfry.leave";
+
 // A durable membership: notifications of the topic with an offset in (from, to] are in the user's feed.
 struct Follow {
   std::string topic;

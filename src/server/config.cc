@@ -104,6 +104,9 @@ class Loader {
     for (const auto& pattern : config.log_ephemeral)
       if (auto checked = check_pattern(pattern); !checked)
         problem(origin("log.ephemeral"), "\"" + pattern + "\": " + checked.error().detail);
+    for (const auto& pattern : config.presence_topics)
+      if (auto checked = check_pattern(pattern); !checked)
+        problem(origin("presence.topics"), "\"" + pattern + "\": " + checked.error().detail);
     for (const auto& rule : config.log_retention)
       if (auto checked = parse_retention_rule(rule); !checked)
         problem(origin("log.retention"), "\"" + rule + "\": " + checked.error().detail);
@@ -117,7 +120,9 @@ class Loader {
   static std::string place(const std::string& path, const toml::source_position& at) {
     return path + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
   }
-  static std::vector<std::string> tables() { return {"http", "store", "log", "auth", "server"}; }
+  static std::vector<std::string> tables() {
+    return {"http", "store", "log", "presence", "auth", "server"};
+  }
   static bool known_table(const std::string& name) {
     const auto all = tables();
     return std::find(all.begin(), all.end(), name) != all.end();
@@ -247,6 +252,8 @@ const std::vector<ConfigField>& config_fields() {
        &Config::log_retention},
       {"log.ephemeral", "Patterns of topics whose events are delivered but not stored.",
        &Config::log_ephemeral},
+      {"presence.topics", "Patterns of the topics that tell who is attached, joins and leaves.",
+       &Config::presence_topics},
       {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.",
        &Config::auth_jwt_secret_file},
       {"auth.backend_key_files", "Files with one backend key each.", &Config::auth_backend_key_files},

@@ -25,6 +25,7 @@ struct Config {
   std::uint64_t log_retention_days = 90;
   std::vector<std::string> log_retention;
   std::vector<std::string> log_ephemeral{"ephemeral/#"};
+  std::vector<std::string> presence_topics{"presence/#"};
   std::string auth_jwt_secret_file;
   std::vector<std::string> auth_backend_key_files;
   std::vector<std::string> auth_public_key_files;

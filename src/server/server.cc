@@ -123,7 +123,7 @@ Result<void> Server::open_log() {
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
   planner_ = std::make_unique<Planner>(*store_, log_->epochs(),
                                        OwnEventData{wire::mark_data, wire::topic_data, wire::mutes_data,
-                                                    wire::id_data, wire::revocation_data});
+                                                    wire::id_data, wire::revocation_data, wire::user_data});
   log_->set_planner(*planner_);
   return {};
 }
@@ -149,7 +149,7 @@ Result<void> Server::start_shards() {
   budget_ = std::make_unique<net::ConnectionBudget>(connections_max(config_));
   const std::string ticket_secret = TRY(read_or_make_secret(config_.store_path + "/ticket_secret"));
   const ApiOptions api{config_.http_allowed_origins, mode_ == ServerMode::dev, config_.auth_cookie,
-                       ticket_secret};
+                       ticket_secret, config_.presence_topics};
   net::HttpServerOptions http{listen.host, listen.port, budget_.get()};
   for (std::size_t i = 0; i < count; ++i) {
     ShardSetup setup{

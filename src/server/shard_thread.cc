@@ -31,7 +31,7 @@ struct ShardThread::Counters {
 
 ShardThread::ShardThread(ShardSetup setup)
     : setup_(std::move(setup)),
-      shard_(setup_.log.tail(), *this, wire::feed_change_of),
+      shard_(setup_.log.tail(), *this, ShardOptions{wire::feed_change_of, setup_.api.presence, this, {}}),
       desk_([this](PublishRequest request, std::uint64_t ticket) {
         return setup_.publishes.push({std::move(request), setup_.index, ticket});
       }),
@@ -85,6 +85,27 @@ void ShardThread::tick() {
   streams_.tick(setup_.clock.now());
   turn();
   report();
+  if (setup_.api.presence.empty() || setup_.clock.now() - presence_renewed_ < limits::presence_renew)
+    return;
+  presence_renewed_ = setup_.clock.now();
+  tell_presence({PresenceCommand::Kind::renew, 0, {}, {}, shard_.present()});
+}
+
+// Nobody waits for the outcome: ticket 0 is nobody's. A full mailbox loses a word; the next renewal mends
+// it.
+void ShardThread::tell_presence(PresenceCommand command) {
+  command.holder = setup_.index;
+  PublishRequest request;
+  request.command = std::move(command);
+  (void)setup_.publishes.push({std::move(request), setup_.index, 0});
+}
+
+void ShardThread::joined(const std::string& topic, const std::string& user) {
+  tell_presence({PresenceCommand::Kind::join, 0, topic, user});
+}
+
+void ShardThread::left(const std::string& topic, const std::string& user) {
+  tell_presence({PresenceCommand::Kind::leave, 0, topic, user});
 }
 
 void ShardThread::report() {

@@ -111,7 +111,7 @@ struct ShardSetup {
 };
 
 // shard-i: a loop with its listening socket, its connections, its sessions.
-class ShardThread final : public Gatekeeper, public FeedPort, public PageSource {
+class ShardThread final : public Gatekeeper, public FeedPort, public PageSource, public PresencePort {
  public:
   static Result<std::unique_ptr<ShardThread>> start(ShardSetup setup);
   ~ShardThread() override;
@@ -132,6 +132,8 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource 
   bool ask_feed(FeedJob job, std::uint64_t ticket) override;
   void renew_ticket(std::uint64_t ticket, const Principal& principal) override;
   void end_ticket_elsewhere(std::uint64_t ticket) override;
+  void joined(const std::string& topic, const std::string& user) override;
+  void left(const std::string& topic, const std::string& user) override;
   bool ask(PageQuestion question) override;
 
  private:
@@ -139,10 +141,12 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource 
   void turn();
   void tick();
   void report();
+  void tell_presence(PresenceCommand command);
 
   struct Counters;
   const ShardSetup setup_;
   std::atomic<bool> turn_posted_{false};
+  Instant presence_renewed_;
   bool held_back_ = false;  // the last wake-up was left to the next one
   net::Loop loop_;
   Shard shard_;

@@ -131,6 +131,26 @@ std::string mutes_data(const Mutes& mutes) {
 
 std::string id_data(Cursor id) { return "{\"id\":\"" + to_text(id) + "\"}"; }
 
+std::string user_data(std::string_view user) {
+  std::string out = "{\"user\":";
+  append_json_string(out, user);
+  return out + '}';
+}
+
+std::string presence_answer(std::string_view topic,
+                            const std::vector<std::pair<std::string, Timestamp>>& users) {
+  std::string out = topic_data(topic);
+  out.back() = ',';
+  out += "\"users\":[";
+  for (const auto& [user, since] : users) {
+    if (out.back() == '}') out += ',';
+    out += user_data(user);
+    out.back() = ',';
+    out += "\"since\":\"" + format_rfc3339(since) + "\"}";
+  }
+  return out + "]}";
+}
+
 std::string revocation_data(const Revocation& revocation) {
   const bool of_token = !revocation.token_id.empty();
   std::string out = of_token ? "{\"token_id\":" : "{\"user\":";

@@ -23,6 +23,7 @@ std::string mark_data(Mark mark, const std::vector<Cursor>& ids, const std::opti
 std::string topic_data(std::string_view topic);
 std::string mutes_data(const Mutes& mutes);
 std::string id_data(Cursor id);
+std::string user_data(std::string_view user);
 std::string revocation_data(const Revocation& revocation);
 // The change of a feed that such an event tells; nothing for other events.
 std::optional<FeedChange> feed_change_of(const Event& event);
@@ -59,6 +60,9 @@ std::string mark_answer(bool changed, std::string_view cursor, FeedCounts counts
                         const std::vector<Cursor>& absent);
 // {"cursor":"…","changed":true}
 std::string change_answer(bool changed, std::string_view cursor);
+// {"topic":"…","users":[{"user":"…","since":"RFC 3339"}]}
+std::string presence_answer(std::string_view topic,
+                            const std::vector<std::pair<std::string, Timestamp>>& users);
 // {"follows":["…"]}
 std::string follows_answer(const std::vector<std::string>& topics);
 

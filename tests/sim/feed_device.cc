@@ -16,7 +16,9 @@ OwnEventData plain_data() {
       },
       [](std::string_view topic) { return std::string(topic); },
       [](const Mutes& mutes) { return mutes.types.empty() ? std::string("-") : mutes.types[0]; },
-      [](Cursor id) { return std::to_string(id.offset); }, [](const Revocation&) { return std::string(); }};
+      [](Cursor id) { return std::to_string(id.offset); },
+      [](const Revocation&) { return std::string(); },
+      [](std::string_view user) { return std::string(user); }};
 }
 
 std::optional<FeedChange> plain_feed_change(const Event& event) {

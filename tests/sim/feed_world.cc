@@ -31,7 +31,8 @@ void FeedWorld::start() {
   planner_ = std::make_unique<Planner>(*store_, log_->epochs(), plain_data(), faults_.feed);
   log_->set_planner(*planner_);
   reader_ = std::move(store_->open_reader()).value();
-  shard_ = std::make_unique<Shard>(log_->tail(), *this, plain_feed_change, faults_.hub);
+  shard_ = std::make_unique<Shard>(log_->tail(), *this,
+                                   ShardOptions{plain_feed_change, {}, nullptr, faults_.hub});
 }
 
 void FeedWorld::crash() {

@@ -43,7 +43,8 @@ void World::start() {
   log_ = std::move(Log::open(*store_, options, Epoch{next_epoch_++})).value();
   reader_ = std::move(store_->open_reader()).value();
   for (int i = 0; i < kShards; ++i)
-    shards_.push_back(std::make_unique<Shard>(log_->tail(), *this, wire::feed_change_of, faults_.hub));
+    shards_.push_back(std::make_unique<Shard>(
+        log_->tail(), *this, ShardOptions{wire::feed_change_of, {}, nullptr, faults_.hub}));
 }
 
 // The process is gone: memory, connections and questions with it. The disk stays.
