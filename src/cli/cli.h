@@ -41,6 +41,54 @@ struct TokenCommand {
   std::vector<std::string> subscribe, publish;
 };
 
+struct FeedCommand {
+  ServerChoice server;
+  std::string user, status;
+  unsigned limit = 20;
+  bool json = false;
+};
+
+struct MarkWords {
+  ServerChoice server;
+  std::string user, mark, upto;
+  std::vector<std::string> ids;
+  bool all = false;
+};
+
+struct FollowWords {
+  ServerChoice server;
+  std::string user, topic;  // no topic: tell what is followed
+  bool stop = false;
+};
+
+struct SendCommand {
+  ServerChoice server;
+  std::string user, text, body, link, type = "message";
+};
+
+struct KeyCommand {
+  std::string data = "belfry-data", name;
+};
+
+struct DataCommand {
+  std::string data = "belfry-data", file;
+};
+
+struct DoctorCommand {
+  ServerChoice server;
+  std::string config;
+};
+
+int run_feed(const FeedCommand& command);
+int run_mark(const MarkWords& command);
+int run_follow(const FollowWords& command);
+int run_send(const SendCommand& command);
+int run_key_create(const KeyCommand& command);
+int run_key_revoke(const KeyCommand& command);
+int run_backup(const DataCommand& command);
+int run_restore(const DataCommand& command);
+int run_check(const DataCommand& command);
+int run_doctor(const DoctorCommand& command);
 int run_publish(const PublishCommand& command);
 int run_tail(const TailCommand& command);
 int run_token(const TokenCommand& command);

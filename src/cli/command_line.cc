@@ -51,10 +51,14 @@ class CommandLine {
     app_.footer(
         "Examples:\n  belfry dev\n  belfry publish users/ana --type booking.confirmed --data "
         "'{\"booking\":7}'\n"
-        "  belfry tail 'users/#'\n\n'belfry COMMAND --help' tells more of each.");
+        "  belfry tail 'users/#'\n  belfry send ana 'Your booking is confirmed'\n  belfry feed "
+        "ana\n\n'belfry COMMAND --help' tells more of each.");
     add_running();
     add_talking();
+    add_people();
     add_token();
+    add_keys();
+    add_data();
     add_config();
   }
 
@@ -109,6 +113,71 @@ class CommandLine {
     tail->callback([this] { action_ = [this] { return run_tail(tail_); }; });
   }
 
+  void add_people() {
+    auto* feed = app_.add_subcommand("feed", "Show a user's feed, newest first, as that user sees it");
+    feed->add_option("user", feed_.user, "User id")->required();
+    feed->add_option("--status", feed_.status, "active, unread, read or archived [active]");
+    feed->add_option("--limit", feed_.limit, "At most so many")->capture_default_str();
+    feed->add_flag("--json", feed_.json, "The page as JSON");
+    add_server(*feed, feed_.server);
+    feed->callback([this] { action_ = [this] { return run_feed(feed_); }; });
+    auto* mark = app_.add_subcommand("mark", "Mark notifications of a user's feed");
+    mark->add_option("user", mark_.user, "User id")->required();
+    mark->add_option("mark", mark_.mark, "read, unread, seen, archived or unarchived")->required();
+    mark->add_option("ids", mark_.ids, "Ids of notifications");
+    mark->add_option("--upto", mark_.upto, "Everything up to this cursor");
+    mark->add_flag("--all", mark_.all, "Everything up to now");
+    add_server(*mark, mark_.server);
+    mark->footer("Example:\n  belfry mark ana read --all");
+    mark->callback([this] { action_ = [this] { return run_mark(mark_); }; });
+    auto* follow = app_.add_subcommand("follow", "Let a user follow a topic, or show what is followed");
+    follow->add_option("user", follow_.user, "User id")->required();
+    follow->add_option("topic", follow_.topic, "Topic; none: show what is followed");
+    follow->add_flag("--stop", follow_.stop, "Follow it no more");
+    add_server(*follow, follow_.server);
+    follow->callback([this] { action_ = [this] { return run_follow(follow_); }; });
+    auto* send = app_.add_subcommand("send", "Send a user a notification");
+    send->add_option("user", send_.user, "User id")->required();
+    send->add_option("text", send_.text, "Its title")->required();
+    send->add_option("--body", send_.body, "More words");
+    send->add_option("--link", send_.link, "Where it leads");
+    send->add_option("--type", send_.type, "Event type")->capture_default_str();
+    add_server(*send, send_.server);
+    send->footer("Example:\n  belfry send ana 'Your booking is confirmed' --link /bookings/7");
+    send->callback([this] { action_ = [this] { return run_send(send_); }; });
+  }
+
+  void add_keys() {
+    auto* key = app_.add_subcommand("key", "Make or revoke backend keys");
+    key->require_subcommand(1);
+    auto* create = key->add_subcommand("create", "Make a key; it is shown once");
+    create->add_option("name", key_.name, "A word for people, kept beside its hash");
+    create->add_option("--data", key_.data, "Data folder of the server")->capture_default_str();
+    create->callback([this] { action_ = [this] { return run_key_create(key_); }; });
+    auto* revoke = key->add_subcommand("revoke", "A running server refuses it within 2 s");
+    revoke->add_option("id", key_.name, "The part between bk_ and the next _")->required();
+    revoke->add_option("--data", key_.data, "Data folder of the server")->capture_default_str();
+    revoke->callback([this] { action_ = [this] { return run_key_revoke(key_); }; });
+  }
+
+  void add_data() {
+    auto* backup = app_.add_subcommand("backup", "Copy all data into one file, while the server runs");
+    backup->add_option("file", data_.file, "File to write; it must not exist")->required();
+    backup->add_option("--data", data_.data, "Data folder of the server")->capture_default_str();
+    backup->callback([this] { action_ = [this] { return run_backup(data_); }; });
+    auto* restore = app_.add_subcommand("restore", "Put a backup in place; the server must be stopped");
+    restore->add_option("file", data_.file, "A backup")->required();
+    restore->add_option("--data", data_.data, "Data folder of the server")->capture_default_str();
+    restore->callback([this] { action_ = [this] { return run_restore(data_); }; });
+    auto* check = app_.add_subcommand("check", "Tell whether the data are whole");
+    check->add_option("--data", data_.data, "Data folder of the server")->capture_default_str();
+    check->callback([this] { action_ = [this] { return run_check(data_); }; });
+    auto* doctor = app_.add_subcommand("doctor", "Examine a server, its data and this machine");
+    doctor->add_option("-c,--config", doctor_.config, "Configuration file")->envname("BELFRY_CONFIG");
+    add_server(*doctor, doctor_.server);
+    doctor->callback([this] { action_ = [this] { return run_doctor(doctor_); }; });
+  }
+
   void add_token() {
     auto* token = app_.add_subcommand("token", "Make a token for a user");
     token->add_option("--user", token_.user, "User id")->required();
@@ -152,6 +221,13 @@ class CommandLine {
   PublishCommand publish_;
   TailCommand tail_;
   TokenCommand token_;
+  FeedCommand feed_;
+  MarkWords mark_;
+  FollowWords follow_;
+  SendCommand send_;
+  KeyCommand key_;
+  DataCommand data_;
+  DoctorCommand doctor_;
   bool version_json_ = false;
   std::function<int()> action_;
 };

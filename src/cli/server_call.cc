@@ -14,6 +14,18 @@ Result<std::string> credentials_of(const ServerChoice& server) {
                                          "; name --token-file, or --data-dir.");
 }
 
+Result<net::Response> call(const ServerChoice& server, std::string_view method, const std::string& path,
+                           std::string body) {
+  const std::string credentials = TRY(credentials_of(server));
+  net::ClientRequest request;
+  request.url = server.url + path;
+  request.method = std::string(method);
+  request.headers = {{"Authorization", "Bearer " + credentials}};
+  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
+  request.body = std::move(body);
+  return net::fetch(request);
+}
+
 int tell_refusal(const net::Response& response) {
   boost::system::error_code failed;
   const auto value = boost::json::parse(response.body, failed);

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "log/command.h"
+#include "log/log.h"
 
 namespace belfry {
 

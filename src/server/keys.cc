@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -124,11 +125,11 @@ bool KeyFile::reload(Keyring& keyring) {
   struct stat now{};
   const bool there = ::stat(path_.c_str(), &now) == 0;
   if (!there && !known_) return false;
-  const bool same =
-      there && known_ && now.st_mtim.tv_sec == seen_.tv_sec && now.st_mtim.tv_nsec == seen_.tv_nsec;
-  if (same) return false;
+  const std::int64_t changed =
+      static_cast<std::int64_t>(now.st_mtim.tv_sec) * 1'000'000'000 + now.st_mtim.tv_nsec;
+  if (there && known_ && changed == seen_ns_) return false;
   known_ = there;
-  seen_ = now.st_mtim;
+  seen_ns_ = changed;
   std::map<std::string, std::string> keys;
   const auto all = lines();
   for (const auto& line : all.value()) {

@@ -2,8 +2,6 @@
 // Where a server's keys come from: files, the file of hashed backend keys, and the key sets that issuers
 // publish.
 
-#include <sys/stat.h>
-
 #include <condition_variable>
 #include <map>
 #include <set>
@@ -11,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "api/keyring.h"
+#include "api/api.h"
 #include "server/config.h"
 
 namespace belfry {
@@ -45,7 +43,7 @@ class KeyFile {
   Result<void> write(const std::vector<std::string>& lines) const;
 
   const std::string path_;
-  struct timespec seen_{};
+  std::int64_t seen_ns_ = 0;
   bool known_ = false;
 };
 

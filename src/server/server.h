@@ -6,6 +6,8 @@
 
 #include "server/config.h"
 #include "server/data_dir.h"
+#include "server/data_files.h"
+#include "server/keys.h"
 
 namespace belfry {
 

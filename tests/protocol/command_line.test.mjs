@@ -179,4 +179,58 @@ describe('the command line', () => {
     assert.equal(done.code, 0, done.stderr);
     assert.match(done.stdout, /event: booking\.confirmed\nid: /);
   });
+
+  it('sends, shows, marks and follows', async () => {
+    const user = unique();
+    assert.equal((await belfry(['send', user, 'Paid', '--body', 'Pix'])).code, 0);
+    assert.equal((await belfry(['follow', user, 'teams/ops'])).code, 0);
+    assert.equal((await belfry(['follow', user])).stdout, 'teams/ops\n');
+    assert.match((await belfry(['feed', user])).stdout, /new +Paid: Pix\n[\s\S]*1 unread, 1 not seen/);
+    assert.equal((await belfry(['mark', user, 'read', '--all'])).code, 0);
+    const page = JSON.parse((await belfry(['feed', user, '--json'])).stdout);
+    assert.deepEqual([page.notifications[0].read, page.counts.unread], [true, 0]);
+    assert.match((await belfry(['mark', user, 'liked', '--all'])).stderr, /bad_parameter/);
+    assert.equal((await belfry(['follow', user, 'teams/ops', '--stop'])).code, 0);
+    assert.equal((await belfry(['follow', user])).stdout, '');
+  });
+
+  it('makes keys that a running server knows, and refuses once revoked', async () => {
+    const data = ['--data', server.data];
+    const key = (await belfry(['key', 'create', 'mobile', ...data])).stdout.trim();
+    const status = async () => (await server.call('GET', '/v1/users/x/follows', undefined, key)).status;
+    await until(async () => (await status()) === 200, 'the new key');
+    const id = key.split('_')[1];
+    assert.equal((await belfry(['key', 'revoke', id, ...data])).code, 0);
+    await until(async () => (await status()) === 401, 'the revoked key', 3000);
+    assert.equal((await belfry(['key', 'revoke', id, ...data])).code, 1);
+  });
+
+  it('backs up while the server runs, and restores so that clients that were ahead are told', async () => {
+    const own = await Server.start();
+    const file = join(folder, `${unique()}.db`);
+    const data = ['--data', own.data];
+    await own.publish({ topic: 't', data: 1 });
+    assert.match((await belfry(['backup', file, ...data])).stdout, /1 events, head 1/);
+    assert.equal((await belfry(['backup', file, ...data])).code, 1);
+    const [lost] = await own.publish({ topic: 't', data: 2 });
+    assert.match((await belfry(['check', ...data])).stdout, /2 events .* whole/);
+    assert.match((await belfry(['restore', file, ...data])).stderr, /Stop it first/);
+    const doctor = await belfry(['doctor', '--url', own.url, '--data-dir', own.data]);
+    assert.equal(doctor.code, 0, doctor.stdout);
+    await own.kill('SIGTERM');
+    assert.match((await belfry(['restore', file, ...data])).stdout, /is in place/);
+    await own.launch();
+    const answer = await own.get('t', { since: lost.id });
+    const body = await answer.json();
+    assert.deepEqual([answer.status, body.reason], [410, 'rewound']);
+    const { events } = await (await own.get('t', { since: 'earliest' })).json();
+    assert.deepEqual(
+      events.map((event) => event.data),
+      [1],
+    );
+    await own.stop();
+    const nobody = await belfry(['doctor', '--url', own.url]);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.stdout, /FAIL/);
+  });
 });

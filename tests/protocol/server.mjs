@@ -68,7 +68,8 @@ export class Server {
     if (existsSync(file)) return file;
     writeFileSync(join(this.folder, 'jwt_secret'), randomBytes(32).toString('hex'));
     writeFileSync(join(this.folder, 'backend_key'), `bk_test_${randomBytes(24).toString('hex')}`);
-    const auth = `jwt_secret_file = "${this.folder}/jwt_secret"\nbackend_key_files = ["${this.folder}/backend_key"]\n`;
+    const secret = `jwt_secret_file = "${this.folder}/jwt_secret"\n`;
+    const auth = `${secret}backend_key_files = ["${this.folder}/backend_key"]\n`;
     const { auth: more = '', ...tables } = this.options.config;
     let text = `[auth]\n${auth}${more}`;
     for (const [name, body] of Object.entries(tables)) text += `\n[${name}]\n${body}`;

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "store/store.h"
 
@@ -19,5 +20,21 @@ struct SqliteOptions {
 // Opens or creates the file. Code::store_failed with the reason (permissions, not a database, newer schema,
 // locked by another process).
 Result<std::unique_ptr<Store>> open_sqlite_store(SqliteOptions options);
+
+// What a person does with a database file, also while a server has it open. Only reads: the one writer of a
+// database stays the only one that commits and checkpoints. Any thread.
+struct DatabaseSummary {
+  std::uint64_t events = 0, head = 0, topics = 0, users = 0, epochs = 0;
+};
+
+// One consistent copy of everything committed now, flushed. Refuses to overwrite. A server goes on
+// meanwhile.
+Result<void> backup_database(const std::string& path, const std::string& to);
+
+// What is wrong with it, one sentence each; empty: nothing. `summary` says what is in it.
+Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary);
+
+// Code::store_failed if a process has it open for writing.
+Result<void> check_unused(const std::string& path);
 
 }  // namespace belfry

@@ -1,0 +1,103 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "store/sqlite/database.h"
+#include "store/sqlite/schema.h"
+#include "store/sqlite/sqlite_store.h"
+
+namespace belfry {
+namespace {
+
+Result<sqlite::Database> open_to_read(const std::string& path) {
+  std::error_code failed;
+  if (!std::filesystem::exists(path, failed)) return fail(Code::store_failed, "There is no " + path + ".");
+  sqlite::Database database = TRY(sqlite::Database::open(path, SQLITE_OPEN_READONLY, {}));
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  return database;
+}
+
+Result<void> flush(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool done = file >= 0 && ::fsync(file) == 0;
+  if (file >= 0) ::close(file);
+  if (!done) return fail(Code::store_failed, "Cannot flush " + path + ": " + std::strerror(errno));
+  return {};
+}
+
+Result<std::uint64_t> number(sqlite::Database& database, std::string_view sql) {
+  sqlite::Statement statement = TRY(database.prepare(sql));
+  TRY(statement.step());
+  return sqlite::to_unsigned(statement.integer(0));
+}
+
+}  // namespace
+
+Result<void> backup_database(const std::string& path, const std::string& to) {
+  std::error_code failed;
+  if (std::filesystem::exists(to, failed)) return fail(Code::store_failed, to + " exists already.");
+  sqlite::Database database = TRY(open_to_read(path));
+  {
+    sqlite::Statement copy = TRY(database.prepare("VACUUM INTO ?"));
+    auto done = copy.bind(1, std::string_view(to)).run();
+    if (!done) {
+      std::filesystem::remove(to, failed);
+      return done;
+    }
+  }
+  std::filesystem::permissions(to, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                               failed);
+  return flush(to);
+}
+
+Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary) {
+  sqlite::Database database = TRY(open_to_read(path));
+  std::vector<std::string> problems;
+  TRY(database.execute("BEGIN"));
+  {
+    sqlite::Statement check = TRY(database.prepare("PRAGMA integrity_check(20)"));
+    while (TRY(check.step()))
+      if (check.text(0) != "ok") problems.push_back(check.text(0));
+  }
+  summary.events = TRY(number(database, "SELECT count(*) FROM events"));
+  summary.head = TRY(number(database, sqlite::head_sql));
+  summary.topics = TRY(number(database, "SELECT count(*) FROM topics"));
+  summary.users = TRY(number(database, "SELECT count(DISTINCT user) FROM follows"));
+  summary.epochs = TRY(number(database, "SELECT count(*) FROM epochs"));
+  const auto expect_none = [&](std::string_view sql, const std::string& what) -> Result<void> {
+    const std::uint64_t count = TRY(number(database, sql));
+    if (count > 0) problems.push_back(std::to_string(count) + " " + what);
+    return {};
+  };
+  TRY(expect_none("SELECT count(*) FROM events WHERE topic NOT IN (SELECT id FROM topics)",
+                  "events of topics that are not known"));
+  TRY(
+      expect_none("SELECT count(*) FROM notifications n WHERE NOT EXISTS (SELECT 1 FROM events e WHERE "
+                  "e.offset = n.offset)",
+                  "notifications without their event"));
+  TRY(
+      expect_none("SELECT count(*) FROM events e WHERE e.offset <= (SELECT value FROM meta WHERE name = "
+                  "'indexed') AND NOT EXISTS (SELECT 1 FROM topic_index i WHERE i.topic = e.topic AND "
+                  "i.offset = e.offset)",
+                  "events that the index has lost"));
+  TRY(
+      expect_none("SELECT count(*) FROM lanes l WHERE dead <> (SELECT count(*) FROM dead d WHERE d.lane = "
+                  "l.id)",
+                  "topics whose counts are wrong"));
+  return problems;
+}
+
+Result<void> check_unused(const std::string& path) {
+  const int file = ::open((path + ".lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) return {};
+  const bool free = ::flock(file, LOCK_EX | LOCK_NB) == 0;
+  ::close(file);
+  if (!free) return fail(Code::store_failed, "A server has " + path + " open. Stop it first.");
+  return {};
+}
+
+}  // namespace belfry
