@@ -214,14 +214,16 @@ void Server::announce() const {
   const Timestamp now = clock_.wall();
   const std::string token =
       mint_token({"ana", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
+  const std::string second =
+      mint_token({"bob", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
   const std::string& key = secrets.value().backend_key;
   std::printf(
       "Belfry is running, for development only: %s\n\n"
       "  Data         %s\n"
       "  Backend key  %s\n"
       "  Token (ana)  %s\n\n"
-      "See it in a browser, already filled in:\n\n"
-      "  %s/#token=%s&key=%s\n\n"
+      "See it in a browser, with the feeds of ana and bob, already filled in:\n\n"
+      "  %s/#token=%s&second=%s&key=%s\n\n"
       "Or listen as ana in one terminal:\n\n"
       "  curl -N -H 'Accept: text/event-stream' -H 'Authorization: Bearer %s' "
       "'%s/v1/events?topic=users/ana'\n\n"
@@ -231,7 +233,7 @@ void Server::announce() const {
       "%s/v1/events\n\n"
       "Ctrl-C stops it; the data stays.\n",
       url_.c_str(), config_.store_path.c_str(), key.c_str(), token.c_str(), url_.c_str(), token.c_str(),
-      key.c_str(), token.c_str(), url_.c_str(), key.c_str(), url_.c_str());
+      second.c_str(), key.c_str(), token.c_str(), url_.c_str(), key.c_str(), url_.c_str());
   std::fflush(stdout);
 }
 

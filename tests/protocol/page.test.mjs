@@ -102,4 +102,56 @@ describe('the dev page', () => {
     );
     assert.deepEqual(expected, []);
   });
+
+  describe('with the feeds of two users', () => {
+    const feed = (user) => `section[data-user=${user}]`;
+    const unread = (user, count) =>
+      page.waitForFunction(
+        ([selector, n]) => document.querySelector(`${selector} .badge`)?.textContent === String(n),
+        [feed(user), count],
+      );
+    before(async () => {
+      const second = server.token(null, { user: 'bob' });
+      await page.goto('about:blank');
+      await page.goto(`${server.url}/#token=${server.token(null)}&second=${second}&key=${server.key}`);
+      for (const user of ['ana', 'bob'])
+        await page.waitForFunction(
+          (selector) => document.querySelector(`${selector} small`)?.textContent === 'live',
+          feed(user),
+        );
+    });
+
+    it('notifies one, and marks one, a set and all', async () => {
+      for (let i = 1; i <= 4; ++i) {
+        await page.click(`${feed('ana')} form button`);
+        await unread('ana', i);
+      }
+      await page.click(`${feed('ana')} li:first-child button:has-text("Read")`);
+      await unread('ana', 3);
+      await page.check(`${feed('ana')} li:nth-child(2) input`);
+      await page.click(`${feed('ana')} [data-do=read]`);
+      await unread('ana', 2);
+      await page.click(`${feed('ana')} [data-do=all]`);
+      await unread('ana', 0);
+      await page.click(`${feed('ana')} li:first-child button:has-text("Unread")`);
+      await unread('ana', 1);
+      await unread('bob', 0);
+    });
+
+    it('lets both follow a topic, and broadcasts to them, over a kill', async () => {
+      await page.check(`${feed('ana')} [data-do=follow]`);
+      await page.check(`${feed('bob')} [data-do=follow]`);
+      await page.waitForFunction(async (url) => (await fetch(`${url}/readyz`)).ok, server.url);
+      await page.click('#broadcast');
+      await unread('ana', 2);
+      await unread('bob', 1);
+      await server.kill();
+      await server.launch();
+      await page.click('#broadcast');
+      await unread('bob', 2);
+      if (process.env.SHOTS_FOLDER)
+        await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/feeds.png`, fullPage: true });
+      assert.equal(await page.textContent(`${feed('bob')} li b`), 'Maintenance tonight at 22:00');
+    });
+  });
 });
