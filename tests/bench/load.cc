@@ -126,6 +126,22 @@ void Load::open(std::size_t count, Transport transport, const std::string& topic
     ++sessions_;
     if (i % 64 == 63) turn(0);
   }
+  wait_ready();
+}
+
+void Load::open_feed(const std::string& token) {
+  Connection& connection = connect();
+  connection.session = true;
+  connection.next = unknown_number;
+  send(connection,
+       "GET /v1/events?feed=true HTTP/1.1\r\nHost: b\r\nAccept: text/event-stream\r\n"
+       "Authorization: Bearer " +
+           token + "\r\n\r\n");
+  ++sessions_;
+  if (sessions_ % 64 == 63) turn(0);
+}
+
+void Load::wait_ready() {
   const double end = seconds() + kPatience;
   while (ready_ < sessions_ && seconds() < end) turn(10);
   if (ready_ < sessions_) {

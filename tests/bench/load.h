@@ -34,6 +34,9 @@ class Load {
   // Opens sessions on a topic and waits until each has been answered.
   void open(std::size_t count, Transport transport, const std::string& topic, const std::string& since = {},
             std::uint64_t first_number = 0);
+  // One session on the feed of the token's user, by server-sent events; wait_ready() waits for all of them.
+  void open_feed(const std::string& token);
+  void wait_ready();
   // Connects publishers; each has one request in flight at most.
   void connect_publishers(std::size_t count);
 

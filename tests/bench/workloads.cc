@@ -91,16 +91,20 @@ Options locate(const char* program) {
           false};
 }
 
-Belfry::Belfry(const Options& options, Target::Cores cores) {
-  const std::string data = folder.path("data");
+Belfry::Belfry(const Options& options, Target::Cores cores, std::string data) {
+  if (data.empty()) data = folder.path("data");
   target = std::make_unique<Target>(
       "belfry", std::vector<std::string>{options.belfry, "dev", "--listen", "127.0.0.1:0", "--data", data},
       cores);
-  std::string secret;
-  std::ifstream(data + "/jwt_secret") >> secret;
+  std::ifstream(data + "/jwt_secret") >> secret_;
   std::ifstream(data + "/backend_key") >> target->key;
   const Timestamp now = SystemClock().wall();
-  target->token = mint_token({"bench", {"#"}, {}, now, now + std::chrono::hours(12), {}}, secret);
+  target->token = mint_token({"bench", {"#"}, {}, now, now + std::chrono::hours(12), {}}, secret_);
+}
+
+std::string Belfry::token_of(const std::string& user) const {
+  const Timestamp now = SystemClock().wall();
+  return mint_token({user, {}, {}, now, now + std::chrono::hours(12), {}}, secret_);
 }
 
 double median(std::vector<double> values) {
@@ -228,6 +232,7 @@ const std::vector<Workload>& workloads() {
       {"publish", "Durable publishes", run_publish},
       {"resume", "Everybody comes back", run_resume},
       {"rare", "A rare topic behind a busy log", run_rare},
+      {"feed", "Feeds", run_feed},
   };
   return all;
 }

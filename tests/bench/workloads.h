@@ -30,7 +30,14 @@ const std::vector<Workload>& workloads();
 struct Belfry {
   testing::TemporaryFolder folder;
   std::unique_ptr<Target> target;
-  explicit Belfry(const Options& options, Target::Cores cores = Target::Cores::first);
+  // `data`: a data folder of the caller's; empty: a fresh one.
+  explicit Belfry(const Options& options, Target::Cores cores = Target::Cores::first,
+                  std::string data = {});
+  // A token of a user with the default rights.
+  std::string token_of(const std::string& user) const;
+
+ private:
+  std::string secret_;
 };
 
 double median(std::vector<double> values);
@@ -45,5 +52,6 @@ std::uint64_t run_idle(const Options& options);
 std::uint64_t run_publish(const Options& options);
 std::uint64_t run_resume(const Options& options);
 std::uint64_t run_rare(const Options& options);
+std::uint64_t run_feed(const Options& options);
 
 }  // namespace belfry::bench

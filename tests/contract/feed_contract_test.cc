@@ -222,6 +222,34 @@ TEST(SqliteFeed, CountingCostsTheSameWhateverTheHistory) {
   EXPECT_LE(costs[1], costs[0] * 11 / 10);
 }
 
+TEST(SqliteFeed, ABroadcastIsOneRowHoweverManyFollow) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  std::vector<Event> setup(1);
+  setup[0].topic = "setup";
+  std::vector<Change> changes;
+  for (int i = 0; i < 5000; ++i) changes.push_back(BeginFollow{"u" + std::to_string(i), "everybody", 0});
+  ASSERT_TRUE(store->commit({setup, {}, changes}));
+  auto broadcast = notifications("everybody", 1);
+  ASSERT_TRUE(store->commit({broadcast}));
+  EXPECT_EQ(store->read_log(0, 10, 10).value().size(), 2u);
+  for (const char* user : {"u0", "u4999"}) {
+    const UserRows rows = store->feed_rows().user(user).value();
+    ASSERT_EQ(rows.follows.size(), 1u);
+    EXPECT_EQ(store->feed_rows().count({"everybody", rows.follows[0].from, offset_max}, {}).value(), 1u);
+  }
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database), SQLITE_OK);
+  sqlite3_stmt* statement = nullptr;
+  sqlite3_prepare_v2(database, "SELECT (SELECT count(*) FROM notifications) + (SELECT count(*) FROM users)",
+                     -1, &statement, nullptr);
+  sqlite3_step(statement);
+  EXPECT_EQ(sqlite3_column_int64(statement, 0), 1) << "no row for a user";
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+}
+
 TEST(SqliteFeed, AProgressNotificationLeavesNothingBehind) {
   SqliteShelf shelf;
   const auto store = shelf.open();
