@@ -225,8 +225,9 @@ class MemoryStore final : public Store {
     event.seq = ++topic.last_seq;
     if (!event.type.starts_with(own_types)) ++topic.last_plain;
     if (!event.key.empty()) {
-      for (const auto& [offset, earlier] : disk().log) {
+      for (const auto& [at, earlier] : disk().log) {
         if (earlier.topic != event.topic || earlier.key != event.key) continue;
+        const Offset offset = at;
         remove_event(disk(), offset);
         committed.withdrawn.push_back(offset);
         break;
