@@ -178,6 +178,8 @@ describe('the command line', () => {
     });
     assert.equal(done.code, 0, done.stderr);
     assert.match(done.stdout, /event: booking\.confirmed\nid: /);
+    assert.match(done.stdout, /"title":"Maintenance tonight"[\s\S]*"counts":\{"unread":1,"unseen":1\}/);
+    assert.match(done.stdout, /"changed":true,"counts":\{"unread":0,"unseen":0\}/);
   });
 
   it('sends, shows, marks and follows', async () => {

@@ -14,6 +14,15 @@ curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
   $URL/v1/events
 # end
 echo
+# feed
+belfry follow ana teams/ops
+curl -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \
+  -d '{"topic": "teams/ops", "notification": {"title": "Maintenance tonight", "priority": "high"}}' \
+  $URL/v1/events
+curl -H "Authorization: Bearer $TOKEN" "$URL/v1/feed?status=unread"
+belfry mark ana read --all
+# end
+echo
 # The stream has no end of its own.
 curl() { command curl --max-time 1 "$@" || test $? -eq 28; }
 # listen
