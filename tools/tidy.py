@@ -9,6 +9,7 @@ import sys
 VOCABULARY = {"base", "model", "wire", "net"}  # rooms of which every header may be included from others
 BACKENDS = {("server", "store/sqlite/sqlite_store")}  # the roof names the backend
 THREAD_FILES = {  # where threads meet, and why
+    "src/base/clock.h": "a test moves the time of other threads",
     "src/base/mailbox.h": "the bounded queue between threads",
     "src/net/http_server.h": "the servers of a process share a budget of connections",
     "src/log/tail.h": "shared by the log-writer and every shard",

@@ -1,24 +1,15 @@
 #include "api/ticket.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <boost/json.hpp>
+
+#include "api/token.h"
 
 namespace belfry {
 namespace {
 
 namespace json = boost::json;
-
-std::string signature(std::string_view secret, std::string_view text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  std::size_t size = 0;
-  const auto* done =
-      EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
-                reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, sizeof out, &size);
-  CHECK(done != nullptr);
-  return {reinterpret_cast<const char*>(out), size};
-}
 
 std::vector<std::string> texts(const json::value& value) {
   return json::value_to<std::vector<std::string>>(value);
@@ -41,13 +32,13 @@ std::string write_ticket(const Ticket& ticket, std::string_view secret) {
                           {"types", json::value_from(ticket.types)},
                           {"feed", ticket.feed}};
   const std::string text = to_base64url(json::serialize(body));
-  return text + "." + to_base64url(signature(secret, text));
+  return text + "." + to_base64url(hmac_sha256(secret, text));
 }
 
 Result<Ticket> read_ticket(std::string_view text, std::string_view secret, Timestamp now) {
   const auto dot = text.find('.');
   const auto given = dot == std::string_view::npos ? std::nullopt : from_base64url(text.substr(dot + 1));
-  const std::string expected = signature(secret, text.substr(0, dot));
+  const std::string expected = hmac_sha256(secret, text.substr(0, dot));
   if (!given || given->size() != expected.size() ||
       CRYPTO_memcmp(given->data(), expected.data(), expected.size()) != 0)
     return fail(Code::token_invalid, "The ticket is not of this server.", "ticket");

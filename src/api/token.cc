@@ -16,16 +16,6 @@ namespace json = boost::json;
 
 constexpr std::chrono::seconds kSkew{60};
 
-std::string hmac_sha256(std::string_view secret, std::string_view text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  std::size_t size = 0;
-  const auto* done =
-      EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
-                reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, sizeof out, &size);
-  CHECK(done != nullptr);
-  return {reinterpret_cast<const char*>(out), size};
-}
-
 // Whether any object of this valid JSON has a name twice. Boost.JSON keeps the last one without a word.
 bool has_double_name(std::string_view text) {
   thread_local simdjson::dom::parser parser;
@@ -137,6 +127,16 @@ Result<Principal> principal_of(const json::object& claims, Timestamp now) {
 }
 
 }  // namespace
+
+std::string hmac_sha256(std::string_view secret, std::string_view text) {
+  unsigned char out[EVP_MAX_MD_SIZE];
+  std::size_t size = 0;
+  const auto* done =
+      EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
+                reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, sizeof out, &size);
+  CHECK(done != nullptr);
+  return {reinterpret_cast<const char*>(out), size};
+}
 
 std::string mint_token(const TokenClaims& claims, std::string_view secret) {
   json::object body{{"sub", claims.subject},

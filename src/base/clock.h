@@ -3,6 +3,7 @@
 // (UTC, for people and for expiry that comes from outside). SystemClock is the only caller of the system's
 // clocks.
 
+#include <atomic>
 #include <chrono>
 #include <compare>
 #include <optional>
@@ -47,15 +48,15 @@ class SystemClock final : public Clock {
   Timestamp wall() const override;
 };
 
-// For tests and the simulator: time stands still until it is moved.
+// For tests and the simulator: time stands still until it is moved. Any thread.
 class ManualClock final : public Clock {
  public:
-  Instant now() const override { return {elapsed_}; }
-  Timestamp wall() const override { return {Duration{1'790'000'000'000} + elapsed_}; }
-  void advance(Duration by) { elapsed_ += by; }
+  Instant now() const override { return {Duration{elapsed_.load()}}; }
+  Timestamp wall() const override { return {Duration{1'790'000'000'000 + elapsed_.load()}}; }
+  void advance(Duration by) { elapsed_ += by.count(); }
 
  private:
-  Duration elapsed_{0};
+  std::atomic<Duration::rep> elapsed_{0};
 };
 
 }  // namespace belfry

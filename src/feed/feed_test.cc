@@ -128,6 +128,17 @@ TEST_F(FeedTest, WhatIsNotTheCallersIsAbsent) {
   EXPECT_EQ(some.value().command->counts.unread, 0u);
 }
 
+TEST_F(FeedTest, WhatExpiredIsAbsent) {
+  auto request = notify("users/ana");
+  request.events[0].expires = clock.wall() + Duration{500};
+  const Cursor id = publish({request})[0].value().events[0].cursor;
+  clock.advance(Duration{500});
+  EXPECT_EQ(run(MarkCommand{"ana", Mark::read, {id}, {}}).error().code, Code::unknown_notification);
+  EXPECT_TRUE(feed().items.empty());
+  ASSERT_TRUE(log->maintain(clock.wall()));
+  EXPECT_EQ(feed().counts, FeedCounts{});
+}
+
 TEST_F(FeedTest, APlaceOfAnotherLogMarksNothing) {
   send("users/ana");
   EXPECT_EQ(run(MarkCommand{"ana", Mark::read, {}, Cursor{Epoch{9}, 1}}).error().code, Code::bad_cursor);

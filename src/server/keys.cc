@@ -125,11 +125,12 @@ bool KeyFile::reload(Keyring& keyring) {
   struct stat now{};
   const bool there = ::stat(path_.c_str(), &now) == 0;
   if (!there && !known_) return false;
-  const std::int64_t changed =
-      static_cast<std::int64_t>(now.st_mtim.tv_sec) * 1'000'000'000 + now.st_mtim.tv_nsec;
-  if (there && known_ && changed == seen_ns_) return false;
+  const std::array<std::int64_t, 3> seen{
+      static_cast<std::int64_t>(now.st_mtim.tv_sec) * 1'000'000'000 + now.st_mtim.tv_nsec,
+      static_cast<std::int64_t>(now.st_ino), static_cast<std::int64_t>(now.st_size)};
+  if (there && known_ && seen == seen_) return false;
   known_ = there;
-  seen_ns_ = changed;
+  seen_ = seen;
   std::map<std::string, std::string> keys;
   const auto all = lines();
   for (const auto& line : all.value()) {

@@ -2,6 +2,7 @@
 // Where a server's keys come from: files, the file of hashed backend keys, and the key sets that issuers
 // publish.
 
+#include <array>
 #include <condition_variable>
 #include <map>
 #include <set>
@@ -43,7 +44,7 @@ class KeyFile {
   Result<void> write(const std::vector<std::string>& lines) const;
 
   const std::string path_;
-  std::int64_t seen_ns_ = 0;
+  std::array<std::int64_t, 3> seen_{};  // time of change, file, size: a clock tick may see two changes
   bool known_ = false;
 };
 

@@ -1,0 +1,132 @@
+#include "server/keys.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "../../tests/testing/temporary_folder.h"
+#include "net/net.h"
+
+namespace belfry {
+namespace {
+
+constexpr std::string_view kIssuer = "https://id.example";
+
+std::string set_of(std::string_view kid, const std::string& secret) {
+  return R"({"keys":[{"kty":"oct","alg":"HS256","kid":")" + std::string(kid) + R"(","k":")" +
+         to_base64url(secret) + R"("}]})";
+}
+
+// An issuer that publishes its key set over HTTP, and can be made to fail.
+class IssuerServer final : public net::Handler {
+ public:
+  IssuerServer() {
+    server_ = std::move(net::HttpServer::listen(loop_, clock_, {"127.0.0.1", 0, &budget_}, *this)).value();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~IssuerServer() override {
+    loop_.stop();
+    thread_.join();
+  }
+  void on_request(net::Exchange& exchange) override {
+    ++asked;
+    const std::lock_guard lock(mutex_);
+    exchange.respond({text_.empty() ? 500 : 200, {{"Content-Type", "application/json"}}, text_});
+  }
+  void set(std::string text) {
+    const std::lock_guard lock(mutex_);
+    text_ = std::move(text);
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/keys"; }
+
+  std::atomic<int> asked{0};
+
+ private:
+  SystemClock clock_;
+  net::Loop loop_;
+  net::ConnectionBudget budget_{100};
+  std::unique_ptr<net::HttpServer> server_;
+  std::mutex mutex_;
+  std::string text_;
+  std::thread thread_;
+};
+
+struct KeyFetcherTest : ::testing::Test {
+  ManualClock clock;
+  IssuerServer issuer;
+  Keyring keyring;
+
+  std::unique_ptr<KeyFetcher> fetcher() {
+    keyring.set_issuer_keys(std::string(kIssuer), {});
+    auto made = std::make_unique<KeyFetcher>(
+        keyring, std::vector<Issuer>{{std::string(kIssuer), issuer.url()}}, clock);
+    keyring.on_unknown_key = [raw = made.get()](const std::string& name) { raw->want(name); };
+    return made;
+  }
+  bool accepts(std::string_view kid, const std::string& secret) {
+    const std::string head = to_base64url(R"({"alg":"HS256","kid":")" + std::string(kid) + R"("})");
+    const std::string body = to_base64url(R"({"sub":"ana","iss":"https://id.example","exp":1890000000})");
+    return static_cast<bool>(keyring.authenticate(
+        head + "." + body + "." + to_base64url(hmac_sha256(secret, head + "." + body)), clock.wall()));
+  }
+  template <class Condition>
+  bool becomes(Condition condition) {
+    for (int i = 0; i < 1000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(Duration{5});  // another thread is to do it
+    }
+    return false;
+  }
+};
+
+TEST_F(KeyFetcherTest, ARotatedKeyIsFetchedOnceAndTheOldOneGoes) {
+  const std::string one(32, '1'), two(32, '2');
+  issuer.set(set_of("one", one));
+  const auto running = fetcher();
+  ASSERT_TRUE(becomes([&] { return accepts("one", one); }));
+  issuer.set(set_of("two", two));
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(accepts("two", two));
+  EXPECT_EQ(issuer.asked, 1) << "not again within the pause";
+  clock.advance(limits::jwks_pause);
+  EXPECT_TRUE(becomes([&] { return accepts("two", two); }));
+  EXPECT_FALSE(accepts("one", one));
+  EXPECT_EQ(issuer.asked, 2);
+}
+
+TEST_F(KeyFetcherTest, AnIssuerThatFailsKeepsItsKeysForADay) {
+  const std::string one(32, '1');
+  issuer.set(set_of("one", one));
+  const auto running = fetcher();
+  ASSERT_TRUE(becomes([&] { return accepts("one", one); }));
+  issuer.set({});
+  clock.advance(limits::jwks_refresh);
+  ASSERT_TRUE(becomes([&] { return issuer.asked == 2; }));
+  EXPECT_TRUE(accepts("one", one));
+  clock.advance(limits::jwks_stale_max);
+  EXPECT_TRUE(becomes([&] { return !accepts("one", one); }));
+}
+
+TEST(KeyFile, KeysComeAndGo) {
+  testing::TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path("data"));
+  KeyFile file(folder.path("data"));
+  Keyring keyring;
+  EXPECT_FALSE(file.reload(keyring));
+  const auto key = file.create("a phone");
+  ASSERT_TRUE(key);
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_TRUE(keyring.authenticate(key.value(), Timestamp{}));
+  std::ifstream stream(folder.path("data") + "/backend_keys");
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  EXPECT_EQ(text.find(key.value().substr(12)), std::string::npos) << "only its hash is kept";
+  EXPECT_FALSE(file.revoke("nobody").value());
+  EXPECT_TRUE(file.revoke(std::string(backend_key_id(key.value()))).value());
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_FALSE(keyring.authenticate(key.value(), Timestamp{}));
+}
+
+}  // namespace
+}  // namespace belfry
