@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 namespace belfry {
 namespace {
@@ -96,7 +97,7 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
   if (credentials.starts_with("bk_")) return authenticate_backend(credentials);
   std::string unknown_of;
   const auto find = [&](const TokenHint& hint, std::string_view message, std::string_view signature) {
-    const std::lock_guard lock(mutex_);
+    const std::shared_lock lock(mutex_);
     bool unknown = false;
     const bool found = find_signature(hint, message, signature, unknown);
     if (unknown) unknown_of = hint.issuer;
@@ -110,7 +111,7 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
 }
 
 Result<void> Keyring::check_revoked(const Principal& principal) const {
-  const std::lock_guard lock(mutex_);
+  const std::shared_lock lock(mutex_);
   const auto user = revoked_users_.find(principal.user);
   const bool by_user = user != revoked_users_.end() && principal.issued <= user->second.not_before;
   const bool by_token = !principal.token_id.empty() && revoked_tokens_.contains(principal.token_id);
@@ -121,7 +122,7 @@ Result<void> Keyring::check_revoked(const Principal& principal) const {
 // Every key is compared, found or not, and each in constant time: the answer's time tells nothing.
 Result<Principal> Keyring::authenticate_backend(std::string_view key) const {
   const auto digest = sha256(key);
-  const std::lock_guard lock(mutex_);
+  const std::shared_lock lock(mutex_);
   const std::string* found = nullptr;
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
     for (const auto& [id, known] : *keys)

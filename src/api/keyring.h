@@ -1,15 +1,16 @@
 #pragma once
 // The keys a server knows: for users' tokens, and for backends. And the tokens that count no more.
 //
-// Owner: server. Thread: any; one lock, taken once a connection or request, never once a delivery.
+// Owner: server. Thread: any; one lock, shared by those who ask, once a connection or request, never once a
+//         delivery.
 // Always: a key that belongs to an issuer verifies that issuer's tokens alone; a token never names where
 // its key is fetched.
 
 #include <array>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +56,7 @@ class Keyring {
   Result<Principal> authenticate_backend(std::string_view key) const;
 
   TokenRules rules_;
-  mutable std::mutex mutex_;
+  mutable std::shared_mutex mutex_;  // held shared while a signature is verified
   std::vector<Known> keys_;
   std::map<std::string, std::array<unsigned char, 32>> backend_keys_, hashed_keys_;  // by id
   std::set<std::string> issuers_;

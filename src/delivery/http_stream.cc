@@ -22,6 +22,11 @@ std::string begin_json_lines(const DeliveryParts&, std::string_view cursor) {
   return wire::control_connected(cursor, {}, static_cast<std::uint32_t>(interval.count())) + '\n';
 }
 
+Dialect with_frame(Dialect dialect, const std::string& (*frame)(const Entry& entry)) {
+  dialect.frame = frame;
+  return dialect;
+}
+
 std::string json_line_of(std::string text) { return std::move(text) + '\n'; }
 
 }  // namespace
@@ -34,15 +39,9 @@ const Dialect sse_dialect{
     wire::sse_heartbeat,
     [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
 
-const Dialect sse_message_dialect{
-    "text/event-stream",
-    [](const Entry& entry) -> const std::string& {
-      return entry.frame(Format::sse_message, wire::sse_message_frame);
-    },
-    begin_sse,
-    wire::sse_reset,
-    wire::sse_heartbeat,
-    [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
+const Dialect sse_message_dialect = with_frame(sse_dialect, [](const Entry& entry) -> const std::string& {
+  return entry.frame(Format::sse_message, wire::sse_message_frame);
+});
 
 const Dialect json_lines_dialect{
     "application/x-ndjson",
@@ -59,28 +58,14 @@ const Dialect json_lines_dialect{
     [](const Error& error) { return json_line_of(wire::control_error(error)); }};
 
 // The same with CloudEvents in place of our own envelope.
-const Dialect cloud_sse_dialect{"text/event-stream",
-                                [](const Entry& entry) -> const std::string& {
-                                  return entry.frame(Format::cloud_sse, wire::cloud_sse_frame);
-                                },
-                                begin_sse,
-                                wire::sse_reset,
-                                wire::sse_heartbeat,
-                                [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
+const Dialect cloud_sse_dialect = with_frame(sse_dialect, [](const Entry& entry) -> const std::string& {
+  return entry.frame(Format::cloud_sse, wire::cloud_sse_frame);
+});
 
-const Dialect cloud_lines_dialect{
-    "application/x-ndjson",
-    [](const Entry& entry) -> const std::string& {
+const Dialect cloud_lines_dialect =
+    with_frame(json_lines_dialect, [](const Entry& entry) -> const std::string& {
       return entry.frame(Format::cloud_line, wire::cloud_line);
-    },
-    begin_json_lines,
-    [](ResetReason reason, std::string_view cursor) {
-      return json_line_of(wire::control_reset(reason, cursor));
-    },
-    [](std::string_view cursor, std::uint64_t written) {
-      return json_line_of(wire::control_heartbeat(cursor, written));
-    },
-    [](const Error& error) { return json_line_of(wire::control_error(error)); }};
+    });
 
 void HttpStream::start(Attach attach, const std::vector<net::Field>& headers) {
   std::vector<net::Field> all{{"Content-Type", std::string(dialect_.media_type)},

@@ -192,6 +192,33 @@ TEST_F(FeedTest, PagesGoOnWhereTheyEnded) {
   EXPECT_FALSE(page.next);
 }
 
+TEST_F(FeedTest, RetentionBetweenTwoPagesLosesAndRepeatsNothingThatIsLeft) {
+  for (int i = 0; i < 10; ++i) send("users/ana");
+  const auto first = feed(FeedStatus::active, {}, 4);
+  EXPECT_EQ(offsets(first), (std::vector<Offset>{10, 9, 8, 7}));
+  ASSERT_TRUE(store->trim(3, {}, 100));
+  const auto second = feed(FeedStatus::active, first.next, 4);
+  EXPECT_EQ(offsets(second), (std::vector<Offset>{6, 5, 4}));
+  EXPECT_FALSE(second.next);
+  EXPECT_EQ(second.counts.unread, 7u);
+}
+
+TEST_F(FeedTest, AFullDiskDelaysWhatIsScheduled) {
+  MemoryDisk disk;
+  const auto full = make_memory_store(disk);
+  auto opened = std::move(Log::open(*full, {}, Epoch{1})).value();
+  auto request = notify("users/ana");
+  request.deliver_at = {clock.wall() + Duration{10}};
+  std::vector<PublishRequest> group{request};
+  ASSERT_TRUE(opened->publish(group, clock.wall())[0]);
+  clock.advance(Duration{10});
+  disk.trouble = MemoryDisk::Trouble::full;
+  EXPECT_FALSE(opened->maintain(clock.wall()));
+  EXPECT_EQ(opened->tail().head(), 0u);
+  ASSERT_TRUE(opened->maintain(clock.wall()));
+  EXPECT_EQ(opened->tail().head(), 1u);
+}
+
 TEST_F(FeedTest, WhatIsRetractedOrReplacedIsGoneAndNotCounted) {
   const Cursor first = send("users/ana");
   send("users/ana");

@@ -272,7 +272,7 @@ void Log::take_command(Group& group, std::size_t index, const Command& command, 
   group.parts.push_back(std::move(part));
 }
 
-void Log::commit(Group& group) {
+bool Log::commit(Group& group) {
   std::vector<IdempotencyRecord> records = group.records;
   for (auto& record : records) {
     const auto owner = std::find_if(group.parts.begin(), group.parts.end(), [&](const Group::Part& part) {
@@ -296,14 +296,18 @@ void Log::commit(Group& group) {
     if (!stored && !options_.planted.acknowledge_failed_commit) {
       if (stored.error().code == Code::store_failed) failure_ = stored.error();
       for (const auto& part : group.parts) group.outcomes[part.index] = stored.error();
-      return;
+      return false;
     }
-    if (!stored) return answer(group, {});
+    if (!stored) {
+      answer(group, {});
+      return true;
+    }
     committed = std::move(stored).value();
   }
   answer(group, committed);
   if (!group.durable.empty() && !options_.planted.announce_before_commit) announce(group);
   tail_->withdraw(committed.withdrawn);
+  return true;
 }
 
 void Log::announce(Group& group) {
@@ -359,8 +363,7 @@ Result<std::size_t> Log::publish_due(Timestamp now) {
     (durable ? group.durable : group.ephemeral).push_back(std::move(scheduled.event));
   }
   const std::vector<Event> ephemeral = std::move(group.ephemeral);
-  commit(group);
-  if (failure_) return *failure_;
+  if (!commit(group)) return failure_ ? *failure_ : fail(Code::store_full);
   if (!ephemeral.empty()) tail_->append(std::make_shared<const Batch>(ephemeral));
   return due.size();
 }

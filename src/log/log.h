@@ -110,7 +110,8 @@ class Log {
   void take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
   bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);
   Result<Published> repeat_of(const IdempotencyRecord& record);
-  void commit(Group& group);
+  // False if it came to nothing; the outcomes then say why.
+  bool commit(Group& group);
   void announce(Group& group);
   void answer(Group& group, const Committed& committed);
   Result<std::size_t> publish_due(Timestamp now);

@@ -17,13 +17,7 @@ Scheduled scheduled_of_row(const Statement& row) {
   Event& event = out.event;
   event.topic = row.text(3);
   event.type = row.text(4);
-  event.data = row.text(5);
-  event.notification = row.text(6);
-  event.key = row.text(7);
-  if (!row.is_null(8)) event.expires = Timestamp{Duration{row.integer(8)}};
-  event.keys = row.text(9);
-  event.spread_ms = static_cast<std::uint32_t>(row.integer(10));
-  event.version = row.text(11);
+  read_payload(event, row);
   return out;
 }
 
@@ -31,30 +25,31 @@ Scheduled scheduled_of_row(const Statement& row) {
 
 Result<void> ChangeWriter::prepare(Database& database) {
   database_ = &database;
-  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
-    statement = TRY(database.prepare(sql));
-    return {};
-  };
-  TRY(to(put_read_,
-         "INSERT INTO users(name, read) VALUES(?, ?) ON CONFLICT DO UPDATE SET read = excluded.read"));
-  TRY(to(put_mutes_,
-         "INSERT INTO users(name, muted_topics, muted_types) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
-         "muted_topics = excluded.muted_topics, muted_types = excluded.muted_types"));
-  TRY(to(begin_follow_, "INSERT OR REPLACE INTO follows VALUES(?, ?, ?, NULL)"));
-  TRY(to(end_follow_, "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
-  TRY(to(erase_user_, "DELETE FROM users WHERE name = ?"));
-  TRY(to(erase_follows_, "DELETE FROM follows WHERE user = ?"));
-  TRY(to(select_topic_,
-         "SELECT i.offset FROM topic_index i JOIN topics t ON t.id = i.topic WHERE t.name = ?"));
-  TRY(to(
+  TRY(database.prepare(
+      put_read_,
+      "INSERT INTO users(name, read) VALUES(?, ?) ON CONFLICT DO UPDATE SET read = excluded.read"));
+  TRY(database.prepare(
+      put_mutes_,
+      "INSERT INTO users(name, muted_topics, muted_types) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
+      "muted_topics = excluded.muted_topics, muted_types = excluded.muted_types"));
+  TRY(database.prepare(begin_follow_, "INSERT OR REPLACE INTO follows VALUES(?, ?, ?, NULL)"));
+  TRY(database.prepare(end_follow_,
+                       "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
+  TRY(database.prepare(erase_user_, "DELETE FROM users WHERE name = ?"));
+  TRY(database.prepare(erase_follows_, "DELETE FROM follows WHERE user = ?"));
+  TRY(database.prepare(
+      select_topic_,
+      "SELECT i.offset FROM topic_index i JOIN topics t ON t.id = i.topic WHERE t.name = ?"));
+  TRY(database.prepare(
       insert_scheduled_,
       "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
       "spread_ms, version) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  TRY(to(put_revocation_, "INSERT OR REPLACE INTO revocations VALUES(?, ?, ?, ?)"));
-  TRY(to(select_revocations_, "SELECT user, token_id, not_before, forget FROM revocations"));
-  TRY(to(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
-  TRY(to(select_due_, std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
-  return to(select_scheduled_, std::string(kScheduled) + "id = ?");
+  TRY(database.prepare(put_revocation_, "INSERT OR REPLACE INTO revocations VALUES(?, ?, ?, ?)"));
+  TRY(database.prepare(select_revocations_, "SELECT user, token_id, not_before, forget FROM revocations"));
+  TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
+  TRY(database.prepare(select_due_,
+                       std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
+  return database.prepare(select_scheduled_, std::string(kScheduled) + "id = ?");
 }
 
 Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& committed) {

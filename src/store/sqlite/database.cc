@@ -94,4 +94,9 @@ Result<Statement> Database::prepare(std::string_view sql) {
   return Statement(statement);
 }
 
+Result<void> Database::prepare(Statement& into, std::string_view sql) {
+  into = TRY(prepare(sql));
+  return {};
+}
+
 }  // namespace belfry::sqlite

@@ -65,6 +65,7 @@ class Database {
 
   Result<void> execute(const char* sql);
   Result<Statement> prepare(std::string_view sql);
+  Result<void> prepare(Statement& into, std::string_view sql);
   sqlite3* handle() const { return database_.get(); }
   // Steps of the virtual machine that all statements took so far (sqlite3_stmt_status).
   std::uint64_t work() const;

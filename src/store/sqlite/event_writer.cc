@@ -4,30 +4,27 @@ namespace belfry::sqlite {
 
 Result<void> EventWriter::prepare(Database& database) {
   database_ = &database;
-  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
-    statement = TRY(database.prepare(sql));
-    return {};
-  };
-  TRY(to(insert_event_, "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  TRY(to(insert_topic_, "INSERT INTO topics(name, floor, last_seq) VALUES(?, 0, 0)"));
-  TRY(to(select_topic_, "SELECT id, last_seq, last_plain FROM topics WHERE name = ?"));
-  TRY(to(select_newest_,
-         "SELECT seq, plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = "
-         "?)"));
-  TRY(to(
+  TRY(database.prepare(insert_event_, "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TRY(database.prepare(insert_topic_, "INSERT INTO topics(name, floor, last_seq) VALUES(?, 0, 0)"));
+  TRY(database.prepare(select_topic_, "SELECT id, last_seq, last_plain FROM topics WHERE name = ?"));
+  TRY(database.prepare(
+      select_newest_,
+      "SELECT seq, plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = "
+      "?)"));
+  TRY(database.prepare(
       select_row_,
       "SELECT topic, seq, plain, type, notification IS NOT NULL, key, expires FROM events WHERE offset = "
       "?"));
-  TRY(to(delete_event_, "DELETE FROM events WHERE offset = ?"));
-  TRY(to(delete_index_, "DELETE FROM topic_index WHERE topic = ? AND offset = ?"));
-  TRY(to(keep_last_,
-         "UPDATE topics SET floor = max(floor, ?), last_seq = max(last_seq, ?), last_plain = "
-         "max(last_plain, ?) WHERE id = ?"));
-  TRY(to(select_keyed_, "SELECT offset FROM keyed WHERE topic = ? AND key = ?"));
-  TRY(to(put_keyed_, "INSERT OR REPLACE INTO keyed VALUES(?, ?, ?)"));
-  TRY(to(delete_keyed_, "DELETE FROM keyed WHERE topic = ? AND key = ? AND offset = ?"));
-  TRY(to(put_expiry_, "INSERT OR IGNORE INTO expiry VALUES(?, ?)"));
-  TRY(to(delete_expiry_, "DELETE FROM expiry WHERE expires = ? AND offset = ?"));
+  TRY(database.prepare(delete_event_, "DELETE FROM events WHERE offset = ?"));
+  TRY(database.prepare(delete_index_, "DELETE FROM topic_index WHERE topic = ? AND offset = ?"));
+  TRY(database.prepare(keep_last_,
+                       "UPDATE topics SET floor = max(floor, ?), last_seq = max(last_seq, ?), last_plain = "
+                       "max(last_plain, ?) WHERE id = ?"));
+  TRY(database.prepare(select_keyed_, "SELECT offset FROM keyed WHERE topic = ? AND key = ?"));
+  TRY(database.prepare(put_keyed_, "INSERT OR REPLACE INTO keyed VALUES(?, ?, ?)"));
+  TRY(database.prepare(delete_keyed_, "DELETE FROM keyed WHERE topic = ? AND key = ? AND offset = ?"));
+  TRY(database.prepare(put_expiry_, "INSERT OR IGNORE INTO expiry VALUES(?, ?)"));
+  TRY(database.prepare(delete_expiry_, "DELETE FROM expiry WHERE expires = ? AND offset = ?"));
   TRY(notifications_.prepare(database));
   return index_.prepare(database);
 }

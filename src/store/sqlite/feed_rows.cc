@@ -24,29 +24,31 @@ std::vector<std::string> split_patterns(std::string_view text) {
 
 Result<void> SqliteFeedRows::prepare(Database& database) {
   database_ = &database;
-  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
-    statement = TRY(database.prepare(sql));
-    return {};
-  };
-  TRY(to(select_head_, head_sql));
-  TRY(to(select_user_, "SELECT read, muted_topics, muted_types FROM users WHERE name = ?"));
-  TRY(to(
+  TRY(database.prepare(select_head_, head_sql));
+  TRY(database.prepare(select_user_, "SELECT read, muted_topics, muted_types FROM users WHERE name = ?"));
+  TRY(database.prepare(
       select_follows_,
       "SELECT t.name, f.since, f.until FROM follows f JOIN topics t ON t.id = f.topic WHERE f.user = ?"));
-  TRY(to(select_lanes_,
-         "SELECT l.id, l.type, l.dead FROM lanes l JOIN topics t ON l.topic = t.id WHERE t.name = ?"));
-  TRY(to(select_rank_,
-         "SELECT n FROM notifications WHERE lane = ? AND offset <= ? ORDER BY offset DESC LIMIT 1"));
-  TRY(to(select_first_, "SELECT n FROM notifications WHERE lane = ? ORDER BY offset LIMIT 1"));
-  TRY(to(count_dead_, "SELECT count(*) FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
-  TRY(to(count_blocks_,
-         "SELECT coalesce(sum(count), 0) FROM dead_blocks WHERE lane = ? AND block BETWEEN ? AND ?"));
-  TRY(to(select_offsets_,
-         "SELECT offset FROM notifications WHERE lane = ? AND offset > ? AND offset <= ? ORDER BY offset "
-         "DESC LIMIT ?"));
-  TRY(to(select_event_, "SELECT " + std::string(event_columns) +
-                            " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset = ?"));
-  return to(select_floor_, "SELECT floor FROM topics WHERE name = ?");
+  TRY(database.prepare(
+      select_lanes_,
+      "SELECT l.id, l.type, l.dead FROM lanes l JOIN topics t ON l.topic = t.id WHERE t.name = ?"));
+  TRY(database.prepare(
+      select_rank_,
+      "SELECT n FROM notifications WHERE lane = ? AND offset <= ? ORDER BY offset DESC LIMIT 1"));
+  TRY(database.prepare(select_first_,
+                       "SELECT n FROM notifications WHERE lane = ? ORDER BY offset LIMIT 1"));
+  TRY(database.prepare(count_dead_, "SELECT count(*) FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
+  TRY(database.prepare(
+      count_blocks_,
+      "SELECT coalesce(sum(count), 0) FROM dead_blocks WHERE lane = ? AND block BETWEEN ? AND ?"));
+  TRY(database.prepare(
+      select_offsets_,
+      "SELECT offset FROM notifications WHERE lane = ? AND offset > ? AND offset <= ? ORDER BY offset "
+      "DESC LIMIT ?"));
+  TRY(database.prepare(select_event_,
+                       "SELECT " + std::string(event_columns) +
+                           " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset = ?"));
+  return database.prepare(select_floor_, "SELECT floor FROM topics WHERE name = ?");
 }
 
 Result<Offset> SqliteFeedRows::head() {

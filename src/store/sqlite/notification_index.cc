@@ -13,27 +13,24 @@ constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
 Result<void> NotificationIndex::prepare(Database& database) {
   database_ = &database;
-  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
-    statement = TRY(database.prepare(sql));
-    return {};
-  };
-  TRY(to(select_lane_, "SELECT id FROM lanes WHERE topic = ? AND type = ?"));
-  TRY(to(insert_lane_, "INSERT INTO lanes(topic, type) VALUES(?, ?)"));
-  TRY(to(insert_, "INSERT INTO notifications VALUES(?, ?, ?)"));
-  TRY(to(delete_, "DELETE FROM notifications WHERE lane = ? AND offset = ?"));
-  TRY(to(select_n_, "SELECT n FROM notifications WHERE lane = ? AND offset = ?"));
-  TRY(to(select_first_,
-         "SELECT n FROM notifications WHERE lane = ? AND offset > ? ORDER BY offset LIMIT 1"));
-  TRY(to(select_before_,
-         "SELECT n FROM notifications WHERE lane = ? AND offset < ? ORDER BY offset DESC LIMIT 1"));
-  TRY(to(insert_dead_, "INSERT OR IGNORE INTO dead VALUES(?, ?)"));
-  TRY(to(delete_dead_, "DELETE FROM dead WHERE lane = ? AND n = ?"));
-  TRY(to(select_dead_, "SELECT n FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
-  TRY(to(
+  TRY(database.prepare(select_lane_, "SELECT id FROM lanes WHERE topic = ? AND type = ?"));
+  TRY(database.prepare(insert_lane_, "INSERT INTO lanes(topic, type) VALUES(?, ?)"));
+  TRY(database.prepare(insert_, "INSERT INTO notifications VALUES(?, ?, ?)"));
+  TRY(database.prepare(delete_, "DELETE FROM notifications WHERE lane = ? AND offset = ?"));
+  TRY(database.prepare(select_n_, "SELECT n FROM notifications WHERE lane = ? AND offset = ?"));
+  TRY(database.prepare(
+      select_first_, "SELECT n FROM notifications WHERE lane = ? AND offset > ? ORDER BY offset LIMIT 1"));
+  TRY(database.prepare(
+      select_before_,
+      "SELECT n FROM notifications WHERE lane = ? AND offset < ? ORDER BY offset DESC LIMIT 1"));
+  TRY(database.prepare(insert_dead_, "INSERT OR IGNORE INTO dead VALUES(?, ?)"));
+  TRY(database.prepare(delete_dead_, "DELETE FROM dead WHERE lane = ? AND n = ?"));
+  TRY(database.prepare(select_dead_, "SELECT n FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
+  TRY(database.prepare(
       add_block_,
       "INSERT INTO dead_blocks VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"));
-  TRY(to(drop_blocks_, "DELETE FROM dead_blocks WHERE lane = ? AND count = 0"));
-  return to(add_lane_, "UPDATE lanes SET dead = dead + ? WHERE id = ?");
+  TRY(database.prepare(drop_blocks_, "DELETE FROM dead_blocks WHERE lane = ? AND count = 0"));
+  return database.prepare(add_lane_, "UPDATE lanes SET dead = dead + ? WHERE id = ?");
 }
 
 // The n of the row that the statement finds, or 0.

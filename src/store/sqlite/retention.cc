@@ -10,25 +10,27 @@ constexpr std::int64_t kTopicsVisited = 64;
 }  // namespace
 
 Result<void> Retention::prepare(Database& database) {
-  const auto to = [&](Statement& statement, std::string_view sql) -> Result<void> {
-    statement = TRY(database.prepare(sql));
-    return {};
-  };
-  TRY(to(select_oldest_, "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
-  TRY(to(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
-  TRY(to(select_newest_,
-         "SELECT plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
-  TRY(to(select_rows_,
-         "SELECT e.offset, e.plain, e.time FROM topic_index i JOIN events e ON e.offset = i.offset WHERE "
-         "i.topic = ? ORDER BY i.offset LIMIT ?"));
-  TRY(to(select_last_own_,
-         "SELECT max(seq - plain) FROM events INDEXED BY events_own WHERE topic = ? AND type >= 'belfry.' "
-         "AND type < 'belfry/'"));
-  TRY(to(select_own_,
-         "SELECT offset FROM events INDEXED BY events_own WHERE topic = ? AND seq - plain <= ? AND type >= "
-         "'belfry.' AND type < 'belfry/' ORDER BY seq - plain LIMIT ?"));
-  TRY(to(select_expired_, "SELECT offset FROM expiry WHERE expires <= ? ORDER BY expires LIMIT ?"));
-  return to(
+  TRY(database.prepare(select_oldest_,
+                       "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
+  TRY(database.prepare(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
+  TRY(database.prepare(
+      select_newest_,
+      "SELECT plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
+  TRY(database.prepare(
+      select_rows_,
+      "SELECT e.offset, e.plain, e.time FROM topic_index i JOIN events e ON e.offset = i.offset WHERE "
+      "i.topic = ? ORDER BY i.offset LIMIT ?"));
+  TRY(database.prepare(
+      select_last_own_,
+      "SELECT max(seq - plain) FROM events INDEXED BY events_own WHERE topic = ? AND type >= 'belfry.' "
+      "AND type < 'belfry/'"));
+  TRY(database.prepare(
+      select_own_,
+      "SELECT offset FROM events INDEXED BY events_own WHERE topic = ? AND seq - plain <= ? AND type >= "
+      "'belfry.' AND type < 'belfry/' ORDER BY seq - plain LIMIT ?"));
+  TRY(database.prepare(select_expired_,
+                       "SELECT offset FROM expiry WHERE expires <= ? ORDER BY expires LIMIT ?"));
+  return database.prepare(
       forget_keys_,
       "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE time < ? LIMIT ?)");
 }

@@ -91,6 +91,16 @@ Result<void> prepare_schema(Database& database) {
   return {};
 }
 
+void read_payload(Event& event, const Statement& row) {
+  event.data = row.text(5);
+  event.notification = row.text(6);
+  event.key = row.text(7);
+  if (!row.is_null(8)) event.expires = Timestamp{Duration{row.integer(8)}};
+  event.keys = row.text(9);
+  event.spread_ms = static_cast<std::uint32_t>(row.integer(10));
+  event.version = row.text(11);
+}
+
 Event event_of_row(const Statement& row, const EpochTable& epochs) {
   Event event;
   event.offset = to_unsigned(row.integer(0));
@@ -99,13 +109,7 @@ Event event_of_row(const Statement& row, const EpochTable& epochs) {
   event.seq = to_unsigned(row.integer(2));
   event.type = row.text(3);
   event.time = Timestamp{Duration{row.integer(4)}};
-  event.data = row.text(5);
-  event.notification = row.text(6);
-  event.key = row.text(7);
-  if (!row.is_null(8)) event.expires = Timestamp{Duration{row.integer(8)}};
-  event.keys = row.text(9);
-  event.spread_ms = static_cast<std::uint32_t>(row.integer(10));
-  event.version = row.text(11);
+  read_payload(event, row);
   return event;
 }
 

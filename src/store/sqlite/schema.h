@@ -16,6 +16,8 @@ inline constexpr std::string_view event_columns =
 inline constexpr std::string_view head_sql =
     "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = "
     "'head'))";
+// Columns 5 to 11 of such a row: data, notification, key, expires, keys, spread_ms, version.
+void read_payload(Event& event, const Statement& row);
 Event event_of_row(const Statement& row, const EpochTable& epochs);
 
 Result<std::vector<EpochRow>> read_epochs(Database& database);

@@ -116,21 +116,19 @@ Result<void> SqliteStore::start() {
 }
 
 Result<void> SqliteStore::prepare() {
-  const auto to = [this](Statement& statement, std::string_view sql) -> Result<void> {
-    statement = TRY(database_.prepare(sql));
-    return {};
-  };
-  TRY(to(select_head_, head_sql));
-  TRY(to(insert_key_, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?, ?)"));
-  TRY(to(select_key_,
-         "SELECT body, first, count, time, scheduled FROM idempotency WHERE principal = ? AND key = ? AND "
-         "time >= ?"));
-  TRY(to(select_log_,
-         "SELECT " + std::string(event_columns) +
-             " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ? AND e.offset <= ?"
-             " ORDER BY e.offset LIMIT ?"));
-  TRY(to(select_time_, "SELECT offset, time FROM events WHERE offset >= ? ORDER BY offset LIMIT 1"));
-  TRY(to(set_head_, "UPDATE meta SET value = max(value, ?) WHERE name = 'head'"));
+  TRY(database_.prepare(select_head_, head_sql));
+  TRY(database_.prepare(insert_key_, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?, ?)"));
+  TRY(database_.prepare(
+      select_key_,
+      "SELECT body, first, count, time, scheduled FROM idempotency WHERE principal = ? AND key = ? AND "
+      "time >= ?"));
+  TRY(database_.prepare(
+      select_log_, "SELECT " + std::string(event_columns) +
+                       " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ? AND e.offset <= ?"
+                       " ORDER BY e.offset LIMIT ?"));
+  TRY(database_.prepare(select_time_,
+                        "SELECT offset, time FROM events WHERE offset >= ? ORDER BY offset LIMIT 1"));
+  TRY(database_.prepare(set_head_, "UPDATE meta SET value = max(value, ?) WHERE name = 'head'"));
   TRY(events_.prepare(database_));
   TRY(changes_.prepare(database_));
   TRY(feed_rows_.prepare(database_));
