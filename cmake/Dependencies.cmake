@@ -1,8 +1,10 @@
 # Every third-party library, with its Debian package and the reason it is here. ./dev installs the same packages.
 find_package(Threads REQUIRED)
-find_package(OpenSSL 3.0 REQUIRED)                                              # libssl-dev: HMAC, SHA-256, random
+find_package(OpenSSL 3.0 REQUIRED)                                              # libssl-dev: TLS, HMAC, SHA-256, random
 find_package(Boost 1.81.0 EXACT CONFIG REQUIRED COMPONENTS headers url json)    # libboost-*1.81-dev: Asio, HTTP parser, URL, JSON
 find_package(simdjson 3 CONFIG REQUIRED)                                        # libsimdjson-dev: JSON on the publish path
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(libnghttp2 REQUIRED IMPORTED_TARGET libnghttp2)               # libnghttp2-dev: HTTP/2
 find_package(SQLite3 REQUIRED)                                                  # libsqlite3-dev: the embedded store
 find_package(fmt 9 CONFIG REQUIRED)                                             # libfmt-dev: text formatting
 find_package(spdlog 1.10 CONFIG REQUIRED)                                       # libspdlog-dev: log lines (compiled target)

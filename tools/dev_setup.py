@@ -20,6 +20,7 @@ PACKAGES = {
         "ccache",
         "mold",
         "libssl-dev",
+        "libnghttp2-dev",
         "libcurl4-openssl-dev",
         "zlib1g-dev",
         "libboost1.81-dev",

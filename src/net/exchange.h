@@ -29,7 +29,9 @@ struct Request {
   std::vector<Field> query;           // percent-decoded, in order, repeats kept
   std::vector<Field> headers;
   std::string body;
-  std::string peer;  // address of the client, without port
+  std::string peer;     // address of the client, without port
+  bool secure = false;  // it came over TLS
+  bool tunnel = false;  // an extended CONNECT for a WebSocket (RFC 8441), told as a GET
 
   // The first of that name, or nothing. `name` in lower case.
   std::optional<std::string_view> header(std::string_view name) const;

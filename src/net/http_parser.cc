@@ -62,6 +62,12 @@ Result<void> parse_target(std::string_view target, Request& request) {
   return {};
 }
 
+Result<void> check_content(const Request& request) {
+  if (request.header("content-encoding").value_or("identity") != "identity")
+    return fail(Code::unsupported_media_type, "Compressed bodies are not accepted.");
+  return {};
+}
+
 struct RequestParser::State {
   http::request_parser<http::string_body> parser;
 };
@@ -116,8 +122,7 @@ Result<Request> RequestParser::take() {
     return fail(Code::bad_request, "Send exactly one Host header.");
   if (request.header("transfer-encoding") && request.header("content-length"))
     return fail(Code::bad_request, "Content-Length and Transfer-Encoding exclude each other.");
-  if (request.header("content-encoding").value_or("identity") != "identity")
-    return fail(Code::unsupported_media_type, "Compressed bodies are not accepted.");
+  TRY(check_content(request));
   request.method = std::string(message.method_string());
   TRY(parse_target({message.target().data(), message.target().size()}, request));
   request.body = std::move(message.body());

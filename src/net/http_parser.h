@@ -55,6 +55,9 @@ class ResponseParser {
   std::unique_ptr<State> state_;
 };
 
+// What may be sent as a body: unsupported_media_type for a compressed one.
+Result<void> check_content(const Request& request);
+
 // "/v1/events?topic=a%2Fb" to a decoded path and query.
 Result<void> parse_target(std::string_view target, Request& request);
 

@@ -8,7 +8,7 @@
 #include <ctime>
 #include <exception>
 
-#include "net/http_connection.h"
+#include "net/connection.h"
 
 namespace belfry::net {
 
@@ -18,7 +18,6 @@ using tcp = asio::ip::tcp;
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr std::size_t kReadBufferBytes = 64 * 1024;
 constexpr Duration kPauseWithoutDescriptors{200};
 
 void set_option(int socket, int level, int name, int value) {
@@ -33,8 +32,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
         options_(std::move(options)),
         handler_(handler),
         acceptor_(loop.context()),
-        spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
-        buffer_(kReadBufferBytes, '\0') {}
+        spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
   ~HttpServerImpl() override { ::close(spare_); }
 
@@ -69,7 +67,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     boost::system::error_code ignored;
     acceptor_.close(ignored);
     for (auto& connection : slots_)
-      if (connection) connection->close_if_idle();
+      if (connection) connection->drain();
   }
 
   void request_ready(Exchange& exchange) override {
@@ -84,7 +82,9 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   }
   void set_deadline(std::uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
   Instant now() const override { return clock_.now(); }
-  std::string& read_buffer() override { return buffer_; }
+  LoopBuffers& buffers() override { return buffers_; }
+  const HttpServerOptions& options() const override { return options_; }
+  void set_tls(TlsContext tls) override { options_.tls = std::move(tls); }
   void count_sent(std::size_t bytes) override { counts_.bytes_sent += bytes; }
   bool accepting() const override { return accepting_; }
 
@@ -164,8 +164,8 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
     ++count_;
-    slots_[slot] = std::make_unique<HttpConnection>(*this, std::move(socket), slot);
-    slots_[slot]->start();
+    slots_[slot] = std::make_unique<Connection>(*this, std::move(socket), slot);
+    slots_[slot]->start(options_.tls);
   }
 
   void sweep() {
@@ -183,12 +183,12 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
 
   Loop& loop_;
   const Clock& clock_;
-  const HttpServerOptions options_;
+  HttpServerOptions options_;
   Handler& handler_;
   tcp::acceptor acceptor_;
   int spare_;
-  std::string buffer_;
-  std::vector<std::unique_ptr<HttpConnection>> slots_;
+  LoopBuffers buffers_;
+  std::vector<std::unique_ptr<Connection>> slots_;
   std::vector<Instant> deadlines_;  // by slot; apart, so that a sweep does not touch idle connections
   std::vector<std::uint32_t> free_slots_;
   std::size_t count_ = 0;

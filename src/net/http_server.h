@@ -1,5 +1,5 @@
 #pragma once
-// Listens on one address and speaks HTTP/1.1 (RFC 9112) with whoever connects.
+// Listens on one address and speaks HTTP/1.1 or HTTP/2, over TLS or not, with whoever connects.
 //
 // Owner:  server, one per shard; several listen on one port by SO_REUSEPORT. Thread: the loop's.
 // Bound:  the budget; beyond it connections are closed at accept. Heads, bodies and waiting times:
@@ -12,8 +12,10 @@
 #include <memory>
 #include <string>
 
+#include "net/client_address.h"
 #include "net/exchange.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 namespace belfry::net {
 
@@ -38,6 +40,11 @@ struct HttpServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;              // 0: the kernel chooses; see port()
   ConnectionBudget* budget = nullptr;  // null: no bound but the descriptors; outlives the server
+  TlsContext tls{};                    // none: plain text
+  std::vector<Field> headers{};        // of every answer
+  Networks trusted_proxies{};          // whose word about the client counts
+  bool proxy_protocol = false;         // every connection comes from one of them and begins with its header
+  ForwardedHeader forwarded = ForwardedHeader::x_forwarded_for;
 };
 
 struct HttpServerCounts {
@@ -60,6 +67,8 @@ class HttpServer {
   virtual std::uint16_t port() const = 0;
   virtual std::size_t connections() const = 0;
   virtual const HttpServerCounts& counts() const = 0;
+  // Connections that begin from now on use it. The loop's thread.
+  virtual void set_tls(TlsContext tls) = 0;
   // No new connections; those that wait between requests are closed.
   virtual void stop_accepting() = 0;
 };

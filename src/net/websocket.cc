@@ -63,14 +63,15 @@ std::string websocket_close(int code, std::string_view reason) {
 
 bool wants_websocket(const Request& request) {
   const auto upgrade = request.header("upgrade");
-  return upgrade && holds_token(*upgrade, "websocket");
+  return request.tunnel || (upgrade && holds_token(*upgrade, "websocket"));
 }
 
 Result<void> check_websocket_upgrade(const Request& request) {
+  if (request.header("sec-websocket-version") != "13") return belfry::fail(Code::upgrade_required);
+  if (request.tunnel) return {};  // RFC 8441 section 5: without a key
   const auto connection = request.header("connection");
   if (request.method != "GET" || !connection || !holds_token(*connection, "upgrade"))
     return belfry::fail(Code::bad_request, "A WebSocket opens by GET with Connection: Upgrade.");
-  if (request.header("sec-websocket-version") != "13") return belfry::fail(Code::upgrade_required);
   // 16 bytes in base64: 22 characters and two of padding.
   const auto key = request.header("sec-websocket-key").value_or("");
   if (key.size() != 24 || key.substr(22) != "==" || key.find_first_of("= ,") != 22)

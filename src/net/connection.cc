@@ -1,0 +1,341 @@
+#include "net/connection.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <exception>
+
+#include "net/client_address.h"
+#include "net/http2.h"
+
+namespace belfry::net {
+
+namespace {
+
+constexpr std::chrono::seconds kLingerTime{2};
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 section 3.4
+constexpr std::size_t kRecordBytes = 16 * 1024;                        // RFC 8446 section 5.1
+
+}  // namespace
+
+struct Connection::Opening {
+  bool proxy_header = false;  // one is still awaited
+  std::string bytes;          // too few yet to tell
+};
+
+Connection::Connection(ConnectionOwner& owner, Socket socket, std::uint32_t slot)
+    : owner_(owner), socket_(std::move(socket)), http1_(*this), protocol_(&http1_), slot_(slot) {}
+
+Connection::~Connection() = default;
+
+void Connection::start(const TlsContext& tls) {
+  opening_ = std::make_unique<Opening>();
+  opening_->proxy_header = owner_.options().proxy_protocol;
+  if (tls) tls_ = std::make_unique<Tls>(tls, owner_.buffers());
+  http1_.start();
+  if (tls) set_deadline(limits::tls_time_max);
+  wait_read();
+}
+
+void Connection::set_deadline(Duration from_now) {
+  if (!blocked_ && !finishing_) owner_.set_deadline(slot_, owner_.now() + from_now);
+}
+
+void Connection::clear_deadline() {
+  if (!blocked_ && !finishing_) owner_.set_deadline(slot_, Instant::never());
+}
+
+std::string Connection::peer() const {
+  if (announced_) return *announced_;
+  boost::system::error_code failed;
+  return socket_.remote_endpoint(failed).address().to_string();
+}
+
+void Connection::limit_backlog() {
+  int bytes = limits::notsent_lowat_bytes;
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+void Connection::done_with_operation() {
+  if (--operations_ == 0 && dead_) owner_.remove(slot_);  // deletes this
+}
+
+void Connection::wait_read() {
+  if (read_waiting_ || dead_) return;
+  read_waiting_ = true;
+  ++operations_;
+  socket_.async_wait(Socket::wait_read, [this](boost::system::error_code failed) {
+    read_waiting_ = false;
+    if (failed) {
+      die();
+    } else {
+      guarded([this] { on_readable(); });
+    }
+    done_with_operation();
+  });
+}
+
+void Connection::on_readable() {
+  std::string& buffer = owner_.buffers().read;
+  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return wait_read();
+  if (got <= 0) return die();
+  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+  if (opening_) {
+    open(bytes);
+  } else if (tls_) {
+    take_encrypted(bytes);
+  } else {
+    take(bytes);
+  }
+  if (!dead_ && (finishing_ || protocol_->wants_more())) wait_read();
+}
+
+void Connection::take(std::string_view bytes) {
+  if (!finishing_ && !dead_) protocol_->take(bytes);
+}
+
+// Until it is known who speaks, and what.
+void Connection::open(std::string_view bytes) {
+  std::string all = std::move(opening_->bytes) + std::string(bytes);
+  opening_->bytes.clear();
+  if (opening_->proxy_header && !open_proxy(all)) return;
+  if (tls_) {
+    // From here on by ALPN; the PROXY header comes before TLS.
+    opening_.reset();
+    return take_encrypted(all);
+  }
+  if (all.size() < kPreface.size() && kPreface.starts_with(all)) {
+    opening_->bytes = std::move(all);
+    return;
+  }
+  opening_.reset();
+  if (all.starts_with(kPreface)) speak_http2();
+  take(all);
+}
+
+// False: the header is not whole yet, or the connection is over.
+bool Connection::open_proxy(std::string& bytes) {
+  auto header = parse_proxy_header(bytes);
+  if (!header || !owner_.options().trusted_proxies.contains(peer())) {
+    log_warn("a connection without a PROXY header, or not from a trusted proxy, was closed", {{"peer", peer()}});
+    die();
+    return false;
+  }
+  if (!header.value()) {
+    opening_->bytes = std::move(bytes);
+    return false;
+  }
+  opening_->proxy_header = false;
+  if (!header.value()->address.empty())
+    announced_ = std::make_unique<std::string>(std::move(header.value()->address));
+  bytes.erase(0, header.value()->size);
+  return true;
+}
+
+void Connection::take_encrypted(std::string_view bytes) {
+  tls_->feed(bytes);
+  if (!tls_->open() && !shake_hands()) return;
+  while (!dead_) {
+    const std::string_view plaintext = tls_->read();
+    if (plaintext.empty()) break;
+    take(plaintext);
+  }
+  if (dead_) return;
+  send_encrypted();  // what OpenSSL had to say by itself
+  // A client that says it will send no more still listens, unless it is gone.
+  if (tls_->state() == Tls::State::failed) die();
+}
+
+// False: more is needed, or it failed.
+bool Connection::shake_hands() {
+  const Tls::State state = tls_->shake_hands();
+  send_encrypted();
+  if (state == Tls::State::failed) die();
+  if (state != Tls::State::open || dead_) return false;
+  if (tls_->chose_http2()) {
+    speak_http2();
+  } else {
+    set_deadline(limits::header_time_max);
+  }
+  return true;
+}
+
+void Connection::speak_http2() {
+  http2_ = std::make_unique<Http2>(*this);
+  protocol_ = http2_.get();
+  http2_->start();
+}
+
+Taken Connection::write(std::span<const std::string_view> pieces) {
+  if (dead_ || blocked_ || finishing_) return {0, true};
+  return tls_ ? write_encrypted(pieces) : write_plain(pieces);
+}
+
+Taken Connection::write_plain(std::span<const std::string_view> pieces) {
+  const ssize_t sent = send_now(pieces);
+  auto left = sent < 0 ? std::size_t{0} : static_cast<std::size_t>(sent);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (left >= pieces[i].size()) {
+      left -= pieces[i].size();
+      continue;
+    }
+    block();
+    if (left == 0) return {i, true};
+    rest_ = pieces[i].substr(left);
+    return {i + 1, true};
+  }
+  return {pieces.size(), false};
+}
+
+// Record by record, so that no more than one is held back.
+Taken Connection::write_encrypted(std::span<const std::string_view> pieces) {
+  std::string& gathered = owner_.buffers().gathered;
+  std::size_t taken = 0;
+  while (taken < pieces.size() && !blocked_ && !dead_) {
+    gathered.assign(pieces[taken++]);
+    while (taken < pieces.size() && gathered.size() + pieces[taken].size() <= kRecordBytes)
+      gathered += pieces[taken++];
+    tls_->write(gathered);
+    send_encrypted();
+  }
+  return {taken, blocked_ || dead_};
+}
+
+void Connection::send_encrypted() {
+  std::string& ciphertext = owner_.buffers().ciphertext;
+  send_or_hold(ciphertext);
+  ciphertext.clear();
+}
+
+void Connection::send(std::string_view bytes) {
+  if (dead_ || finishing_) return;
+  if (!tls_) return send_or_hold(bytes);
+  tls_->write(bytes);
+  send_encrypted();
+}
+
+bool Connection::send_control(std::string_view bytes) {
+  if (ended()) return false;
+  if (blocked_) {
+    if (control_held_ + bytes.size() > limits::control_bytes_max) return false;
+    control_held_ += static_cast<std::uint32_t>(bytes.size());
+  }
+  send(bytes);
+  return true;
+}
+
+void Connection::send_or_hold(std::string_view bytes) {
+  if (dead_ || bytes.empty()) return;
+  if (blocked_) {
+    rest_ += bytes;
+    return;
+  }
+  const ssize_t sent = send_now({&bytes, 1});
+  if (sent < 0 || static_cast<std::size_t>(sent) == bytes.size()) return;
+  rest_ = bytes.substr(static_cast<std::size_t>(sent));
+  block();
+}
+
+ssize_t Connection::send_now(std::span<const std::string_view> pieces) {
+  const ssize_t sent = pieces.size() == 1 ? ::send(socket_.native_handle(), pieces[0].data(),
+                                                   pieces[0].size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                                          : send_gathered(pieces);
+  if (sent >= 0) {
+    owner_.count_sent(static_cast<std::size_t>(sent));
+    return sent;
+  }
+  if (errno == EAGAIN || errno == EINTR) return 0;
+  later([this] { die(); });
+  return -1;
+}
+
+ssize_t Connection::send_gathered(std::span<const std::string_view> pieces) {
+  iovec parts[limits::write_events_max];
+  const std::size_t count = std::min(pieces.size(), limits::write_events_max);
+  for (std::size_t i = 0; i < count; ++i)
+    parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void Connection::block() {
+  owner_.set_deadline(slot_, owner_.now() + limits::write_stall_time_max);
+  blocked_ = true;
+  wait_write();
+}
+
+void Connection::wait_write() {
+  if (write_waiting_ || dead_) return;
+  write_waiting_ = true;
+  ++operations_;
+  socket_.async_wait(Socket::wait_write, [this](boost::system::error_code failed) {
+    write_waiting_ = false;
+    if (failed) {
+      die();
+    } else {
+      guarded([this] { on_flushed(); });
+    }
+    done_with_operation();
+  });
+}
+
+void Connection::on_flushed() {
+  if (!rest_.empty()) {
+    const std::string_view piece = rest_;
+    const ssize_t sent = send_now({&piece, 1});
+    if (sent < 0) return;
+    if (sent > 0) owner_.set_deadline(slot_, owner_.now() + limits::write_stall_time_max);
+    rest_.erase(0, static_cast<std::size_t>(sent));
+    if (!rest_.empty()) return wait_write();
+    rest_.shrink_to_fit();
+  }
+  blocked_ = false;
+  control_held_ = 0;
+  if (finishing_) return linger();
+  clear_deadline();
+  protocol_->on_room();
+}
+
+void Connection::finish() {
+  if (dead_ || finishing_) return;
+  if (tls_) {
+    tls_->close();
+    send_encrypted();
+  }
+  finishing_ = true;
+  if (!blocked_) linger();
+}
+
+// Says that no more comes, and gives the peer a moment to read what was sent before the socket goes.
+void Connection::linger() {
+  lingering_ = true;
+  ::shutdown(socket_.native_handle(), SHUT_WR);
+  owner_.set_deadline(slot_, owner_.now() + kLingerTime);
+  wait_read();
+}
+
+void Connection::time_out() {
+  if (dead_) return;
+  const bool opening = opening_ != nullptr || (tls_ && !tls_->open());
+  if (blocked_ || finishing_ || (opening && tls_)) return later([this] { die(); });
+  guarded([this] { protocol_->time_out(); });
+}
+
+void Connection::drain() {
+  if (!dead_) guarded([this] { protocol_->drain(); });
+}
+
+void Connection::die() {
+  if (dead_) return;
+  dead_ = true;
+  owner_.set_deadline(slot_, Instant::never());
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  protocol_->on_dead();
+}
+
+}  // namespace belfry::net

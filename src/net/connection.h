@@ -1,0 +1,149 @@
+#pragma once
+// One accepted socket: its bytes in and out, with or without TLS, its deadline and its end. What the bytes mean
+// is the protocol's business: HTTP/1.1 unless the client chooses HTTP/2, by ALPN or by its preface.
+//
+// Owner:  HttpServer, by slot. Thread: the loop's.
+// Bound:  an idle connection holds this object, one waiting read and, with TLS, its state: buffers belong to the
+//         loop. At most one piece of a write and limits::control_bytes_max are held back, or one burst of HTTP/2.
+// Always: deleted only when dead and no operation is pending; an exception ends the connection, not the process.
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <memory>
+#include <string>
+
+#include "net/http1.h"
+#include "net/http_server.h"
+#include "net/tls.h"
+
+namespace belfry::net {
+
+class Connection;
+class Http2;
+
+// What a connection needs from its server.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  virtual void request_ready(Exchange& exchange) = 0;
+  virtual void remove(std::uint32_t slot) = 0;
+  virtual void set_deadline(std::uint32_t slot, Instant deadline) = 0;
+  virtual Instant now() const = 0;
+  virtual LoopBuffers& buffers() = 0;  // shared by all connections of the loop
+  virtual std::string_view date() = 0;
+  virtual void count_sent(std::size_t bytes) = 0;
+  virtual bool accepting() const = 0;
+  virtual const HttpServerOptions& options() const = 0;
+};
+
+using Socket =
+    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+
+class Connection final {
+ public:
+  Connection(ConnectionOwner& owner, Socket socket, std::uint32_t slot);
+  ~Connection();
+
+  void start(const TlsContext& tls);
+  // The deadline has passed.
+  void time_out();
+  // No more requests: closes at once if it waits between two.
+  void drain();
+
+  // For the protocols:
+
+  // Writes what the socket takes now, in one system call. What of the last taken piece did not fit is held.
+  Taken write(std::span<const std::string_view> pieces);
+  // Takes all of it; what does not fit is held, behind what is held already.
+  void send(std::string_view bytes);
+  // Bytes that must not be lost behind a full socket, up to limits::control_bytes_max; false beyond that.
+  bool send_control(std::string_view bytes);
+  bool blocked() const { return blocked_; }
+  bool ended() const { return dead_ || finishing_; }
+  bool dead() const { return dead_; }
+
+  // While blocked, the deadline is that of the write.
+  void set_deadline(Duration from_now);
+  void clear_deadline();
+  // Reads on, after the protocol did not want more.
+  void wait_read();
+  // The kernel, too, is to hold no backlog (TCP_NOTSENT_LOWAT).
+  void limit_backlog();
+  // Ends it once what is held back has gone out, and the peer has had a moment to read it.
+  void finish();
+  void die();
+  // Runs the function from the loop, unless the connection has died meanwhile.
+  template <class Function>
+  void later(Function function);
+  // The client's address, without port.
+  std::string peer() const;
+  bool secure() const { return tls_ != nullptr; }
+  ConnectionOwner& owner() { return owner_; }
+
+ private:
+  struct Opening;  // what exists only until the protocol is chosen
+
+  void on_readable();
+  void open(std::string_view bytes);
+  bool open_proxy(std::string& bytes);
+  void take(std::string_view bytes);
+  void take_encrypted(std::string_view bytes);
+  bool shake_hands();
+  void speak_http2();
+  void wait_write();
+  void on_flushed();
+  void block();
+  void linger();
+  // Sends what the socket takes; -1 when the peer is gone.
+  ssize_t send_now(std::span<const std::string_view> pieces);
+  ssize_t send_gathered(std::span<const std::string_view> pieces);
+  Taken write_plain(std::span<const std::string_view> pieces);
+  Taken write_encrypted(std::span<const std::string_view> pieces);
+  void send_or_hold(std::string_view bytes);
+  void send_encrypted();
+  template <class Function>
+  void guarded(Function function);
+  void done_with_operation();
+
+  ConnectionOwner& owner_;
+  Socket socket_;
+  Http1 http1_;
+  Protocol* protocol_;
+  std::unique_ptr<Http2> http2_;
+  std::unique_ptr<Tls> tls_;
+  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<std::string> announced_;  // the client's address, as a trusted proxy told it
+  std::string rest_;                        // taken, but not yet by the socket
+  const std::uint32_t slot_;
+  std::uint32_t control_held_ = 0;
+  std::uint16_t operations_ = 0;  // pending, with posted ones
+  bool read_waiting_ = false;
+  bool write_waiting_ = false;
+  bool blocked_ = false;
+  bool dead_ = false;
+  bool finishing_ = false;
+  bool lingering_ = false;
+};
+
+template <class Function>
+void Connection::later(Function function) {
+  ++operations_;
+  boost::asio::post(socket_.get_executor(), [this, function = std::move(function)]() mutable {
+    guarded(function);
+    done_with_operation();
+  });
+}
+
+template <class Function>
+void Connection::guarded(Function function) {
+  if (dead_) return;
+  try {
+    function();
+  } catch (const std::exception& exception) {
+    log_error("connection", {{"exception", exception.what()}});
+    die();
+  }
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,200 @@
+#include "net/http1.h"
+
+#include <fmt/format.h>
+
+#include <boost/beast/http/status.hpp>
+
+#include "net/connection.h"
+#include "net/websocket.h"
+
+namespace belfry::net {
+
+namespace {
+
+// Bytes that a client may send while its last request is being answered.
+constexpr std::size_t kAheadMax = 64 * 1024;
+
+}  // namespace
+
+void Http1::start() {
+  reading_ = std::make_unique<Reading>();
+  connection_.set_deadline(limits::header_time_max);
+}
+
+void Http1::take(std::string_view bytes) {
+  switch (phase_) {
+    case Phase::reading:
+    case Phase::answering:
+      reading_->input += bytes;
+      return serve();
+    case Phase::upgraded:
+      return events_->on_bytes(bytes);
+    case Phase::stream:
+    case Phase::closing:
+      return;  // nothing that comes now means anything
+  }
+}
+
+bool Http1::wants_more() const {
+  return phase_ != Phase::answering || reading_->input.size() <= kAheadMax;
+}
+
+// Answers one request after the other as long as answers come at once.
+void Http1::serve() {
+  if (serving_) return;
+  serving_ = true;
+  while (!connection_.ended() && phase_ == Phase::reading) {
+    auto ready = parse_one();
+    if (!ready) {
+      refuse(ready.error());
+      break;
+    }
+    if (!ready.value()) break;
+    phase_ = Phase::answering;
+    connection_.clear_deadline();
+    connection_.owner().request_ready(*this);
+  }
+  serving_ = false;
+}
+
+Result<bool> Http1::parse_one() {
+  Reading& reading = *reading_;
+  if (reading.input.empty()) return false;
+  const auto before = reading.parser.progress();
+  std::size_t used = TRY(reading.parser.feed(reading.input));
+  reading.input.erase(0, used);
+  const auto progress = reading.parser.progress();
+  if (before == RequestParser::Progress::head && progress == RequestParser::Progress::body)
+    connection_.set_deadline(limits::body_time_max);
+  if (progress == RequestParser::Progress::body && reading.parser.expects_continue() &&
+      !reading.continue_sent) {
+    reading.continue_sent = true;
+    connection_.send("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  if (progress != RequestParser::Progress::done) {
+    // The head has come in one read, the body of a small request often in the next part of the same buffer.
+    if (used > 0 && !reading.input.empty()) return parse_one();
+    return false;
+  }
+  reading.keep_alive = reading.parser.keep_alive() && connection_.owner().accepting();
+  reading.request = TRY(reading.parser.take());
+  reading.head_only = reading.request.method == "HEAD";
+  reading.request.peer = connection_.peer();
+  const HttpServerOptions& options = connection_.owner().options();
+  reading.request.peer = client_address(reading.request, options.trusted_proxies, options.forwarded);
+  reading.request.secure = connection_.secure();
+  return true;
+}
+
+// A request that cannot be read is answered, and nothing after it is.
+void Http1::refuse(const Error& error) {
+  phase_ = Phase::answering;
+  reading_->keep_alive = false;
+  respond(error_response(error));
+}
+
+const Request& Http1::request() const { return reading_->request; }
+
+std::string Http1::head_text(int status, const std::vector<Field>& headers) {
+  const auto reason = boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(status));
+  std::string out = fmt::format("HTTP/1.1 {} {}\r\nServer: belfry\r\nDate: {}\r\n", status,
+                                std::string_view(reason.data(), reason.size()), connection_.owner().date());
+  for (const auto* fields : {&headers, &connection_.owner().options().headers}) {
+    for (const auto& [name, value] : *fields) {
+      out += name;
+      out += ": ";
+      out += value;
+      out += "\r\n";
+    }
+  }
+  return out;
+}
+
+void Http1::respond(Response response) {
+  events_ = nullptr;
+  Reading& reading = *reading_;
+  std::string text = head_text(response.status, response.headers);
+  if (response.status != 304 && response.status != 204)
+    text += fmt::format("Content-Length: {}\r\n", response.body.size());
+  text += reading.keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
+  if (!reading.head_only) text += response.body;
+  reading.request = {};
+  reading.continue_sent = false;
+  if (!reading.keep_alive) {
+    phase_ = Phase::closing;
+    connection_.send(text);
+    return connection_.finish();
+  }
+  reading.parser = RequestParser();
+  phase_ = Phase::reading;
+  connection_.set_deadline(limits::keep_alive_time_max);
+  connection_.send(text);
+  if (!reading.input.empty() && !serving_) connection_.later([this] { serve(); });
+  connection_.wait_read();
+}
+
+void Http1::become(Phase phase, StreamEvents& events) {
+  phase_ = phase;
+  events_ = &events;
+  std::string ahead = std::move(reading_->input);
+  // The handler may still be looking at the request; it goes when the handler has returned.
+  connection_.later([this, ahead = std::move(ahead)] {
+    reading_.reset();
+    if (phase_ == Phase::upgraded && !ahead.empty()) events_->on_bytes(ahead);
+  });
+  connection_.clear_deadline();
+  connection_.limit_backlog();
+}
+
+void Http1::begin(int status, const std::vector<Field>& headers, StreamEvents& events) {
+  // Ended by closing, not chunked: every client of a stream is sent the very same bytes.
+  connection_.send(head_text(status, headers) + "Connection: close\r\n\r\n");
+  become(Phase::stream, events);
+}
+
+void Http1::upgrade(const std::vector<Field>& headers, StreamEvents& events) {
+  std::string text = head_text(101, headers);
+  text += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+  text += websocket_accept(reading_->request.header("sec-websocket-key").value_or(""));
+  connection_.send(text + "\r\n\r\n");
+  become(Phase::upgraded, events);
+}
+
+Taken Http1::write(std::span<const std::string_view> pieces) {
+  if (phase_ == Phase::closing) return {0, true};
+  return connection_.write(pieces);
+}
+
+bool Http1::write_control(std::string_view bytes) {
+  return phase_ != Phase::closing && connection_.send_control(bytes);
+}
+
+void Http1::close() {
+  if (phase_ == Phase::closing) return;
+  phase_ = Phase::closing;
+  connection_.finish();
+}
+
+void Http1::on_room() {
+  if (phase_ == Phase::reading) connection_.set_deadline(limits::keep_alive_time_max);
+  if (phase_ == Phase::stream || phase_ == Phase::upgraded) events_->on_writable();
+}
+
+void Http1::time_out() {
+  const bool in_request = phase_ == Phase::reading &&
+                          (!reading_->input.empty() ||
+                           reading_->parser.progress() == RequestParser::Progress::body);
+  if (in_request) return refuse(fail(Code::timeout));
+  connection_.later([this] { connection_.die(); });
+}
+
+void Http1::drain() {
+  if (phase_ == Phase::reading && reading_ && reading_->input.empty())
+    connection_.later([this] { connection_.die(); });
+}
+
+void Http1::on_dead() {
+  if (StreamEvents* events = std::exchange(events_, nullptr)) events->on_closed();
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,323 @@
+#include "net/http2.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "net/connection.h"
+#include "net/http2_stream.h"
+
+namespace belfry::net {
+
+namespace {
+
+constexpr std::size_t kBurstBytes = 32 * 1024;  // given to the socket at once
+constexpr std::chrono::seconds kTick{1};
+constexpr std::int32_t kConnectionWindow = 1024 * 1024;
+
+}  // namespace
+
+bool Budget::spend(Instant now) {
+  const auto elapsed = static_cast<std::uint64_t>((now - last_).count());
+  const std::uint64_t gained = elapsed * rate_ / 1000;
+  if (gained > 0) {
+    left_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(burst_, left_ + gained));
+    last_ = now;
+  }
+  if (left_ == 0) return false;
+  --left_;
+  return true;
+}
+
+// nghttp2 is C: nothing may be thrown through it.
+struct Http2Callbacks {
+  template <class Function>
+  static int guard(void* user, Function function) {
+    auto& self = *static_cast<Http2*>(user);
+    try {
+      function(self);
+      return 0;
+    } catch (const std::exception& exception) {
+      log_error("connection", {{"exception", exception.what()}});
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+
+  static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    return guard(user, [&](Http2& self) { self.open(frame->hd.stream_id); });
+  }
+  static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
+                       void* user) {
+    return guard(user, [&](Http2& self) {
+      if (Http2Stream* stream = self.find(frame->hd.stream_id))
+        stream->take_header({reinterpret_cast<const char*>(name), name_size},
+                            {reinterpret_cast<const char*>(value), value_size});
+    });
+  }
+  // Left to itself nghttp2 would leave the field out and go on.
+  static int on_invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t,
+                               const std::uint8_t*, std::size_t, std::uint8_t, void*) {
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
+    return guard(user, [&](Http2& self) { self.on_frame_head(*head); });
+  }
+  static int on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return guard(user, [&](Http2& self) { self.on_frame(*frame); });
+  }
+  static int on_invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* user) {
+    return guard(user, [](Http2& self) {
+      if (!self.resets_.spend(self.connection_.owner().now())) self.failed_ = true;
+    });
+  }
+  static int on_data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
+                     std::size_t size, void* user) {
+    return guard(user, [&](Http2& self) {
+      if (Http2Stream* stream = self.find(id))
+        stream->take_data({reinterpret_cast<const char*>(bytes), size});
+    });
+  }
+  static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return guard(user, [&](Http2& self) { self.on_sent(*frame); });
+  }
+  static int on_stream_close(nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
+    return guard(user, [&](Http2& self) {
+      if (Http2Stream* stream = self.find(id)) self.close(*stream);
+    });
+  }
+
+  static nghttp2_session_callbacks* make() {
+    nghttp2_session_callbacks* made = nullptr;
+    CHECK(nghttp2_session_callbacks_new(&made) == 0);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(made, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(made, on_invalid_header);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, on_begin_frame);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, on_frame_recv);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
+    return made;
+  }
+
+  // Bounds that nghttp2 keeps by itself.
+  static nghttp2_option* make_options() {
+    nghttp2_option* made = nullptr;
+    CHECK(nghttp2_option_new(&made) == 0);
+    nghttp2_option_set_max_outbound_ack(made, limits::http2_acks_max);
+    nghttp2_option_set_max_continuations(made, limits::http2_continuations_max);
+    nghttp2_option_set_stream_reset_rate_limit(made, limits::http2_resets_burst,
+                                               limits::http2_resets_per_second);
+    nghttp2_option_set_max_deflate_dynamic_table_size(made, 0);  // heads are few and small
+    nghttp2_option_set_no_closed_streams(made, 1);
+    return made;
+  }
+};
+
+Http2::Http2(Connection& connection)
+    : connection_(connection),
+      resets_(limits::http2_resets_burst, limits::http2_resets_per_second),
+      controls_(limits::http2_controls_burst, limits::http2_controls_per_second),
+      updates_(limits::http2_updates_burst, limits::http2_updates_per_second) {
+  nghttp2_session_callbacks* callbacks = Http2Callbacks::make();
+  nghttp2_option* options = Http2Callbacks::make_options();
+  CHECK(nghttp2_session_server_new2(&session_, callbacks, this, options) == 0);
+  nghttp2_option_del(options);
+  nghttp2_session_callbacks_del(callbacks);
+}
+
+Http2::~Http2() { nghttp2_session_del(session_); }
+
+void Http2::start() {
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits::http2_streams_max},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits::header_bytes_max)}};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  connection_.limit_backlog();
+  connection_.set_deadline(limits::header_time_max);
+  schedule_flush();
+}
+
+Http2Stream* Http2::find(std::int32_t id) const {
+  return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, id));
+}
+
+Http2Stream* Http2::open(std::int32_t id) {
+  auto stream = std::make_unique<Http2Stream>(*this, id);
+  stream->place_ = static_cast<std::uint32_t>(streams_.size());
+  nghttp2_session_set_stream_user_data(session_, id, stream.get());
+  streams_.push_back(std::move(stream));
+  return streams_.back().get();
+}
+
+void Http2::close(Http2Stream& stream) {
+  if (stream.reading()) body_bytes_ -= stream.incoming_->request.body.size();
+  const std::uint32_t place = stream.place_;
+  closed_.push_back(std::move(streams_[place]));
+  if (place + 1 != streams_.size()) {
+    streams_[place] = std::move(streams_.back());
+    streams_[place]->place_ = place;
+  }
+  streams_.pop_back();
+}
+
+void Http2::bury() {
+  for (const auto& stream : std::exchange(closed_, {}))
+    if (StreamEvents* events = std::exchange(stream->events_, nullptr)) events->on_closed();
+}
+
+void Http2::on_frame_head(const nghttp2_frame_hd& head) {
+  const Instant now = connection_.owner().now();
+  const bool empty_data = head.type == NGHTTP2_DATA && head.length == 0;
+  const bool request = head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_CONTINUATION;
+  bool within = true;
+  if (head.type == NGHTTP2_WINDOW_UPDATE) {
+    within = updates_.spend(now);
+  } else if (head.type == NGHTTP2_RST_STREAM) {
+    within = resets_.spend(now);
+  } else if (!request && (head.type != NGHTTP2_DATA || (empty_data && !(head.flags & NGHTTP2_FLAG_END_STREAM)))) {
+    within = controls_.spend(now);
+  }
+  if (!within) failed_ = true;
+}
+
+void Http2::on_frame(const nghttp2_frame& frame) {
+  Http2Stream* stream = find(frame.hd.stream_id);
+  if (stream == nullptr) return;
+  const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    stream->head_is_done(end);
+  } else if (end && (frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS)) {
+    stream->peer_is_done();
+  }
+}
+
+void Http2::on_sent(const nghttp2_frame& frame) {
+  // MadeYouReset (CVE-2025-8671): resets that the client makes us send count like its own.
+  if (frame.hd.type == NGHTTP2_RST_STREAM && frame.rst_stream.error_code != NGHTTP2_NO_ERROR &&
+      !resets_.spend(connection_.owner().now()))
+    failed_ = true;
+  const bool last = (frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS) &&
+                    (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  const Http2Stream* stream = last ? find(frame.hd.stream_id) : nullptr;
+  // RFC 9113 section 8.1: answered before all of the request has come; the rest is not wanted.
+  if (stream != nullptr && !stream->peer_done_)
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_NO_ERROR);
+}
+
+void Http2::take(std::string_view bytes) {
+  const ssize_t taken =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  bury();
+  if (taken < 0) return fail_connection(nghttp2_strerror(static_cast<int>(taken)));
+  if (failed_) return fail_connection("too many frames that bring nothing");
+  dispatch();
+  flush();
+}
+
+void Http2::dispatch() {
+  for (const std::int32_t id : std::exchange(arrived_, {}))
+    if (Http2Stream* stream = find(id)) stream->deliver();
+  // A tunnel that was opened just now may have bytes already.
+  for (const std::int32_t id : std::exchange(arrived_, {}))
+    if (Http2Stream* stream = find(id)) stream->deliver();
+}
+
+void Http2::fail_connection(std::string_view why) {
+  log_debug("an HTTP/2 connection was ended", {{"peer", connection_.peer()}, {"reason", std::string(why)}});
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+  const std::uint8_t* bytes = nullptr;
+  const ssize_t size = nghttp2_session_mem_send(session_, &bytes);  // the GOAWAY, if nothing is before it
+  if (size > 0) connection_.send({reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)});
+  on_dead();
+  connection_.finish();
+}
+
+bool Http2::wants_more() const { return !connection_.blocked(); }
+
+void Http2::schedule_flush() {
+  if (std::exchange(flush_posted_, true)) return;
+  connection_.later([this] {
+    flush_posted_ = false;
+    flush();
+  });
+}
+
+// As much as windows and socket take, many streams in one write.
+void Http2::flush() {
+  if (connection_.ended()) return;
+  std::string& frames = connection_.owner().buffers().frames;
+  while (!connection_.blocked() && !connection_.dead()) {
+    frames.clear();
+    while (frames.size() < kBurstBytes) {
+      const std::uint8_t* bytes = nullptr;
+      const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
+      if (size <= 0) break;
+      frames.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+    }
+    if (frames.empty()) break;
+    connection_.send(frames);
+  }
+  bury();
+  if (failed_ && !connection_.ended()) return fail_connection("it made us reset too many streams");
+  for (const std::int32_t id : std::exchange(roomy_, {}))
+    if (Http2Stream* stream = find(id); stream != nullptr && stream->events_ != nullptr)
+      stream->events_->on_writable();
+  const bool over = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
+  if (over || (draining_ && streams_.empty())) return connection_.finish();
+  update_deadline();
+}
+
+void Http2::on_room() {
+  flush();
+  connection_.wait_read();
+}
+
+// An idle connection without streams has its time; one with nothing but quiet streams needs no clock.
+void Http2::update_deadline() {
+  if (streams_.empty()) return connection_.set_deadline(limits::keep_alive_time_max);
+  const bool watch = std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) {
+    return stream->reading() || stream->pending() > 0;
+  });
+  watch ? connection_.set_deadline(kTick) : connection_.clear_deadline();
+}
+
+void Http2::time_out() {
+  if (streams_.empty()) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
+    return flush();
+  }
+  for (const auto& stream : streams_) {
+    if (stream->reading()) {
+      const auto most = stream->incoming_->head_done ? limits::body_time_max : limits::header_time_max;
+      if (++stream->incoming_->seconds > most.count())
+        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
+    }
+    const bool stalled = stream->pending() > 0 && !std::exchange(stream->pulled_, false);
+    stream->stalled_seconds_ = stalled ? static_cast<std::uint8_t>(stream->stalled_seconds_ + 1) : 0;
+    if (stream->stalled_seconds_ > limits::window_stall_time_max.count())
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
+  }
+  flush();
+}
+
+// RFC 9113 section 6.8: streams that are open go on, new ones are to be opened elsewhere.
+void Http2::drain() {
+  draining_ = true;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
+  schedule_flush();
+}
+
+void Http2::on_dead() {
+  for (auto& stream : streams_) closed_.push_back(std::move(stream));
+  streams_.clear();
+  bury();
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,81 @@
+#pragma once
+// HTTP/2 (RFC 9113) on one connection, by nghttp2: requests come in, and each answer or stream is pulled out of its
+// exchange when the windows and the socket have room. WebSocket comes by extended CONNECT (RFC 8441).
+//
+// Owner:  the connection. Thread: the loop's.
+// Bound:  limits::http2_streams_max streams; a stream holds back limits::http2_held_bytes and the rest of a piece;
+//         request bodies together limits::http2_bodies_bytes_max. What costs work and brings nothing (resets,
+//         control frames, broken frames) is spent from a budget; beyond it the connection ends.
+// Always: a request reaches the handler only after the read in which it came was taken whole, so one that was
+//         reset at once never does. Nothing of nghttp2 is called from inside its callbacks but submissions.
+
+#include <nghttp2/nghttp2.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/exchange.h"
+#include "net/protocol.h"
+
+namespace belfry::net {
+
+class Connection;
+class Http2Stream;
+
+// So many at once, and so many a second.
+class Budget {
+ public:
+  Budget(std::uint32_t burst, std::uint32_t per_second) : burst_(burst), rate_(per_second), left_(burst) {}
+  // False: overdrawn.
+  bool spend(Instant now);
+
+ private:
+  std::uint32_t burst_, rate_, left_;
+  Instant last_;
+};
+
+class Http2 final : public Protocol {
+ public:
+  explicit Http2(Connection& connection);
+  ~Http2() override;
+
+  void start();
+  void take(std::string_view bytes) override;
+  bool wants_more() const override;
+  void on_room() override;
+  void time_out() override;
+  void drain() override;
+  void on_dead() override;
+
+ private:
+  friend class Http2Stream;
+  friend struct Http2Callbacks;
+
+  void schedule_flush();
+  void flush();
+  void dispatch();
+  void bury();
+  void update_deadline();
+  void fail_connection(std::string_view why);
+  Http2Stream* open(std::int32_t id);
+  void close(Http2Stream& stream);
+  Http2Stream* find(std::int32_t id) const;
+  void on_frame(const nghttp2_frame& frame);
+  void on_frame_head(const nghttp2_frame_hd& head);
+  void on_sent(const nghttp2_frame& frame);
+
+  Connection& connection_;
+  nghttp2_session* session_ = nullptr;
+  std::vector<std::unique_ptr<Http2Stream>> streams_;
+  std::vector<std::unique_ptr<Http2Stream>> closed_;  // to be told so once nghttp2 has returned
+  std::vector<std::int32_t> arrived_;                 // have a request, or bytes of a tunnel
+  std::vector<std::int32_t> roomy_;                   // wait for on_writable no longer
+  std::size_t body_bytes_ = 0;                        // of requests that are not whole yet
+  Budget resets_, controls_, updates_;
+  bool flush_posted_ = false;
+  bool failed_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace belfry::net

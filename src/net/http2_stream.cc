@@ -1,0 +1,246 @@
+#include "net/http2_stream.h"
+
+#include <algorithm>
+
+#include "net/connection.h"
+#include "net/http_parser.h"
+
+namespace belfry::net {
+
+namespace {
+
+constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
+
+// Fields that HTTP/2 does not know (RFC 9113 section 8.2.2), and those that say how long the body is.
+bool is_forbidden(std::string_view name) {
+  return name == "connection" || name == "content-length" || name == "transfer-encoding";
+}
+
+nghttp2_nv field(std::string_view name, std::string_view value) {
+  const auto bytes = [](std::string_view text) {
+    return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return out;
+}
+
+}  // namespace
+
+Http2Stream::Http2Stream(Http2& session, std::int32_t id)
+    : session_(session), incoming_(std::make_unique<Incoming>()), id_(id) {}
+
+void Http2Stream::take_header(std::string_view name, std::string_view value) {
+  if (!incoming_ || incoming_->head_done) return;  // trailers
+  Incoming& in = *incoming_;
+  in.header_bytes += name.size() + value.size() + kFieldOverhead;
+  in.too_large = in.too_large || ++in.header_fields > limits::header_fields_max ||
+                 in.header_bytes > limits::header_bytes_max;
+  if (in.too_large) return;
+  if (name == ":method") {
+    in.request.method = value;
+  } else if (name == ":path") {
+    in.target = value;
+  } else if (name == ":authority") {
+    in.authority = value;
+  } else if (name == ":protocol") {
+    in.protocol = value;
+  } else if (name == "cookie") {
+    // RFC 9113 section 8.2.3: crumbs are one header.
+    auto& headers = in.request.headers;
+    const auto found =
+        std::find_if(headers.begin(), headers.end(), [](const Field& f) { return f.first == "cookie"; });
+    if (found == headers.end()) {
+      headers.emplace_back("cookie", value);
+    } else {
+      found->second += "; ";
+      found->second += value;
+    }
+  } else if (!name.starts_with(':')) {
+    in.request.headers.emplace_back(name, value);
+  }
+}
+
+void Http2Stream::head_is_done(bool end_of_stream) {
+  if (!incoming_) return;
+  incoming_->head_done = true;
+  head_only_ = incoming_->request.method == "HEAD";
+  tunnel_ = !incoming_->protocol.empty();
+  if (end_of_stream) return peer_is_done();
+  // A tunnel has no end to wait for; what cannot be taken need not be waited for.
+  if (tunnel_ || incoming_->too_large) {
+    session_.arrived_.push_back(id_);
+  } else if (incoming_->request.header("expect") == "100-continue") {
+    const nghttp2_nv status = field(":status", "100");
+    nghttp2_submit_headers(session_.session_, NGHTTP2_FLAG_NONE, id_, nullptr, &status, 1, nullptr);
+  }
+}
+
+void Http2Stream::take_data(std::string_view bytes) {
+  if (tunnel_) {
+    if (inbox_.empty()) session_.arrived_.push_back(id_);
+    inbox_ += bytes;
+    return;
+  }
+  if (!reading() || incoming_->too_large) return;
+  const bool one = incoming_->request.body.size() + bytes.size() > limits::body_bytes_max;
+  if (one || session_.body_bytes_ + bytes.size() > limits::http2_bodies_bytes_max) {
+    incoming_->too_large = true;
+    session_.body_bytes_ -= incoming_->request.body.size();
+    incoming_->request.body = std::string();
+    session_.arrived_.push_back(id_);
+    return;
+  }
+  session_.body_bytes_ += bytes.size();
+  incoming_->request.body += bytes;
+}
+
+void Http2Stream::peer_is_done() {
+  peer_done_ = true;
+  session_.arrived_.push_back(id_);
+}
+
+void Http2Stream::deliver() {
+  if (tunnel_ && answered_) {
+    const std::string bytes = std::exchange(inbox_, {});
+    if (!bytes.empty() && events_ != nullptr) events_->on_bytes(bytes);
+    if (peer_done_) close();  // RFC 8441 section 5: END_STREAM is the TCP FIN
+    return;
+  }
+  if (delivered_) return;
+  delivered_ = true;
+  session_.body_bytes_ -= incoming_->request.body.size();
+  if (auto good = finish_request(); !good) {
+    respond(error_response(good.error()));
+  } else {
+    session_.connection_.owner().request_ready(*this);
+  }
+  incoming_.reset();  // the handler has looked at it
+  if (tunnel_ && answered_ && !inbox_.empty()) session_.arrived_.push_back(id_);
+}
+
+Result<void> Http2Stream::finish_request() {
+  Incoming& in = *incoming_;
+  Request& request = in.request;
+  if (in.header_fields > limits::header_fields_max || in.header_bytes > limits::header_bytes_max)
+    return fail(Code::header_too_large);
+  if (in.too_large) return fail(Code::body_too_large);
+  const auto host = request.header("host");
+  if (in.authority.empty() && !host) return fail(Code::bad_request, "Neither :authority nor Host is there.");
+  if (host && !in.authority.empty() && lower(*host) != lower(in.authority))
+    return fail(Code::bad_request, "Host differs from :authority.");
+  if (!host) request.headers.emplace_back("host", in.authority);
+  if (tunnel_) {
+    if (in.protocol != "websocket") return fail(Code::bad_request, "The only protocol of CONNECT is websocket.");
+    request.tunnel = true;
+    request.method = "GET";  // as the same request is on HTTP/1.1
+  }
+  TRY(check_content(request));
+  TRY(parse_target(in.target, request));
+  request.secure = session_.connection_.secure();
+  request.peer = session_.connection_.peer();
+  const HttpServerOptions& options = session_.connection_.owner().options();
+  request.peer = client_address(request, options.trusted_proxies, options.forwarded);
+  return {};
+}
+
+const Request& Http2Stream::request() const { return incoming_->request; }
+
+void Http2Stream::submit(int status, const std::vector<Field>& headers, bool with_body) {
+  answered_ = true;
+  const std::string code = std::to_string(status);
+  ConnectionOwner& owner = session_.connection_.owner();
+  std::vector<nghttp2_nv> fields{field(":status", code), field("server", "belfry"),
+                                 field("date", owner.date())};
+  std::vector<std::string> names;
+  names.reserve(headers.size() + owner.options().headers.size());  // the views must stay
+  for (const auto* list : {&headers, &owner.options().headers}) {
+    for (const auto& [name, value] : *list) {
+      names.push_back(lower(name));
+      if (!is_forbidden(names.back())) fields.push_back(field(names.back(), value));
+    }
+  }
+  nghttp2_data_provider provider{};
+  provider.source.ptr = this;
+  provider.read_callback = [](nghttp2_session*, std::int32_t, std::uint8_t* into, std::size_t size,
+                              std::uint32_t* flags, nghttp2_data_source* source, void*) {
+    return static_cast<Http2Stream*>(source->ptr)->pull(into, size, flags);
+  };
+  nghttp2_submit_response(session_.session_, id_, fields.data(), fields.size(),
+                          with_body ? &provider : nullptr);
+  session_.schedule_flush();
+}
+
+void Http2Stream::respond(Response response) {
+  events_ = nullptr;
+  end_ = true;
+  const bool bodiless = head_only_ || response.status == 204 || response.status == 304;
+  const std::string length = std::to_string(response.body.size());
+  if (!bodiless) out_ = std::move(response.body);
+  submit(response.status, response.headers, !bodiless && !out_.empty());
+}
+
+void Http2Stream::begin(int status, const std::vector<Field>& headers, StreamEvents& events) {
+  events_ = &events;
+  submit(status, headers, true);
+}
+
+void Http2Stream::upgrade(const std::vector<Field>& headers, StreamEvents& events) {
+  events_ = &events;
+  submit(200, headers, true);  // RFC 8441 section 5
+}
+
+ssize_t Http2Stream::pull(std::uint8_t* into, std::size_t size, std::uint32_t* flags) {
+  const std::size_t count = std::min(size, pending());
+  if (count == 0 && !end_) {
+    deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  out_.copy(reinterpret_cast<char*>(into), count, out_from_);
+  out_from_ += count;
+  pulled_ = true;
+  if (out_from_ == out_.size()) {
+    std::string().swap(out_);
+    out_from_ = 0;
+    control_held_ = 0;
+    if (end_) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (std::exchange(blocked_, false)) session_.roomy_.push_back(id_);
+  }
+  return static_cast<ssize_t>(count);
+}
+
+void Http2Stream::resume() {
+  if (std::exchange(deferred_, false)) nghttp2_session_resume_data(session_.session_, id_);
+  session_.schedule_flush();
+}
+
+Taken Http2Stream::write(std::span<const std::string_view> pieces) {
+  if (blocked_ || end_) return {0, true};
+  std::size_t taken = 0;
+  while (taken < pieces.size() && pending() < limits::http2_held_bytes) out_ += pieces[taken++];
+  blocked_ = pending() >= limits::http2_held_bytes;
+  resume();
+  return {taken, blocked_};
+}
+
+bool Http2Stream::write_control(std::string_view bytes) {
+  if (end_) return false;
+  if (pending() >= limits::http2_held_bytes) {
+    if (control_held_ + bytes.size() > limits::control_bytes_max) return false;
+    control_held_ = static_cast<std::uint16_t>(control_held_ + bytes.size());
+  }
+  out_ += bytes;
+  resume();
+  return true;
+}
+
+void Http2Stream::close() {
+  if (std::exchange(end_, true)) return;
+  resume();
+}
+
+}  // namespace belfry::net

@@ -1,0 +1,77 @@
+#pragma once
+// One stream of HTTP/2: a request and its answer. Private to net.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/http2.h"
+
+namespace belfry::net {
+
+class Http2Stream final : public Exchange {
+ public:
+  Http2Stream(Http2& session, std::int32_t id);
+
+  const Request& request() const override;
+  void respond(Response response) override;
+  void defer(StreamEvents& events) override { events_ = &events; }
+  void begin(int status, const std::vector<Field>& headers, StreamEvents& events) override;
+  void upgrade(const std::vector<Field>& headers, StreamEvents& events) override;
+  Taken write(std::span<const std::string_view> pieces) override;
+  bool write_control(std::string_view bytes) override;
+  void close() override;
+
+ private:
+  friend class Http2;
+  friend struct Http2Callbacks;
+
+  // What exists only until the request is answered.
+  struct Incoming {
+    Request request;
+    std::string authority;
+    std::string protocol;  // of an extended CONNECT
+    std::string target;
+    std::size_t header_bytes = 0;
+    std::size_t header_fields = 0;
+    bool too_large = false;
+    bool head_done = false;
+    unsigned seconds = 0;  // since it began
+  };
+
+  void take_header(std::string_view name, std::string_view value);
+  void take_data(std::string_view bytes);
+  void head_is_done(bool end_of_stream);
+  void peer_is_done();
+  // Gives the request to the handler, or the bytes to the tunnel.
+  void deliver();
+  Result<void> finish_request();
+  void submit(int status, const std::vector<Field>& headers, bool with_body);
+  // Copies what goes into one DATA frame; the answer of nghttp2's data source.
+  ssize_t pull(std::uint8_t* into, std::size_t size, std::uint32_t* flags);
+  void resume();
+  std::size_t pending() const { return out_.size() - out_from_; }
+  bool reading() const { return incoming_ && !delivered_; }
+
+  Http2& session_;
+  StreamEvents* events_ = nullptr;
+  std::unique_ptr<Incoming> incoming_;
+  std::string out_;  // taken, and not yet pulled
+  std::size_t out_from_ = 0;
+  std::string inbox_;  // of a tunnel
+  const std::int32_t id_;
+  std::uint32_t place_ = 0;          // among the session's streams
+  std::uint16_t control_held_ = 0;   // bytes in out_ that were taken beyond the bound
+  std::uint8_t stalled_seconds_ = 0;  // nothing was pulled
+  bool pulled_ = false;
+  bool deferred_ = false;  // nghttp2 waits for resume()
+  bool blocked_ = false;
+  bool end_ = false;  // out_ is the last of it
+  bool answered_ = false;
+  bool delivered_ = false;
+  bool tunnel_ = false;
+  bool head_only_ = false;
+  bool peer_done_ = false;
+};
+
+}  // namespace belfry::net

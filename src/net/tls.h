@@ -1,0 +1,87 @@
+#pragma once
+// TLS 1.2 and 1.3 (RFC 5246, RFC 8446) by OpenSSL, without a socket: bytes go through memory, and the memory belongs
+// to the loop. An idle connection keeps the state of OpenSSL alone (SSL_MODE_RELEASE_BUFFERS).
+//
+// Owner:  the connection; TlsContext: the server, and whoever else holds a copy. Thread: the loop's; a TlsContext any.
+// Always: a connection keeps the certificate with which it began.
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/base.h"
+
+namespace belfry::net {
+
+// What connections of one loop use one after the other.
+struct LoopBuffers {
+  std::string read = std::string(64 * 1024, '\0');       // from the socket
+  std::string plaintext = std::string(16 * 1024, '\0');  // of one TLS record (RFC 8446 section 5.1)
+  std::string gathered;                                  // pieces of one record to be
+  std::string ciphertext;                                // what OpenSSL wrote
+  std::string frames;                                    // of HTTP/2, on their way to the socket
+};
+
+// A certificate with its key, and what is negotiated: ALPN `h2` and `http/1.1`, session tickets, no compression, no
+// renegotiation. Copies share it.
+class TlsContext {
+ public:
+  TlsContext() = default;
+  TlsContext(const TlsContext& other);
+  TlsContext(TlsContext&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+  TlsContext& operator=(TlsContext other) noexcept {
+    std::swap(context_, other.context_);
+    return *this;
+  }
+  ~TlsContext();
+
+  // The chain and its key, as PEM. Code::config_invalid with OpenSSL's reason if they do not fit.
+  static Result<TlsContext> from_pem(std::string_view chain, std::string_view key);
+  // Tickets that the other one gave are still good here.
+  void take_tickets_of(const TlsContext& other);
+  // When the certificate ends.
+  Timestamp not_after() const;
+
+  explicit operator bool() const { return context_ != nullptr; }
+  SSL_CTX* native() const { return context_; }
+
+ private:
+  explicit TlsContext(SSL_CTX* context) : context_(context) {}
+  SSL_CTX* context_ = nullptr;
+};
+
+// The server's end of one connection.
+class Tls {
+ public:
+  Tls(const TlsContext& context, LoopBuffers& buffers);
+  ~Tls();
+  Tls(const Tls&) = delete;
+  Tls& operator=(const Tls&) = delete;
+
+  enum class State { handshake, open, closed, failed };
+  // What came from the socket; to be taken by shake_hands and read before the next is given.
+  void feed(std::string_view ciphertext) { input_ = ciphertext; }
+  // Goes on with the handshake. What it has to say lies in buffers.ciphertext, also when it failed.
+  State shake_hands();
+  bool open() const { return state_ == State::open; }
+  // The next bytes, valid until the next call; empty: no more for now, or state() says closed or failed.
+  std::string_view read();
+  State state() const { return state_; }
+  // Encrypts behind what lies in buffers.ciphertext.
+  void write(std::string_view plaintext);
+  // Says that no more comes (close_notify).
+  void close();
+  bool chose_http2() const;
+
+ private:
+  friend struct TlsPipe;
+  SSL* ssl_;
+  LoopBuffers& buffers_;
+  std::string_view input_;
+  State state_ = State::handshake;
+};
+
+}  // namespace belfry::net
