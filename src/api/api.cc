@@ -120,6 +120,8 @@ void Api::submit(net::Exchange& exchange, PublishRequest request,
 }
 
 void Api::ask(net::Exchange& exchange, FeedJob job, std::function<net::Response(const FeedReply&)> form) {
+  if (parts_.admission.load() >= Load::refusing)
+    return refuse(exchange, parts_.admission.with_retry(fail(Code::overloaded)));
   const std::uint64_t ticket = ++last_ticket_;
   if (!parts_.feed.ask_feed(std::move(job), ticket)) return refuse(exchange, fail(Code::overloaded));
   auto waiting = std::make_unique<Waiting>(*this, exchange, cors(exchange.request()));
@@ -147,7 +149,7 @@ std::vector<net::Field> Api::cors(const net::Request& request) const {
   if (!origin || !is_allowed(*origin)) return headers;
   if (!options_.cookie.empty()) headers.emplace_back("Access-Control-Allow-Credentials", "true");
   headers.emplace_back("Access-Control-Allow-Origin", std::string(*origin));
-  headers.emplace_back("Access-Control-Expose-Headers", "ETag, Belfry-Cursor, Retry-After");
+  headers.emplace_back("Access-Control-Expose-Headers", "ETag, Belfry-Cursor, Retry-After, X-Retry-After-Ms");
   return headers;
 }
 

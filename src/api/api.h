@@ -54,12 +54,15 @@ struct ApiOptions {
   std::string cookie;                        // name of one that may carry the token; empty: none
   std::string ticket_secret;
   std::vector<std::string> presence;  // patterns of the topics that keep it
+  std::vector<std::string> ephemeral{};  // patterns of the topics that are not stored
+  net::Networks free_addresses{};     // whose streams are not counted by address: loopback, trusted proxies
 };
 
 struct ApiParts {
   const Keyring& keyring;
   Streams& streams;
   Desk& desk;
+  Admission& admission;
   FeedPort& feed;
   const Tail& tail;
   const EpochTable& epochs;
@@ -75,6 +78,7 @@ class Api final : public net::Handler {
 
   void on_request(net::Exchange& exchange) override;
   void on_feed(std::uint64_t ticket, const Result<FeedReply>& reply);
+  void set_allowed_origins(std::vector<std::string> origins) { options_.allowed_origins = std::move(origins); }
 
  private:
   struct Route;
@@ -127,7 +131,14 @@ class Api final : public net::Handler {
     std::uint64_t ticket;  // 0: none
   };
   Result<Asker> asker_of(const net::Request& request, std::string_view since, Wish& wish);
+  void listen(net::Exchange& exchange);
   void open_websocket(net::Exchange& exchange);
+  // The address that its streams are counted under; empty: none.
+  std::string counted_address(const net::Request& request) const;
+  // A stream that cannot be had now, in the form that its client understands.
+  void turn_away(net::Exchange& exchange, const Error& error);
+  // What may not be published at this load.
+  Result<void> check_load(const Principal& principal, const std::vector<Event>& events) const;
   void open_stream(net::Exchange& exchange, Attach attach, std::string_view since);
 
   ApiParts parts_;

@@ -63,6 +63,19 @@ void Keyring::set_hashed_keys(std::map<std::string, std::string> sha256_by_id) {
     if (digest.size() == 32) std::memcpy(hashed_keys_[id].data(), digest.data(), 32);
 }
 
+void Keyring::take_configured(Keyring&& fresh) {
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> with_keys;
+  for (const Known& known : fresh.keys_) with_keys.insert(known.issuer);
+  for (Known& known : keys_)
+    if (!known.issuer.empty() && fresh.issuers_.contains(known.issuer) && !with_keys.contains(known.issuer))
+      fresh.keys_.push_back(std::move(known));
+  keys_ = std::move(fresh.keys_);
+  issuers_ = std::move(fresh.issuers_);
+  backend_keys_ = std::move(fresh.backend_keys_);
+  rules_ = std::move(fresh.rules_);
+}
+
 void Keyring::revoke(const Revocation& revocation) {
   const std::lock_guard lock(mutex_);
   auto& revoked = revocation.token_id.empty() ? revoked_users_ : revoked_tokens_;
@@ -103,7 +116,11 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
     if (unknown) unknown_of = hint.issuer;
     return found;
   };
-  auto principal = verify_token(credentials, find, rules_, now);
+  const TokenRules rules = [this] {
+    const std::shared_lock lock(mutex_);
+    return rules_;
+  }();
+  auto principal = verify_token(credentials, find, rules, now);
   if (!unknown_of.empty() && on_unknown_key) on_unknown_key(unknown_of);
   if (!principal) return principal;
   TRY(check_revoked(principal.value()));

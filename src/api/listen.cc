@@ -64,9 +64,34 @@ std::vector<std::string> texts(const std::vector<std::string_view>& views) {
 
 }  // namespace
 
+// Before anything is spent on it: the bucket, and the load.
 void Api::get_events(net::Exchange& exchange, const Arguments&) {
   const net::Request& request = exchange.request();
-  if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
+  if (!parts_.ready) return turn_away(exchange, fail(Code::shutting_down));
+  const auto form = accepted_form(request.header("accept").value_or(""));
+  const bool polls = !net::wants_websocket(request) && form != StreamForm::sse && form != StreamForm::json_lines;
+  const bool resumes = request.header("last-event-id") || request.parameter("since");
+  using Wanted = Admission::Wanted;
+  const Wanted wanted = polls ? Wanted::poll : resumes ? Wanted::resume : Wanted::stream;
+  const auto admitted = parts_.admission.knock(wanted, parts_.clock.now());
+  if (!admitted) return turn_away(exchange, admitted.error());
+  listen(exchange);
+}
+
+void Api::turn_away(net::Exchange& exchange, const Error& error) {
+  const net::Request& request = exchange.request();
+  const bool sse = request.method == "GET" && !net::wants_websocket(request) &&
+                   accepted_form(request.header("accept").value_or("")) == StreamForm::sse;
+  if (sse) return parts_.streams.refuse_sse(exchange, error, cors(request));
+  refuse(exchange, parts_.admission.with_retry(error));
+}
+
+std::string Api::counted_address(const net::Request& request) const {
+  return options_.free_addresses.contains(request.peer) ? std::string() : request.peer;
+}
+
+void Api::listen(net::Exchange& exchange) {
+  const net::Request& request = exchange.request();
   if (net::wants_websocket(request)) {
     if (auto checked = net::check_websocket_upgrade(request); !checked)
       return refuse(exchange, checked.error());
@@ -109,12 +134,14 @@ Result<Api::Asker> Api::asker_of(const net::Request& request, std::string_view s
 // With a cookie the client has said who it is, before its first message.
 void Api::open_websocket(net::Exchange& exchange) {
   const net::Request& request = exchange.request();
+  auto seat = parts_.admission.take_seat({}, counted_address(request));
+  if (!seat) return refuse(exchange, seat.error());
   const bool has_cookie = !options_.cookie.empty() &&
                           !cookie_in(request.header("cookie").value_or(""), options_.cookie).empty();
-  if (!has_cookie) return parts_.streams.open_websocket(exchange, std::nullopt);
+  if (!has_cookie) return parts_.streams.open_websocket(exchange, std::move(seat).value(), std::nullopt);
   auto principal = principal_of(request);
   if (!principal) return refuse(exchange, principal.error());
-  parts_.streams.open_websocket(exchange, std::move(principal).value());
+  parts_.streams.open_websocket(exchange, std::move(seat).value(), std::move(principal).value());
 }
 
 void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view since) {
@@ -125,22 +152,25 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
   const StreamForm form =
       head_only ? StreamForm::poll : accepted_form(request.header("accept").value_or(""));
   const bool cloud_events = request.parameter("format").has_value() || form == StreamForm::cloud_poll;
+  auto taken = parts_.admission.take_seat(attach.user, counted_address(request));
+  if (!taken) return turn_away(exchange, taken.error());
+  Seat seat = std::move(taken).value();
   switch (form) {
     case StreamForm::sse: {
       const auto names = cloud_events                 ? SseNames::cloud_events
                          : request.parameter("event") ? SseNames::message_only
                                                       : SseNames::event_types;
-      return parts_.streams.open_sse(exchange, std::move(attach), names, headers);
+      return parts_.streams.open_sse(exchange, std::move(seat), std::move(attach), names, headers);
     }
     case StreamForm::json_lines:
-      return parts_.streams.open_json_lines(exchange, std::move(attach), cloud_events, headers);
+      return parts_.streams.open_json_lines(exchange, std::move(seat), std::move(attach), cloud_events, headers);
     case StreamForm::cloud_poll:
     case StreamForm::poll: {
       const auto wait = wait_of(request);
       if (!wait) return refuse(exchange, wait.error());
       if (wait.value() == Duration{0}) attach.user.clear();  // a short poll is no presence
       PollWish wish{std::string(since), tag_of(request), wait.value(), cloud_events, next_prefix(request)};
-      return parts_.streams.open_poll(exchange, std::move(attach), std::move(wish), headers);
+      return parts_.streams.open_poll(exchange, std::move(seat), std::move(attach), std::move(wish), headers);
     }
     case StreamForm::none:
       return refuse(exchange, fail(Code::not_acceptable));

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/count_table.h"
 #include "base/encoding.h"
 #include "base/error.h"
 #include "base/hash.h"

@@ -1,6 +1,7 @@
 #pragma once
 // An error as a value: a code of the closed catalogue, and what is particular to this case.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct Error {
   Code code = Code::internal;
   std::string detail;
   std::string field;
+  std::uint32_t retry_ms = 0;  // when to come back; 0: nothing is said
 
   std::string_view message() const {
     return detail.empty() ? info(code).message : std::string_view(detail);

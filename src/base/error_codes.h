@@ -71,6 +71,8 @@ namespace belfry {
     "Send application/json, application/x-ndjson or CloudEvents, without Content-Encoding.")               \
   X(idempotency_mismatch, 422, 4400, never, "This Idempotency-Key was used with another body.",            \
     "Use a new key for a new event.")                                                                      \
+  X(too_many_streams, 429, 1013, later, "There are too many streams.",                                     \
+    "Share one stream among the tabs of a browser; close those that are not needed.")                      \
   X(upgrade_required, 426, 4400, never, "The WebSocket version is not supported.",                         \
     "Use version 13 of RFC 6455.")                                                                         \
   X(protocol_error, 400, 1002, never, "The WebSocket framing is broken.", "See RFC 6455 section 5.")       \

@@ -30,6 +30,7 @@ inline constexpr std::size_t stream_topics_max = 128;                  // too_ma
 inline constexpr std::size_t stream_types_max = 32;                    // too_many_topics
 inline constexpr std::size_t websocket_message_bytes_max = 64 * 1024;  // close 1009
 inline constexpr std::size_t websocket_fragments_max = 256;            // close 1008
+inline constexpr std::size_t websocket_requests_max = 256;             // overloaded; not answered yet, of one
 inline constexpr std::size_t keys_max = 32;              // bad_parameter (query keys of a refresh event)
 inline constexpr std::uint32_t spread_ms_max = 600'000;  // bad_parameter
 
@@ -89,6 +90,7 @@ inline constexpr seconds heartbeat_interval{20};
 inline constexpr milliseconds tick_interval{250};  // expiry and heartbeats are looked at this often
 inline constexpr milliseconds retry_min{500};      // SSE `retry:` is random in [retry_min, retry_max]
 inline constexpr milliseconds retry_max{5000};
+inline constexpr milliseconds retry_far{120'000};  // where very many are expected
 inline constexpr std::uint32_t poll_after_ms = 5000;  // the server's advice to short polls
 
 // One write, one page, one turn.

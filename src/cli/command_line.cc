@@ -14,23 +14,25 @@ namespace {
 
 struct ServeOptions {
   std::string config, listen, data;
+  bool tls = false;
 };
 
 int run_with_config(const ServeOptions& options, ServerMode mode) {
   ConfigSources sources{options.config, process_environment(), {}};
   if (!options.listen.empty()) sources.flags.emplace_back("http.listen", options.listen);
   if (!options.data.empty()) sources.flags.emplace_back("store.path", options.data);
-  const LoadedConfig loaded = load_config(sources);
+  const auto read = [sources] { return load_config(sources); };
+  const LoadedConfig loaded = read();
   for (const auto& problem : loaded.problems)
     std::fprintf(stderr, "belfry: %s: %s\n", problem.where.c_str(), problem.text.c_str());
   if (!loaded.problems.empty()) return exit_config;
-  if (mode == ServerMode::dev && !parse_listen(loaded.config.http_listen).value().loopback) {
+  if (mode != ServerMode::serve && !parse_listen(loaded.config.http_listen).value().loopback) {
     std::fprintf(
         stderr,
         "belfry: dev listens on loopback only. Use 'belfry serve -c belfry.toml' for anything else.\n");
     return exit_config;
   }
-  return run_server(loaded.config, mode);
+  return run_server(loaded.config, mode, read);
 }
 
 void add_server(CLI::App& command, ServerChoice& server) {
@@ -82,8 +84,13 @@ class CommandLine {
     dev->add_option("--listen", serve_.listen,
                     "Address and port; port 0 lets the system choose [127.0.0.1:8080]");
     dev->add_option("--data", serve_.data, "Data folder [belfry-data]");
+    dev->add_flag("--tls", serve_.tls, "Speak TLS and HTTP/2, with a certificate of its own");
     dev->footer("Example:\n  belfry dev --listen 127.0.0.1:0 --data /tmp/try");
-    dev->callback([this] { action_ = [this] { return run_with_config(serve_, ServerMode::dev); }; });
+    dev->callback([this] {
+      action_ = [this] {
+        return run_with_config(serve_, serve_.tls ? ServerMode::dev_tls : ServerMode::dev);
+      };
+    });
     auto* serve = app_.add_subcommand("serve", "Start a server");
     serve->add_option("-c,--config", serve_.config, "Configuration file")->envname("BELFRY_CONFIG");
     serve->add_option("--listen", serve_.listen, "Instead of http.listen");

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "delivery/admission.h"
 #include "delivery/desk.h"
 #include "hub/hub.h"
 #include "net/net.h"
@@ -34,6 +35,7 @@ struct DeliveryParts {
   const Clock& clock;
   Gatekeeper& gate;
   Desk& desk;
+  Admission& admission;
   std::function<void()> schedule_turn;               // soon: Shard::advance
   std::function<void(std::function<void()>)> later;  // after the current callbacks have returned
 };
@@ -79,15 +81,18 @@ class Streams {
   Streams(const Streams&) = delete;
   Streams& operator=(const Streams&) = delete;
 
-  void open_sse(net::Exchange& exchange, Attach attach, SseNames names,
+  void open_sse(net::Exchange& exchange, Seat seat, Attach attach, SseNames names,
                 const std::vector<net::Field>& headers);
-  void open_json_lines(net::Exchange& exchange, Attach attach, bool cloud_events,
+  void open_json_lines(net::Exchange& exchange, Seat seat, Attach attach, bool cloud_events,
                        const std::vector<net::Field>& headers);
-  void open_poll(net::Exchange& exchange, Attach attach, PollWish wish,
+  void open_poll(net::Exchange& exchange, Seat seat, Attach attach, PollWish wish,
                  const std::vector<net::Field>& headers);
   // REQUIRES: net::check_websocket_upgrade passed. The topics come in its first message, and the token too
   // unless it is known already who it is.
-  void open_websocket(net::Exchange& exchange, std::optional<Principal> known);
+  void open_websocket(net::Exchange& exchange, Seat seat, std::optional<Principal> known);
+  // A native EventSource stops for good at anything but 200 (WHATWG HTML section 9.2.3), so it is told by a stream that
+  // ends at once, with a `retry` of its own.
+  void refuse_sse(net::Exchange& exchange, const Error& error, const std::vector<net::Field>& headers);
   // The stream of this shard that was opened with the ticket ends.
   void end_ticket(std::uint64_t ticket) { parts_.shard.end_ticket(ticket); }
 

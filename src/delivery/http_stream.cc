@@ -5,16 +5,10 @@
 namespace belfry {
 namespace {
 
-// Each stream has its own, so that clients do not all come back at once when the server is gone and cannot
-// say more.
-std::uint32_t random_retry_ms() {
-  const auto span = static_cast<std::uint64_t>((limits::retry_max - limits::retry_min).count());
-  return static_cast<std::uint32_t>(limits::retry_min.count()) +
-         static_cast<std::uint32_t>(random_u64() % span);
-}
-
-std::string begin_sse(const DeliveryParts&, std::string_view cursor) {
-  return wire::sse_begin(cursor, random_retry_ms());
+// Each stream has its own retry, so that clients do not all come back at once when the server is gone and
+// cannot say more.
+std::string begin_sse(const DeliveryParts& parts, std::string_view cursor) {
+  return wire::sse_begin(cursor, parts.admission.retry_ms());
 }
 
 std::string begin_json_lines(const DeliveryParts&, std::string_view cursor) {
@@ -37,7 +31,7 @@ const Dialect sse_dialect{
     begin_sse,
     wire::sse_reset,
     wire::sse_heartbeat,
-    [](const Error& error) { return wire::sse_end(error, random_retry_ms()); }};
+    wire::sse_end};
 
 const Dialect sse_message_dialect = with_frame(sse_dialect, [](const Entry& entry) -> const std::string& {
   return entry.frame(Format::sse_message, wire::sse_message_frame);
@@ -92,22 +86,29 @@ OutletState HttpStream::heartbeat(Offset position, std::uint64_t written) {
 
 void HttpStream::end(Code code) {
   detach();
-  exchange().write_control(dialect_.end(fail(code)));
+  exchange().write_control(dialect_.end(parts().admission.with_retry(fail(code))));
   exchange().close();
 }
 
-void Streams::open_sse(net::Exchange& exchange, Attach attach, SseNames names,
+void Streams::open_sse(net::Exchange& exchange, Seat seat, Attach attach, SseNames names,
                        const std::vector<net::Field>& headers) {
   const Dialect& dialect = names == SseNames::message_only   ? sse_message_dialect
                            : names == SseNames::cloud_events ? cloud_sse_dialect
                                                              : sse_dialect;
-  make<HttpStream>(exchange, dialect).start(std::move(attach), headers);
+  make<HttpStream>(exchange, std::move(seat), dialect).start(std::move(attach), headers);
 }
 
-void Streams::open_json_lines(net::Exchange& exchange, Attach attach, bool cloud_events,
+void Streams::open_json_lines(net::Exchange& exchange, Seat seat, Attach attach, bool cloud_events,
                               const std::vector<net::Field>& headers) {
   const Dialect& dialect = cloud_events ? cloud_lines_dialect : json_lines_dialect;
-  make<HttpStream>(exchange, dialect).start(std::move(attach), headers);
+  make<HttpStream>(exchange, std::move(seat), dialect).start(std::move(attach), headers);
+}
+
+void Streams::refuse_sse(net::Exchange& exchange, const Error& error, const std::vector<net::Field>& headers) {
+  net::Response response{200, headers, wire::sse_end(parts_.admission.with_retry(error))};
+  response.headers.emplace_back("Content-Type", "text/event-stream");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  exchange.respond(std::move(response));
 }
 
 }  // namespace belfry

@@ -24,8 +24,8 @@ extern const Dialect cloud_lines_dialect;
 
 class HttpStream final : public Stream {
  public:
-  HttpStream(Streams& owner, net::Exchange& exchange, const Dialect& dialect)
-      : Stream(owner, exchange), dialect_(dialect) {}
+  HttpStream(Streams& owner, net::Exchange& exchange, Seat seat, const Dialect& dialect)
+      : Stream(owner, exchange, std::move(seat)), dialect_(dialect) {}
 
   void start(Attach attach, const std::vector<net::Field>& headers);
 

@@ -74,7 +74,7 @@ OutletState Poll::reset(const Reset& reset) {
   return OutletState::done;
 }
 
-void Poll::end(Code code) { respond(net::error_response(fail(code))); }
+void Poll::end(Code code) { respond(net::error_response(parts().admission.with_retry(fail(code)))); }
 
 void Poll::answer(int status, std::string_view events_json, Offset position) {
   const std::string cursor = parts().epochs.text(position);
@@ -100,9 +100,9 @@ void Poll::respond(net::Response response) {
   finished();
 }
 
-void Streams::open_poll(net::Exchange& exchange, Attach attach, PollWish wish,
+void Streams::open_poll(net::Exchange& exchange, Seat seat, Attach attach, PollWish wish,
                         const std::vector<net::Field>& headers) {
-  make<Poll>(exchange, std::move(attach), std::move(wish), headers).start();
+  make<Poll>(exchange, std::move(seat), std::move(attach), std::move(wish), headers).start();
 }
 
 }  // namespace belfry

@@ -9,9 +9,9 @@ namespace belfry {
 
 class Poll final : public Stream {
  public:
-  Poll(Streams& owner, net::Exchange& exchange, Attach attach, PollWish wish,
+  Poll(Streams& owner, net::Exchange& exchange, Seat seat, Attach attach, PollWish wish,
        std::vector<net::Field> headers)
-      : Stream(owner, exchange),
+      : Stream(owner, exchange, std::move(seat)),
         wish_(std::move(wish)),
         headers_(std::move(headers)),
         attach_(std::move(attach)) {}

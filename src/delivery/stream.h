@@ -12,7 +12,8 @@ namespace belfry {
 
 class Stream : public Outlet, public net::StreamEvents {
  public:
-  Stream(Streams& owner, net::Exchange& exchange) : owner_(owner), exchange_(&exchange) {}
+  Stream(Streams& owner, net::Exchange& exchange, Seat seat)
+      : owner_(owner), exchange_(&exchange), seat_(std::move(seat)) {}
 
   void on_writable() override;
   void on_bytes(std::string_view) override {}
@@ -48,6 +49,7 @@ class Stream : public Outlet, public net::StreamEvents {
 
   Streams& owner_;
   net::Exchange* exchange_;
+  Seat seat_;
   SessionId session_ = no_session;
   static constexpr SessionId no_session = ~SessionId{0};
 };

@@ -88,6 +88,9 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
     if (!checked) return close(checked.error());
     selectors = std::move(checked).value();
   }
+  auto seat = parts().admission.take_seat(principal.value().user, {});
+  if (!seat) return close(seat.error());
+  user_seat_ = std::move(seat).value();
   principal_ = std::make_unique<Principal>(std::move(principal).value());
   deadline_ = Instant::never();
   Attach attach = place_session(wish.since, parts().epochs, parts().tail.head());
@@ -124,6 +127,8 @@ void WebSocketStream::unsubscribe(const wire::ClientMessage& message) {
 }
 
 void WebSocketStream::submit(PublishRequest request, const wire::ClientMessage& message) {
+  if (awaited_ && awaited_->size() >= limits::websocket_requests_max)
+    return refuse(fail(Code::overloaded, "Wait for the answers to what was asked before."), message.id);
   const auto ticket = parts().desk.submit(std::move(request), *this);
   if (!ticket) return refuse(ticket.error(), message.id);
   if (!awaited_) awaited_ = std::make_unique<std::map<std::uint64_t, std::string>>();
@@ -217,7 +222,7 @@ OutletState WebSocketStream::heartbeat(Offset position, std::uint64_t written) {
   return write_one(net::websocket_text(wire::control_heartbeat(parts().epochs.text(position), written)));
 }
 
-void WebSocketStream::end(Code code) { close(fail(code)); }
+void WebSocketStream::end(Code code) { close(parts().admission.with_retry(fail(code))); }
 
 void WebSocketStream::say(const std::string& text) {
   // Answers are few and small: a client that asks without reading is closed.
@@ -243,8 +248,8 @@ void WebSocketStream::close(int code, std::string_view reason) {
   exchange().close();
 }
 
-void Streams::open_websocket(net::Exchange& exchange, std::optional<Principal> known) {
-  make<WebSocketStream>(exchange, std::move(known)).start();
+void Streams::open_websocket(net::Exchange& exchange, Seat seat, std::optional<Principal> known) {
+  make<WebSocketStream>(exchange, std::move(seat), std::move(known)).start();
 }
 
 }  // namespace belfry

@@ -12,8 +12,8 @@ namespace belfry {
 
 class WebSocketStream final : public Stream, public OutcomeReceiver {
  public:
-  WebSocketStream(Streams& owner, net::Exchange& exchange, std::optional<Principal> known)
-      : Stream(owner, exchange) {
+  WebSocketStream(Streams& owner, net::Exchange& exchange, Seat seat, std::optional<Principal> known)
+      : Stream(owner, exchange, std::move(seat)) {
     if (known) known_ = std::make_unique<Principal>(std::move(*known));
   }
 
@@ -51,6 +51,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   std::unique_ptr<net::WebSocketParser> parser_;  // only while a frame or a message is incomplete
   std::unique_ptr<Principal> known_;              // by a cookie, until it is connected
   std::unique_ptr<Principal> principal_;          // once connected
+  Seat user_seat_;                                // the one that it came in with counts for the address
   // Requests whose outcome is awaited: the client's id of each.
   std::unique_ptr<std::map<std::uint64_t, std::string>> awaited_;
   Instant deadline_ = Instant::never();

@@ -139,8 +139,10 @@ class Shard {
   void on_page(PageAnswer answer, Timestamp now);
   // Expiry and heartbeats; every limits::tick_interval.
   void tick(Instant now, Timestamp wall);
-  // Ends every session with the code.
+  // Ends every session with the code; or so many; or those whose client takes nothing.
   void end_all(Code code);
+  void end_some(Code code, std::size_t count);
+  void end_blocked(Code code);
 
   // Topic and user of every session that appears somewhere.
   std::vector<std::pair<std::string, std::string>> present() const;
@@ -154,6 +156,7 @@ class Shard {
 
   Session* find(SessionId id) const;
   void forget(Session& session);
+  // Of the sessions for which `concerned` says so.
   template <class Concerned>
   void end_where(Code code, Concerned concerned);
   void take_news(Timestamp now);

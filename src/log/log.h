@@ -86,6 +86,12 @@ class Log {
   // trimmed. True if there is more to do now.
   Result<bool> maintain(Timestamp now);
 
+  // Retention as of now; the other options stay.
+  void set_retention(std::optional<Duration> retention, std::vector<RetentionRule> rules) {
+    options_.retention = retention;
+    options_.rules = std::move(rules);
+  }
+
   // Who turns commands into events; outlives the log's use. Without one, commands are refused.
   void set_planner(CommandPlanner& planner) { planner_ = &planner; }
 

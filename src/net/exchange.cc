@@ -1,5 +1,7 @@
 #include "net/exchange.h"
 
+#include <algorithm>
+
 namespace belfry::net {
 namespace {
 
@@ -50,7 +52,11 @@ Response error_response(const Error& error) {
   response.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}};
   if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (response.status == 426) response.headers.emplace_back("Sec-WebSocket-Version", "13");
-  if (info(error.code).retry == Retry::later) response.headers.emplace_back("Retry-After", "1");
+  if (info(error.code).retry == Retry::later) {
+    const std::uint32_t seconds = std::max(1u, (error.retry_ms + 999) / 1000);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  }
+  if (error.retry_ms > 0) response.headers.emplace_back("X-Retry-After-Ms", std::to_string(error.retry_ms));
   response.body = error_json(error);
   return response;
 }

@@ -70,6 +70,11 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
       if (connection) connection->drain();
   }
 
+  void pause_accepting(bool pause) override {
+    paused_ = pause;
+    wait_accept();
+  }
+
   void request_ready(Exchange& exchange) override {
     ++counts_.requests;
     handler_.on_request(exchange);
@@ -78,7 +83,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     slots_[slot].reset();
     free_slots_.push_back(slot);
     --count_;
-    if (options_.budget != nullptr) options_.budget->give_back();
+    if (options_.budget != nullptr) options_.budget->give_back(address_slots_[slot]);
   }
   void set_deadline(std::uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
   Instant now() const override { return clock_.now(); }
@@ -103,9 +108,11 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
 
  private:
   void wait_accept() {
-    if (!accepting_) return;
+    if (!accepting_ || paused_ || waiting_accept_) return;
+    waiting_accept_ = true;
     acceptor_.async_wait(tcp::acceptor::wait_read, [this](boost::system::error_code failed) {
-      if (failed || !accepting_) return;
+      waiting_accept_ = false;
+      if (failed || !accepting_ || paused_) return;
       if (accept_some()) wait_accept();
     });
   }
@@ -113,19 +120,29 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   // False if accepting has to pause: the sweep takes it up again.
   bool accept_some() {
     for (std::size_t i = 0; i < limits::accept_batch_max; ++i) {
+      tcp::endpoint peer;
+      socklen_t size = static_cast<socklen_t>(peer.capacity());
       const int socket =
-          ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+          ::accept4(acceptor_.native_handle(), peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket < 0 && (errno == EMFILE || errno == ENFILE)) return refuse_without_descriptor();
       if (socket < 0) return true;
       ++counts_.accepted;
-      if (options_.budget != nullptr && !options_.budget->take()) {
+      peer.resize(size);
+      const auto slot = seat_of(peer);
+      if (!slot) {
         ++counts_.refused;
         ::close(socket);
         continue;
       }
-      add(socket);
+      add(socket, *slot);
     }
     return true;
+  }
+
+  std::optional<std::uint32_t> seat_of(const tcp::endpoint& peer) {
+    if (options_.budget == nullptr) return 0;
+    const std::string address = peer.address().to_string();
+    return options_.budget->take(options_.free_addresses.contains(address) ? std::string_view() : address);
   }
 
   // Out of descriptors: the spare one takes a client off the queue, which is told so by the close.
@@ -140,7 +157,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     return false;
   }
 
-  void add(int descriptor) {
+  void add(int descriptor, std::uint32_t address_slot) {
     set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
     // A peer that vanished is noticed within about 45 s, with or without unsent bytes.
     set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, 45'000);
@@ -153,17 +170,19 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     socket.assign(acceptor_.local_endpoint(failed).protocol(), descriptor, failed);
     if (failed) {
       ::close(descriptor);
-      if (options_.budget != nullptr) options_.budget->give_back();
+      if (options_.budget != nullptr) options_.budget->give_back(address_slot);
       return;
     }
     if (free_slots_.empty()) {
       free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
       slots_.emplace_back();
       deadlines_.push_back(Instant::never());
+      address_slots_.push_back(0);
     }
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
     ++count_;
+    address_slots_[slot] = address_slot;
     slots_[slot] = std::make_unique<Connection>(*this, std::move(socket), slot);
     slots_[slot]->start(options_.tls);
   }
@@ -190,10 +209,13 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   LoopBuffers buffers_;
   std::vector<std::unique_ptr<Connection>> slots_;
   std::vector<Instant> deadlines_;  // by slot; apart, so that a sweep does not touch idle connections
+  std::vector<std::uint32_t> address_slots_;  // by slot; of the budget
   std::vector<std::uint32_t> free_slots_;
   std::size_t count_ = 0;
   std::uint16_t port_ = 0;
   bool accepting_ = true;
+  bool paused_ = false;
+  bool waiting_accept_ = false;
   std::optional<Instant> paused_until_;
   HttpServerCounts counts_;
   std::string date_;

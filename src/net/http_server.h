@@ -7,9 +7,10 @@
 // exception never leaves a
 //         connection; a connection is deleted only when no operation of it is pending.
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "net/client_address.h"
@@ -23,17 +24,31 @@ namespace belfry::net {
 // connections evenly over them. Any thread.
 class ConnectionBudget {
  public:
-  explicit ConnectionBudget(std::size_t max) : max_(max) {}
-  bool take() {
-    if (count_.fetch_add(1, std::memory_order_relaxed) < max_) return true;
-    give_back();
-    return false;
+  ConnectionBudget(std::size_t max, std::uint64_t per_address) : max_(max), per_address_(per_address) {}
+  // The slot under which the address is counted, 0 if it is empty; nothing if there is no room for it.
+  std::optional<std::uint32_t> take(std::string_view address) {
+    const std::lock_guard lock(mutex_);
+    if (count_ >= max_) return std::nullopt;
+    const auto slot = addresses_.take(address, per_address_);
+    if (slot) ++count_;
+    return slot;
   }
-  void give_back() { count_.fetch_sub(1, std::memory_order_relaxed); }
+  void give_back(std::uint32_t slot) {
+    const std::lock_guard lock(mutex_);
+    addresses_.give_back(slot);
+    --count_;
+  }
+  void set_per_address(std::uint64_t max) {
+    const std::lock_guard lock(mutex_);
+    per_address_ = max;
+  }
 
  private:
+  std::mutex mutex_;  // taken once a connection
   const std::size_t max_;
-  std::atomic<std::size_t> count_{0};
+  std::uint64_t per_address_;
+  std::size_t count_ = 0;
+  CountTable addresses_;
 };
 
 struct HttpServerOptions {
@@ -43,6 +58,7 @@ struct HttpServerOptions {
   TlsContext tls{};                    // none: plain text
   std::vector<Field> headers{};        // of every answer
   Networks trusted_proxies{};          // whose word about the client counts
+  Networks free_addresses{};           // which the budget does not count by address
   bool proxy_protocol = false;         // every connection comes from one of them and begins with its header
   ForwardedHeader forwarded = ForwardedHeader::x_forwarded_for;
 };
@@ -69,6 +85,8 @@ class HttpServer {
   virtual const HttpServerCounts& counts() const = 0;
   // Connections that begin from now on use it. The loop's thread.
   virtual void set_tls(TlsContext tls) = 0;
+  // Connections wait in the kernel's queue meanwhile.
+  virtual void pause_accepting(bool pause) = 0;
   // No new connections; those that wait between requests are closed.
   virtual void stop_accepting() = 0;
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "model/model.h"
+#include "net/net.h"
 
 namespace belfry {
 namespace {
@@ -110,6 +111,12 @@ class Loader {
     for (const auto& rule : config.log_retention)
       if (auto checked = parse_retention_rule(rule); !checked)
         problem(origin("log.retention"), "\"" + rule + "\": " + checked.error().detail);
+    if (auto proxies = net::Networks::parse(config.http_trusted_proxies); !proxies)
+      problem(origin("http.trusted_proxies"), proxies.error().detail);
+    if (config.http_proxy_protocol && config.http_trusted_proxies.empty())
+      problem(origin("http.proxy_protocol"), "It needs http.trusted_proxies.");
+    if (config.http_tls_certificate_file.empty() != config.http_tls_key_file.empty())
+      problem(origin("http.tls_certificate_file"), "The certificate and its key belong together.");
     for (const auto& value : config.http_allowed_origins)
       if (value.find("://") == std::string::npos || value.ends_with("/"))
         problem(origin("http.allowed_origins"),
@@ -121,7 +128,7 @@ class Loader {
     return path + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
   }
   static std::vector<std::string> tables() {
-    return {"http", "store", "log", "presence", "auth", "server"};
+    return {"http", "limits", "store", "log", "presence", "auth", "server"};
   }
   static bool known_table(const std::string& name) {
     const auto all = tables();
@@ -150,6 +157,11 @@ class Loader {
       if (value == nullptr || value->get() < 0)
         return problem(place(path, at), name + " must be a whole number.");
       set_number(*field, *number, static_cast<std::uint64_t>(value->get()), from);
+    } else if (const auto* flag = std::get_if<bool Config::*>(&field->member)) {
+      const auto* value = node.as_boolean();
+      if (value == nullptr) return problem(place(path, at), name + " must be true or false.");
+      out_.config.**flag = value->get();
+      out_.config.origins[name] = from;
     } else {
       set_list(*field, node, place(path, at), from);
     }
@@ -180,6 +192,12 @@ class Loader {
       if (done.ec != std::errc{} || done.ptr != value.data() + value.size())
         return problem(from, "\"" + value + "\" is not a whole number.");
       return set_number(field, *number, parsed, from);
+    }
+    if (const auto* flag = std::get_if<bool Config::*>(&field.member)) {
+      if (value != "true" && value != "false") return problem(from, "\"" + value + "\" is not true or false.");
+      out_.config.**flag = value == "true";
+      out_.config.origins[std::string(field.name)] = from;
+      return;
     }
     std::vector<std::string> items;
     std::string_view rest = value;
@@ -239,7 +257,31 @@ const std::vector<ConfigField>& config_fields() {
       {"http.connections_max", "Most open connections; the system's limit on descriptors may be lower.",
        &Config::http_connections_max, 1, 1'000'000},
       {"http.allowed_origins", "Web origins that may read answers (CORS), each exact.",
-       &Config::http_allowed_origins},
+       &Config::http_allowed_origins, 0, 0, {}, true},
+      {"http.tls_certificate_file", "Certificate chain (PEM); with it the server speaks TLS only.",
+       &Config::http_tls_certificate_file, 0, 0, {}, true},
+      {"http.tls_key_file", "Its private key (PEM).", &Config::http_tls_key_file, 0, 0, {}, true},
+      {"http.trusted_proxies",
+       "Addresses of proxies in front, such as 10.0.0.0/8; what they say about the client counts.",
+       &Config::http_trusted_proxies},
+      {"http.proxy_protocol", "Every connection comes from one of them and begins with a PROXY header.",
+       &Config::http_proxy_protocol},
+      {"http.forwarded_header",
+       "The header in which those proxies name the client; they must overwrite or extend it.",
+       &Config::http_forwarded_header,
+       0,
+       0,
+       {"x-forwarded-for", "forwarded"}},
+      {"limits.streams_per_second", "New streams a second; more are told to come back later.",
+       &Config::limits_streams_per_second, 1, 1'000'000, {}, true},
+      {"limits.streams_per_user", "Streams and waiting polls of one user at a time.",
+       &Config::limits_streams_per_user, 1, 1'000'000, {}, true},
+      {"limits.streams_per_address",
+       "Streams and connections from one address at a time; loopback and trusted proxies are free.",
+       &Config::limits_streams_per_address, 1, 1'000'000, {}, true},
+      {"limits.memory_bytes",
+       "Memory at which the server sheds load; 0: what the system allows it, or half of the machine's.",
+       &Config::limits_memory_bytes, 0, std::uint64_t{1} << 44, {}, true},
       {"store.path", "Folder of the database; created if missing.", &Config::store_path},
       {"log.tail_bytes", "Memory for the newest events, in bytes.", &Config::log_tail_bytes, 1 << 20,
        std::uint64_t{1} << 40},
@@ -302,6 +344,7 @@ std::string config_value(const Config& config, const ConfigField& field) {
   if (const auto* text = std::get_if<std::string Config::*>(&field.member)) return quoted(config.**text);
   if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member))
     return std::to_string(config.**number);
+  if (const auto* flag = std::get_if<bool Config::*>(&field.member)) return config.**flag ? "true" : "false";
   std::string out = "[";
   for (const auto& item : config.*std::get<std::vector<std::string> Config::*>(field.member))
     out += (out.size() > 1 ? ", " : "") + quoted(item);

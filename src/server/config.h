@@ -20,6 +20,15 @@ struct Config {
   std::string http_listen = "127.0.0.1:8080";
   std::uint64_t http_connections_max = 100'000;
   std::vector<std::string> http_allowed_origins;
+  std::string http_tls_certificate_file;
+  std::string http_tls_key_file;
+  std::vector<std::string> http_trusted_proxies;
+  bool http_proxy_protocol = false;
+  std::string http_forwarded_header = "x-forwarded-for";
+  std::uint64_t limits_streams_per_second = 5'000;
+  std::uint64_t limits_streams_per_user = 100;
+  std::uint64_t limits_streams_per_address = 1'000;
+  std::uint64_t limits_memory_bytes = 0;
   std::string store_path = "belfry-data";
   std::uint64_t log_tail_bytes = limits::tail_bytes_max;
   std::uint64_t log_retention_days = 90;
@@ -45,9 +54,12 @@ struct Config {
 struct ConfigField {
   std::string_view name;         // "http.listen": table and key of the file
   std::string_view explanation;  // with unit
-  std::variant<std::string Config::*, std::uint64_t Config::*, std::vector<std::string> Config::*> member;
+  std::variant<std::string Config::*, std::uint64_t Config::*, std::vector<std::string> Config::*,
+               bool Config::*>
+      member;
   std::uint64_t min = 0, max = 0;              // of numbers
   std::vector<std::string_view> choices = {};  // of texts; empty: any
+  bool at_once = false;                        // SIGHUP is enough to change it
 };
 const std::vector<ConfigField>& config_fields();
 

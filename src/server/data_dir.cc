@@ -19,6 +19,8 @@ Error io_error(const std::string& what, const std::string& path) {
   return fail(Code::config_invalid, what + " " + path + ": " + std::strerror(errno));
 }
 
+}  // namespace
+
 Result<void> write_secret(const std::string& file, const std::string& text) {
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (descriptor < 0) return io_error("Cannot create", file);
@@ -29,6 +31,8 @@ Result<void> write_secret(const std::string& file, const std::string& text) {
   if (!written) return io_error("Cannot write", file);
   return {};
 }
+
+namespace {
 
 Result<std::string> read_or_make(const std::string& file, std::string (*make)()) {
   if (std::filesystem::exists(file)) return read_secret(file);

@@ -19,6 +19,9 @@ Result<DevSecrets> dev_secrets(const std::string& path);
 // A secret from a file, without white space at its end. Code::config_invalid with the reason.
 Result<std::string> read_secret(const std::string& file);
 
+// A new file that only its owner may read; flushed.
+Result<void> write_secret(const std::string& file, const std::string& text);
+
 // A secret from a file of the data folder, made (0600) if it is missing.
 Result<std::string> read_or_make_secret(const std::string& file);
 

@@ -162,7 +162,7 @@ Result<bool> KeyFile::revoke(const std::string& id) {
 }
 
 KeyFetcher::KeyFetcher(Keyring& keyring, std::vector<Issuer> issuers, const Clock& clock)
-    : keyring_(keyring), issuers_(std::move(issuers)), clock_(clock), thread_([this] { run(); }) {
+    : keyring_(keyring), clock_(clock), issuers_(std::move(issuers)), thread_([this] { run(); }) {
   pthread_setname_np(thread_.native_handle(), "keys");
 }
 
@@ -175,6 +175,14 @@ KeyFetcher::~KeyFetcher() {
   thread_.join();
 }
 
+void KeyFetcher::set_issuers(std::vector<Issuer> issuers) {
+  {
+    const std::lock_guard lock(mutex_);
+    issuers_ = std::move(issuers);
+  }
+  wake_.notify_one();
+}
+
 void KeyFetcher::want(const std::string& issuer) {
   {
     const std::lock_guard lock(mutex_);
@@ -184,17 +192,18 @@ void KeyFetcher::want(const std::string& issuer) {
 }
 
 void KeyFetcher::run() {
-  std::vector<State> states(issuers_.size());
+  std::map<std::string, State> states;  // by issuer and place
   std::unique_lock lock(mutex_);
   while (!stop_) {
     const std::set<std::string> wanted = std::exchange(wanted_, {});
+    const std::vector<Issuer> issuers = issuers_;
     lock.unlock();
-    for (std::size_t i = 0; i < issuers_.size(); ++i) {
-      State& state = states[i];
+    for (const Issuer& issuer : issuers) {
+      State& state = states[issuer.name + ' ' + issuer.place];
       const Instant now = clock_.now();
       const bool due = !state.ever || now - state.tried >= limits::jwks_refresh;
-      const bool asked = wanted.contains(issuers_[i].name);
-      if ((due || asked) && now - state.tried >= limits::jwks_pause) fetch(issuers_[i], state);
+      const bool asked = wanted.contains(issuer.name);
+      if ((due || asked) && now - state.tried >= limits::jwks_pause) fetch(issuer, state);
     }
     lock.lock();
     if (!stop_ && wanted_.empty()) wake_.wait_for(lock, std::chrono::seconds(1));

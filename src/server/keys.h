@@ -57,6 +57,8 @@ class KeyFetcher {
   KeyFetcher(Keyring& keyring, std::vector<Issuer> issuers, const Clock& clock);
   ~KeyFetcher();
 
+  // Any thread: from now on these.
+  void set_issuers(std::vector<Issuer> issuers);
   // Any thread: a key of this issuer is not known.
   void want(const std::string& issuer);
 
@@ -70,9 +72,9 @@ class KeyFetcher {
   void fetch(const Issuer& issuer, State& state);
 
   Keyring& keyring_;
-  const std::vector<Issuer> issuers_;
   const Clock& clock_;
   std::mutex mutex_;
+  std::vector<Issuer> issuers_;
   std::condition_variable wake_;
   std::set<std::string> wanted_;
   bool stop_ = false;

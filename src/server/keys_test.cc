@@ -47,7 +47,7 @@ class IssuerServer final : public net::Handler {
  private:
   SystemClock clock_;
   net::Loop loop_;
-  net::ConnectionBudget budget_{100};
+  net::ConnectionBudget budget_{100, 100};
   std::unique_ptr<net::HttpServer> server_;
   std::mutex mutex_;
   std::string text_;

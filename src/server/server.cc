@@ -1,13 +1,14 @@
 #include "server/server.h"
 
-#include <sys/resource.h>
-
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 #include <optional>
 
 #include "server/data_dir.h"
 #include "server/keys.h"
+#include "server/notify.h"
+#include "server/settings.h"
 #include "server/threads.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -18,6 +19,7 @@ constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 3;
 constexpr int kExitStore = 74;
 constexpr std::size_t kReaders = 2;
+constexpr Duration kLagMax{250};  // of a loop: pressure 1
 
 int tell(const Error& error) {
   std::fprintf(stderr, "belfry: %s\n        %s\n", error.text().c_str(), std::string(error.hint()).c_str());
@@ -46,43 +48,61 @@ Result<void> fill_keyring(Keyring& keyring, const Config& config, ServerMode mod
   return keyring.add_backend_key(secrets.backend_key);
 }
 
-// As many descriptors as the system allows, less a reserve for the store and itself.
-std::size_t connections_max(const Config& config) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  const auto room = static_cast<std::size_t>(limit.rlim_cur) - limits::descriptors_reserved;
-  return std::min<std::size_t>(config.http_connections_max, room);
+sigset_t our_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+TokenRules rules_of(const Config& config) { return {config.auth_audience, config.auth_issuer}; }
+
+Result<std::vector<Issuer>> remote_issuers_of(const Config& config) {
+  auto issuers = TRY(issuers_of(config));
+  std::erase_if(issuers, [](const Issuer& issuer) { return !issuer.remote(); });
+  return issuers;
 }
 
 class Server {
  public:
-  Server(const Config& config, ServerMode mode)
-      : config_(config),
+  Server(Config config, ServerMode mode, const std::function<LoadedConfig()>& reread)
+      : config_(std::move(config)),
         mode_(mode),
-        keyring_(TokenRules{config.auth_audience, config.auth_issuer}),
-        key_file_(config.store_path) {}
+        reread_(reread),
+        keyring_(rules_of(config_)),
+        key_file_(config_.store_path),
+        admission_(admission_limits_of(config_)) {}
 
   Result<void> start();
-  void announce() const;
   int run();
 
  private:
   Result<void> open_log();
-  void set_retention(LogOptions& options) const;
   Result<void> start_keys();
   Result<void> start_shards();
+  void reload();
+  Result<void> take_up(Config config);
+  void watch();
+  void report(double pressure);
+  void save_expected(std::size_t sessions);
+  std::size_t sessions() const;
   void stop();
 
-  const Config& config_;
+  Config config_;
   const ServerMode mode_;
+  const std::function<LoadedConfig()>& reread_;
   const SystemClock clock_;
   Metrics metrics_;
   StopRequest stop_request_;
   std::atomic<bool> ready_{false};
   Keyring keyring_;
   KeyFile key_file_;
+  Admission admission_;
+  net::TlsContext tls_;
+  AdmissionCounts told_;
+  double told_pressure_ = 0;
+  std::size_t looks_ = 0;  // of watch()
+  std::size_t saved_ = 0;  // sessions, as the next start will read them
   std::unique_ptr<KeyFetcher> fetcher_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Log> log_;
@@ -96,21 +116,6 @@ class Server {
   std::string url_;
 };
 
-// The whole log is trimmed by the longest age of all; what is to go sooner, topic by topic.
-void Server::set_retention(LogOptions& options) const {
-  std::optional<Duration> general;
-  if (config_.log_retention_days > 0) general = std::chrono::hours(24) * config_.log_retention_days;
-  options.retention = general;
-  for (const auto& text : config_.log_retention) {
-    auto rule = parse_retention_rule(text);
-    if (!rule) continue;  // load_config has refused it
-    if (!rule.value().age) rule.value().age = general;
-    if (general && *rule.value().age > *options.retention) options.retention = rule.value().age;
-    options.rules.push_back(std::move(rule).value());
-  }
-  if (general && *options.retention > *general) options.rules.push_back({"#", general, {}});
-}
-
 Result<void> Server::open_log() {
   TRY(make_data_dir(config_.store_path));
   SqliteOptions sqlite;
@@ -119,7 +124,9 @@ Result<void> Server::open_log() {
   LogOptions options;
   options.tail_bytes_max = static_cast<std::size_t>(config_.log_tail_bytes);
   options.ephemeral = config_.log_ephemeral;
-  set_retention(options);
+  RetentionSettings retention = retention_of(config_);
+  options.retention = retention.longest;
+  options.rules = std::move(retention.rules);
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
   planner_ = std::make_unique<Planner>(*store_, log_->epochs(),
                                        OwnEventData{wire::mark_data, wire::topic_data, wire::mutes_data,
@@ -133,9 +140,8 @@ Result<void> Server::start_keys() {
   const auto revocations = TRY(store_->revocations());
   for (const Revocation& revocation : revocations) keyring_.revoke(revocation);
   keyring_.forget_revocations(clock_.wall());
-  auto issuers = TRY(issuers_of(config_));
-  std::erase_if(issuers, [](const Issuer& issuer) { return !issuer.remote(); });
-  if (issuers.empty() || mode_ == ServerMode::dev) return {};
+  auto issuers = TRY(remote_issuers_of(config_));
+  if (mode_ != ServerMode::serve) return {};
   fetcher_ = std::make_unique<KeyFetcher>(keyring_, std::move(issuers), clock_);
   keyring_.on_unknown_key = [this](const std::string& issuer) { fetcher_->want(issuer); };
   return {};
@@ -146,14 +152,17 @@ Result<void> Server::start_shards() {
   if (listen.port != 0) TRY(net::HttpServer::check_free(listen.host, listen.port));
   std::size_t count = static_cast<std::size_t>(config_.server_shards);
   if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
-  budget_ = std::make_unique<net::ConnectionBudget>(connections_max(config_));
+  budget_ =
+      std::make_unique<net::ConnectionBudget>(connections_max(config_), config_.limits_streams_per_address);
   const std::string ticket_secret = TRY(read_or_make_secret(config_.store_path + "/ticket_secret"));
-  const ApiOptions api{config_.http_allowed_origins, mode_ == ServerMode::dev, config_.auth_cookie,
-                       ticket_secret, config_.presence_topics};
-  net::HttpServerOptions http{listen.host, listen.port, budget_.get()};
+  ApiOptions api = api_options_of(config_, mode_, ticket_secret);
+  net::HttpServerOptions http = http_options_of(config_, listen);
+  http.budget = budget_.get();
+  http.tls = tls_ = TRY(tls_of(config_, mode_));
+  api.free_addresses = http.free_addresses;
   for (std::size_t i = 0; i < count; ++i) {
     ShardSetup setup{
-        i, http, api, keyring_, *log_, clock_, metrics_, publishes_, reads_, ready_, [this](auto function) {
+        i, http, api, keyring_, *log_, clock_, metrics_, publishes_, reads_, ready_, admission_, [this](auto function) {
           for (auto& shard : shards_) shard->post(function);
         }};
     shards_.push_back(TRY(ShardThread::start(std::move(setup))));
@@ -161,7 +170,7 @@ Result<void> Server::start_shards() {
   }
   const std::string host =
       listen.host.find(':') == std::string::npos ? listen.host : "[" + listen.host + "]";
-  url_ = "http://" + host + ":" + std::to_string(http.port);
+  url_ = (tls_ ? "https://" : "http://") + host + ":" + std::to_string(http.port);
   return {};
 }
 
@@ -195,77 +204,141 @@ Result<void> Server::start() {
   callbacks.failed = [this](const Error& error) { stop_request_.store_failed(error); };
   writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size(),
                                         std::move(callbacks));
-  ready_ = true;
-  return {};
-}
-
-void Server::announce() const {
+  std::size_t expected = 0;
+  std::ifstream(config_.store_path + "/sessions") >> expected;
+  admission_.expect(expected);
   log_info("listening", {{"url", url_},
                          {"data", config_.store_path},
                          {"shards", std::to_string(shards_.size())},
                          {"head", std::to_string(log_->tail().head())}});
-  if (mode_ != ServerMode::dev) {
-    std::printf("%s\n", url_.c_str());
-    std::fflush(stdout);
-    return;
-  }
-  const auto secrets = dev_secrets(config_.store_path);
-  if (!secrets) return;
-  const Timestamp now = clock_.wall();
-  const std::string token =
-      mint_token({"ana", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
-  const std::string second =
-      mint_token({"bob", {}, {}, now, now + std::chrono::hours(24), {}}, secrets.value().jwt_secret);
-  const std::string& key = secrets.value().backend_key;
-  std::printf(
-      "Belfry is running, for development only: %s\n\n"
-      "  Data         %s\n"
-      "  Backend key  %s\n"
-      "  Token (ana)  %s\n\n"
-      "See it in a browser, with the feeds of ana and bob, already filled in:\n\n"
-      "  %s/#token=%s&second=%s&key=%s\n\n"
-      "Or listen as ana in one terminal:\n\n"
-      "  curl -N -H 'Accept: text/event-stream' -H 'Authorization: Bearer %s' "
-      "'%s/v1/events?topic=users/ana'\n\n"
-      "and publish in another:\n\n"
-      "  curl -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n"
-      "    -d '{\"topic\":\"users/ana\",\"type\":\"booking.confirmed\",\"data\":{\"booking\":7}}' "
-      "%s/v1/events\n\n"
-      "Ctrl-C stops it; the data stays.\n",
-      url_.c_str(), config_.store_path.c_str(), key.c_str(), token.c_str(), url_.c_str(), token.c_str(),
-      second.c_str(), key.c_str(), token.c_str(), url_.c_str(), key.c_str(), url_.c_str());
-  std::fflush(stdout);
+  ready_ = true;
+  return {};
 }
 
-// Signals are blocked in every thread and taken here.
+// Signals are blocked in every thread and taken here. Four times a second it is looked at how crowded it is.
 int Server::run() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  // Once a second the file of backend keys is looked at: a revoked key is refused within two.
-  const timespec second{1, 0};
+  announce(config_, mode_, url_, clock_);
+  notify_manager("READY=1");
+  const sigset_t signals = our_signals();
+  const timespec pause{0, 250'000'000};
   int signal = -1;
-  while (signal < 0) {
-    signal = sigtimedwait(&signals, nullptr, &second);
-    if (signal < 0 && key_file_.reload(keyring_)) log_info("the backend keys have changed", {});
+  while (signal != SIGTERM && signal != SIGINT) {
+    signal = sigtimedwait(&signals, nullptr, &pause);
+    if (signal == SIGHUP) reload();
+    if (signal < 0) watch();
   }
+  notify_manager("STOPPING=1");
   if (!stop_request_.failed()) log_info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second signal ends the process at once
   stop();
   return stop_request_.failed() ? kExitStore : 0;
 }
 
-// Outside in: no new requests, streams told, then the log commits what waits and answers it, then the loops
-// end.
+std::size_t Server::sessions() const {
+  std::size_t count = 0;
+  for (const auto& shard : shards_) count += shard->sessions();
+  return count;
+}
+
+void Server::watch() {
+  Duration lag{0};
+  for (const auto& shard : shards_) lag = std::max(lag, shard->take_lag());
+  const auto part = [](auto is, auto most) { return static_cast<double>(is) / static_cast<double>(most); };
+  const double pressure = std::max({part(memory_used(), memory_limit(config_)), part(lag.count(), kLagMax.count()),
+                                    part(publishes_.size(), limits::mailbox_publishes_max)});
+  const bool changed = admission_.set_pressure(pressure, lag);
+  const Load load = admission_.load();
+  if (changed) log_warn("load", {{"level", std::string(name_of(load))}, {"pressure", std::to_string(pressure)}});
+  if (changed || load == Load::critical)
+    for (auto& shard : shards_) shard->set_load(load);
+  if (++looks_ % 4 != 0) return;
+  // Once a second: a revoked backend key is refused within two.
+  if (key_file_.reload(keyring_)) log_info("the backend keys have changed", {});
+  const std::size_t count = sessions();
+  report(pressure);
+  if (looks_ % 40 == 0) save_expected(count);
+  if (looks_ > 240) admission_.expect(count);  // by now those of before the start have come back
+}
+
+void Server::report(double pressure) {
+  const auto refused = [this](std::string_view reason) -> prometheus::Counter& {
+    return metrics_.counter("belfry_streams_refused_total", "Streams that were told to come back later.", "reason",
+                            reason);
+  };
+  const AdmissionCounts now = admission_.counts();
+  add(refused("rate"), static_cast<double>(now.by_rate - told_.by_rate));
+  add(refused("user"), static_cast<double>(now.by_user - told_.by_user));
+  add(refused("address"), static_cast<double>(now.by_address - told_.by_address));
+  add(refused("load"), static_cast<double>(now.by_load - told_.by_load));
+  told_ = now;
+  change(metrics_.gauge("belfry_pressure_ratio", "How full the fullest of memory, loops and store is."),
+         pressure - std::exchange(told_pressure_, pressure));
+}
+
+// How many will come back if the process dies now, for the next one to know.
+void Server::save_expected(std::size_t sessions) {
+  if (sessions == saved_) return;
+  saved_ = sessions;
+  std::ofstream(config_.store_path + "/sessions") << sessions << '\n';
+}
+
+void Server::reload() {
+  notify_reloading();
+  LoadedConfig loaded = reread_();
+  for (const auto& problem : loaded.problems)
+    log_error("the configuration was not reloaded", {{"at", problem.where}, {"problem", problem.text}});
+  if (loaded.problems.empty()) {
+    for (const auto& name : needs_restart(config_, loaded.config))
+      log_warn("a changed setting needs a restart", {{"setting", name}});
+    if (auto taken = take_up(std::move(loaded.config)); !taken)
+      log_error("the configuration was not reloaded", {{"problem", taken.error().text()}});
+    else
+      log_info("the configuration was reloaded", {});
+  }
+  notify_manager("READY=1");
+}
+
+// Everything that can fail comes first; then all of it counts.
+Result<void> Server::take_up(Config config) {
+  net::TlsContext tls = TRY(tls_of(config, mode_));
+  if (static_cast<bool>(tls) != static_cast<bool>(tls_))
+    return fail(Code::config_invalid, "TLS is switched on and off by a restart only.");
+  Keyring fresh(rules_of(config));
+  TRY(fill_keyring(fresh, config, mode_));
+  auto issuers = TRY(remote_issuers_of(config));
+  if (tls) {
+    tls.take_tickets_of(tls_);
+    tls_ = tls;
+  }
+  keyring_.take_configured(std::move(fresh));
+  if (fetcher_) fetcher_->set_issuers(std::move(issuers));
+  admission_.set_limits(admission_limits_of(config));
+  budget_->set_per_address(config.limits_streams_per_address);
+  writer_->set_retention(retention_of(config));
+  for (auto& shard : shards_) {
+    if (tls) shard->set_tls(tls);
+    shard->set_allowed_origins(config.http_allowed_origins);
+  }
+  config_ = std::move(config);
+  return {};
+}
+
+// Outside in: no new requests, streams told one after the other, then the log commits what waits and answers it, then
+// the loops end.
 void Server::stop() {
   ready_ = false;
-  for (auto& shard : shards_) shard->drain();
+  const std::size_t clients = sessions();
+  save_expected(clients);
+  admission_.expect(clients);
+  const Duration most = std::chrono::seconds(config_.server_shutdown_timeout_s);
+  const Duration window = std::min(most, Duration{static_cast<Duration::rep>(clients)});  // 1,000 a second
+  for (auto& shard : shards_) shard->drain(window);
+  const Instant drained = clock_.now() + window;
+  while (clock_.now() < drained && sessions() > 0) std::this_thread::sleep_for(Duration{20});
   writer_.reset();
   readers_.reset();
   // The last answers and closes are on their way to the sockets.
-  const Instant until =
-      clock_.now() + std::chrono::seconds(std::min<std::uint64_t>(config_.server_shutdown_timeout_s, 1));
+  const Instant until = clock_.now() + std::min(most, Duration{1000});
   while (clock_.now() < until) std::this_thread::sleep_for(Duration{20});
   shards_.clear();
   fetcher_.reset();
@@ -275,20 +348,16 @@ void Server::stop() {
 
 }  // namespace
 
-int run_server(const Config& config, ServerMode mode) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+int run_server(const Config& config, ServerMode mode, const std::function<LoadedConfig()>& reread) {
+  const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   const LogFormat format = config.server_log_format == "text"   ? LogFormat::text
                            : config.server_log_format == "json" ? LogFormat::json
                                                                 : LogFormat::automatic;
   log_start(format, config.server_log_level);
-  Server server(config, mode);
+  Server server(config, mode, reread);
   if (auto started = server.start(); !started) return tell(started.error());
-  server.announce();
   return server.run();
 }
 

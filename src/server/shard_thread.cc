@@ -3,6 +3,11 @@
 #include "server/threads.h"
 
 namespace belfry {
+namespace {
+
+constexpr Duration kDrainStep{50};
+
+}  // namespace
 
 // What this shard has told /metrics so far; the difference is added once a tick.
 struct ShardThread::Counters {
@@ -17,12 +22,14 @@ struct ShardThread::Counters {
         overruns(metrics.counter("belfry_overruns_total", "Times a shard was overtaken by the tail.")),
         requests(metrics.counter("belfry_requests_total", "HTTP requests.")),
         accepted(metrics.counter("belfry_connections_accepted_total", "Connections accepted.")),
+        refused(metrics.counter("belfry_connections_refused_total",
+                                "Connections closed at once: too many, or no descriptor left.")),
         bytes(metrics.counter("belfry_sent_bytes_total", "Bytes sent.")),
         sessions(metrics.gauge("belfry_sessions", "Sessions attached.")),
         connections(metrics.gauge("belfry_connections", "Connections open.")) {}
 
   prometheus::Counter &deliveries, &writes, &pages, &resets, &ephemeral_dropped, &overruns, &requests,
-      &accepted, &bytes;
+      &accepted, &refused, &bytes;
   prometheus::Gauge &sessions, &connections;
   ShardCounts told;
   net::HttpServerCounts told_http;
@@ -35,10 +42,10 @@ ShardThread::ShardThread(ShardSetup setup)
       desk_([this](PublishRequest request, std::uint64_t ticket) {
         return setup_.publishes.push({std::move(request), setup_.index, ticket});
       }),
-      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_,
+      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_, setup_.admission,
                              [this] { wake(); },
                              [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
-      api_(ApiParts{setup_.keyring, streams_, desk_, *this, setup_.log.tail(), setup_.log.epochs(),
+      api_(ApiParts{setup_.keyring, streams_, desk_, setup_.admission, *this, setup_.log.tail(), setup_.log.epochs(),
                     setup_.clock, setup_.metrics, setup_.ready},
            setup_.api),
       counters_(std::make_unique<Counters>(setup_.metrics)) {}
@@ -81,6 +88,11 @@ void ShardThread::turn() {
 }
 
 void ShardThread::tick() {
+  const Instant now = setup_.clock.now();
+  const Duration late = ticked_ == Instant{} ? Duration{0} : now - ticked_ - limits::tick_interval;
+  ticked_ = now;
+  if (late.count() > lag_ms_.load(std::memory_order_relaxed)) lag_ms_ = late.count();
+  sessions_.store(shard_.sessions(), std::memory_order_relaxed);
   shard_.tick(setup_.clock.now(), setup_.clock.wall());
   streams_.tick(setup_.clock.now());
   turn();
@@ -121,6 +133,7 @@ void ShardThread::report() {
   const net::HttpServerCounts http = server_->counts();
   add(to.requests, static_cast<double>(http.requests - to.told_http.requests));
   add(to.accepted, static_cast<double>(http.accepted - to.told_http.accepted));
+  add(to.refused, static_cast<double>(http.refused - to.told_http.refused));
   add(to.bytes, static_cast<double>(http.bytes_sent - to.told_http.bytes_sent));
   to.told_http = http;
   // Several shards share a gauge: each adds what changed on its side.
@@ -170,10 +183,37 @@ void ShardThread::end_ticket_elsewhere(std::uint64_t ticket) {
   });
 }
 
-void ShardThread::drain() {
-  loop_.post([this] {
+void ShardThread::drain(Duration window) {
+  loop_.post([this, window] {
     server_->stop_accepting();
-    shard_.end_all(Code::shutting_down);
+    drain_until_ = setup_.clock.now() + window;
+    drain_some();
+    loop_.every(kDrainStep, [this] { drain_some(); });
+  });
+}
+
+// As many as it takes to be done in time, at an even rate.
+void ShardThread::drain_some() {
+  const std::size_t left = shard_.sessions();
+  const Duration time = drain_until_ - setup_.clock.now();
+  if (time <= kDrainStep) return shard_.end_all(Code::shutting_down);
+  const auto steps = static_cast<std::size_t>(time / kDrainStep);
+  shard_.end_some(Code::shutting_down, (left + steps - 1) / steps);
+  sessions_.store(shard_.sessions(), std::memory_order_relaxed);
+}
+
+void ShardThread::set_tls(net::TlsContext tls) {
+  loop_.post([this, tls = std::move(tls)] { server_->set_tls(tls); });
+}
+
+void ShardThread::set_allowed_origins(std::vector<std::string> origins) {
+  loop_.post([this, origins = std::move(origins)] { api_.set_allowed_origins(origins); });
+}
+
+void ShardThread::set_load(Load load) {
+  loop_.post([this, load] {
+    server_->pause_accepting(load >= Load::refusing);
+    if (load == Load::critical) shard_.end_blocked(Code::overloaded);
   });
 }
 

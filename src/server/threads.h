@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <variant>
@@ -19,6 +20,11 @@
 #include "store/store.h"
 
 namespace belfry {
+
+struct RetentionSettings {
+  std::optional<Duration> longest;  // of the whole log
+  std::vector<RetentionRule> rules;
+};
 
 struct PublishJob {
   PublishRequest request;
@@ -53,6 +59,8 @@ class LogWriter {
             std::size_t shards, Callbacks callbacks);
   // Closes the mailbox, commits what waits, and ends the thread.
   ~LogWriter();
+  // Any thread: at its next look around, within a second.
+  void set_retention(RetentionSettings settings);
 
  private:
   void run();
@@ -67,6 +75,8 @@ class LogWriter {
   const std::size_t shards_;
   const Callbacks callbacks_;
   bool failure_told_ = false;
+  std::mutex mutex_;
+  std::optional<RetentionSettings> retention_;  // new, not taken up yet; under the mutex
   std::thread thread_;
 };
 
@@ -106,6 +116,7 @@ struct ShardSetup {
   Mailbox<PublishJob>& publishes;
   Mailbox<ReadJob>& reads;
   const std::atomic<bool>& ready;
+  Admission& admission;
   // Calls the function with the shard, on every shard's thread.
   std::function<void(std::function<void(Shard& shard, std::size_t index)>)> on_all_shards;
 };
@@ -124,8 +135,16 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   void answer_feed(std::uint64_t ticket, Result<FeedReply> reply);
   void revoke(const Revocation& revocation);
   void post(std::function<void(Shard& shard, std::size_t index)> function);
-  // No new connections; streams are ended with shutting_down.
-  void drain();
+  // No new connections; streams are ended with shutting_down, evenly over `window`.
+  void drain(Duration window);
+  // Of connections and requests from now on.
+  void set_tls(net::TlsContext tls);
+  void set_allowed_origins(std::vector<std::string> origins);
+  // Whether connections are accepted; and, at the worst, streams that hold back anything are ended.
+  void set_load(Load load);
+  // How late the loop was at most since the last call.
+  Duration take_lag() { return Duration{lag_ms_.exchange(0, std::memory_order_relaxed)}; }
+  std::size_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
   void stop();
 
   Result<Principal> authenticate(std::string_view token) override;
@@ -140,12 +159,17 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   explicit ShardThread(ShardSetup setup);
   void turn();
   void tick();
+  void drain_some();
   void report();
   void tell_presence(PresenceCommand command);
 
   struct Counters;
   const ShardSetup setup_;
   std::atomic<bool> turn_posted_{false};
+  std::atomic<Duration::rep> lag_ms_{0};
+  std::atomic<std::size_t> sessions_{0};
+  Instant ticked_;
+  Instant drain_until_;
   Instant presence_renewed_;
   bool held_back_ = false;  // the last wake-up was left to the next one
   net::Loop loop_;

@@ -80,7 +80,17 @@ void LogWriter::commit(std::vector<PublishJob>& jobs) {
   if (log_.failure() && !std::exchange(failure_told_, true)) callbacks_.failed(*log_.failure());
 }
 
+void LogWriter::set_retention(RetentionSettings settings) {
+  const std::lock_guard lock(mutex_);
+  retention_ = std::move(settings);
+}
+
 void LogWriter::maintain() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (retention_) log_.set_retention(retention_->longest, std::move(retention_->rules));
+    retention_.reset();
+  }
   // Slices of a few milliseconds; a publish that comes meanwhile waits for one of them at most.
   for (int slice = 0; slice < 8; ++slice) {
     const auto more = log_.maintain(clock_.wall());

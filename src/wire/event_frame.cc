@@ -55,6 +55,7 @@ void append_error(std::string& out, const Error& error) {
   append_text_field(out, "message", error.message());
   append_text_field(out, "hint", error.hint());
   if (!error.field.empty()) append_text_field(out, "field", error.field);
+  if (error.retry_ms > 0) append_field(out, "retry_ms", fmt::format_int(error.retry_ms).str());
 }
 
 }  // namespace
@@ -99,8 +100,8 @@ std::string sse_reset(ResetReason reason, std::string_view cursor) {
       cursor, name_of(reason));
 }
 
-std::string sse_end(const Error& error, std::uint32_t retry_ms) {
-  std::string out = fmt::format("retry: {}\nevent: close\n", retry_ms);
+std::string sse_end(const Error& error) {
+  std::string out = fmt::format("retry: {}\nevent: close\n", error.retry_ms);
   append_data(out, control_error(error));
   out += '\n';
   return out;

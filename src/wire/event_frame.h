@@ -30,7 +30,7 @@ std::string sse_begin(std::string_view cursor, std::uint32_t retry_ms);
 std::string sse_heartbeat(std::string_view cursor, std::uint64_t written);
 std::string sse_reset(ResetReason reason, std::string_view cursor);
 // The last event of a stream that the server ends, with the time after which EventSource comes back.
-std::string sse_end(const Error& error, std::uint32_t retry_ms);
+std::string sse_end(const Error& error);
 
 std::string control_connected(std::string_view cursor, std::string_view user, std::uint32_t heartbeat_ms);
 std::string control_heartbeat(std::string_view cursor, std::uint64_t written);

@@ -30,7 +30,8 @@ export class Server {
   async launch() {
     const before = this.options.before ?? [];
     const place = ['--listen', `127.0.0.1:${this.port}`, '--data', this.data];
-    const mode = this.options.config === undefined ? ['dev'] : ['serve', '-c', this.writeConfig()];
+    const dev = this.options.tls ? ['dev', '--tls'] : ['dev'];
+    const mode = this.options.config === undefined ? dev : ['serve', '-c', this.writeConfig()];
     const command = [...before, binary, ...mode, ...place];
     const environment = { ...process.env, ...this.options.environment };
     this.child = spawn(command[0], command.slice(1), {
@@ -47,10 +48,10 @@ export class Server {
         text += bytes;
         const found = text.match(
           this.options.config === undefined
-            ? /http:\/\/127\.0\.0\.1:(\d+)[\s\S]*Ctrl-C/
-            : /http:\/\/127\.0\.0\.1:(\d+)\n/,
+            ? /(https?:\/\/127\.0\.0\.1:\d+)[\s\S]*Ctrl-C/
+            : /(https?:\/\/127\.0\.0\.1:\d+)\n/,
         );
-        if (found) resolve(`http://127.0.0.1:${found[1]}`);
+        if (found) resolve(found[1]);
       });
       this.exited.then(([code]) =>
         reject(new Error(`belfry ended with ${code} before it was ready\n${this.log}`)),
@@ -58,6 +59,7 @@ export class Server {
     });
     this.port = Number(new URL(this.url).port);
     const secrets = this.options.config === undefined ? this.data : this.folder;
+    if (this.options.tls) this.certificate = readFileSync(join(this.data, 'dev_certificate.pem'));
     this.key = readFileSync(join(secrets, 'backend_key'), 'utf8').trim();
     this.secret = readFileSync(join(secrets, 'jwt_secret'), 'utf8').trim();
   }
