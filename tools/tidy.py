@@ -27,6 +27,8 @@ THREAD_FILES = {  # where threads meet, and why
     "src/api/keyring.cc": "the keys of all shards",
     "src/server/writer_thread.cc": "the same",
     "src/server/server.cc": "the readiness flag and the stop request",
+    "src/delivery/admission.h": "one bucket for all shards",
+    "src/delivery/admission.cc": "the same",
     "src/cli/tail.cc": "waits between two connections",
 }
 PURE_ROOMS = ("src/model/", "src/log/", "src/hub/")

@@ -149,7 +149,8 @@ std::vector<net::Field> Api::cors(const net::Request& request) const {
   if (!origin || !is_allowed(*origin)) return headers;
   if (!options_.cookie.empty()) headers.emplace_back("Access-Control-Allow-Credentials", "true");
   headers.emplace_back("Access-Control-Allow-Origin", std::string(*origin));
-  headers.emplace_back("Access-Control-Expose-Headers", "ETag, Belfry-Cursor, Retry-After, X-Retry-After-Ms");
+  headers.emplace_back("Access-Control-Expose-Headers",
+                       "ETag, Belfry-Cursor, Retry-After, X-Retry-After-Ms");
   return headers;
 }
 

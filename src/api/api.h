@@ -53,9 +53,9 @@ struct ApiOptions {
   bool dev_page = false;                     // serve the page at `/`
   std::string cookie;                        // name of one that may carry the token; empty: none
   std::string ticket_secret;
-  std::vector<std::string> presence;  // patterns of the topics that keep it
+  std::vector<std::string> presence;     // patterns of the topics that keep it
   std::vector<std::string> ephemeral{};  // patterns of the topics that are not stored
-  net::Networks free_addresses{};     // whose streams are not counted by address: loopback, trusted proxies
+  net::Networks free_addresses{};  // whose streams are not counted by address: loopback, trusted proxies
 };
 
 struct ApiParts {
@@ -78,7 +78,9 @@ class Api final : public net::Handler {
 
   void on_request(net::Exchange& exchange) override;
   void on_feed(std::uint64_t ticket, const Result<FeedReply>& reply);
-  void set_allowed_origins(std::vector<std::string> origins) { options_.allowed_origins = std::move(origins); }
+  void set_allowed_origins(std::vector<std::string> origins) {
+    options_.allowed_origins = std::move(origins);
+  }
 
  private:
   struct Route;

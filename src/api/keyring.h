@@ -38,7 +38,8 @@ class Keyring {
   // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay.
   void set_hashed_keys(std::map<std::string, std::string> sha256_by_id);
 
-  // The keys of files and the rules as they are in `fresh`; what was fetched of issuers that are still there stays.
+  // The keys of files and the rules as they are in `fresh`; what was fetched of issuers that are still
+  // there stays.
   void take_configured(Keyring&& fresh);
 
   void revoke(const Revocation& revocation);

@@ -69,7 +69,8 @@ void Api::get_events(net::Exchange& exchange, const Arguments&) {
   const net::Request& request = exchange.request();
   if (!parts_.ready) return turn_away(exchange, fail(Code::shutting_down));
   const auto form = accepted_form(request.header("accept").value_or(""));
-  const bool polls = !net::wants_websocket(request) && form != StreamForm::sse && form != StreamForm::json_lines;
+  const bool polls =
+      !net::wants_websocket(request) && form != StreamForm::sse && form != StreamForm::json_lines;
   const bool resumes = request.header("last-event-id") || request.parameter("since");
   using Wanted = Admission::Wanted;
   const Wanted wanted = polls ? Wanted::poll : resumes ? Wanted::resume : Wanted::stream;
@@ -163,14 +164,16 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
       return parts_.streams.open_sse(exchange, std::move(seat), std::move(attach), names, headers);
     }
     case StreamForm::json_lines:
-      return parts_.streams.open_json_lines(exchange, std::move(seat), std::move(attach), cloud_events, headers);
+      return parts_.streams.open_json_lines(exchange, std::move(seat), std::move(attach), cloud_events,
+                                            headers);
     case StreamForm::cloud_poll:
     case StreamForm::poll: {
       const auto wait = wait_of(request);
       if (!wait) return refuse(exchange, wait.error());
       if (wait.value() == Duration{0}) attach.user.clear();  // a short poll is no presence
       PollWish wish{std::string(since), tag_of(request), wait.value(), cloud_events, next_prefix(request)};
-      return parts_.streams.open_poll(exchange, std::move(seat), std::move(attach), std::move(wish), headers);
+      return parts_.streams.open_poll(exchange, std::move(seat), std::move(attach), std::move(wish),
+                                      headers);
     }
     case StreamForm::none:
       return refuse(exchange, fail(Code::not_acceptable));

@@ -1,5 +1,6 @@
 #pragma once
-// How many there are of each name, for caps. Names come from outside, so the hash is keyed; slots are used again.
+// How many there are of each name, for caps. Names come from outside, so the hash is keyed; slots are used
+// again.
 
 #include <cstdint>
 #include <optional>

@@ -30,9 +30,9 @@ inline constexpr std::size_t stream_topics_max = 128;                  // too_ma
 inline constexpr std::size_t stream_types_max = 32;                    // too_many_topics
 inline constexpr std::size_t websocket_message_bytes_max = 64 * 1024;  // close 1009
 inline constexpr std::size_t websocket_fragments_max = 256;            // close 1008
-inline constexpr std::size_t websocket_requests_max = 256;             // overloaded; not answered yet, of one
-inline constexpr std::size_t keys_max = 32;              // bad_parameter (query keys of a refresh event)
-inline constexpr std::uint32_t spread_ms_max = 600'000;  // bad_parameter
+inline constexpr std::size_t websocket_requests_max = 256;  // overloaded; not answered yet, of one
+inline constexpr std::size_t keys_max = 32;                 // bad_parameter (query keys of a refresh event)
+inline constexpr std::uint32_t spread_ms_max = 600'000;     // bad_parameter
 
 // The feed.
 inline constexpr std::size_t follows_max = 1000;             // too_many_follows; of one user, at a time
@@ -48,22 +48,23 @@ inline constexpr seconds header_time_max{10};
 inline constexpr seconds body_time_max{30};
 inline constexpr seconds tls_time_max{5};  // the handshake
 inline constexpr seconds keep_alive_time_max{75};
-inline constexpr seconds window_stall_time_max{20};  // HTTP/2: the client's window stays shut; the stream is reset
+inline constexpr seconds window_stall_time_max{
+    20};  // HTTP/2: the client's window stays shut; the stream is reset
 inline constexpr seconds first_message_time_max{10};  // WebSocket: the token
 inline constexpr seconds write_stall_time_max{60};    // no byte taken by the peer
 inline constexpr seconds long_poll_wait_max{60};      // `wait` is cut to this
 
 // HTTP/2. Past a bound the connection is ended with ENHANCE_YOUR_CALM, unless something else is said.
-inline constexpr std::uint32_t http2_streams_max = 100;              // refused, as RFC 9113 section 5.1.2 says
-inline constexpr std::size_t http2_continuations_max = 8;            // of one head
-inline constexpr std::size_t http2_acks_max = 64;                    // of SETTINGS and PING, not sent yet
-inline constexpr std::uint32_t http2_resets_burst = 200;             // of streams by the client, or through its fault
+inline constexpr std::uint32_t http2_streams_max = 100;    // refused, as RFC 9113 section 5.1.2 says
+inline constexpr std::size_t http2_continuations_max = 8;  // of one head
+inline constexpr std::size_t http2_acks_max = 64;          // of SETTINGS and PING, not sent yet
+inline constexpr std::uint32_t http2_resets_burst = 200;   // of streams by the client, or through its fault
 inline constexpr std::uint32_t http2_resets_per_second = 20;
-inline constexpr std::uint32_t http2_controls_burst = 200;           // PING, SETTINGS, PRIORITY, empty DATA
+inline constexpr std::uint32_t http2_controls_burst = 200;  // PING, SETTINGS, PRIORITY, empty DATA
 inline constexpr std::uint32_t http2_controls_per_second = 100;
-inline constexpr std::uint32_t http2_updates_burst = 4000;           // WINDOW_UPDATE
+inline constexpr std::uint32_t http2_updates_burst = 4000;  // WINDOW_UPDATE
 inline constexpr std::uint32_t http2_updates_per_second = 2000;
-inline constexpr std::size_t http2_held_bytes = 16 * 1024;           // of a stream; then it is blocked
+inline constexpr std::size_t http2_held_bytes = 16 * 1024;              // of a stream; then it is blocked
 inline constexpr std::size_t http2_bodies_bytes_max = 4 * 1024 * 1024;  // of one connection: body_too_large
 inline constexpr std::size_t proxy_header_bytes_max = 2048;
 
@@ -90,7 +91,7 @@ inline constexpr seconds heartbeat_interval{20};
 inline constexpr milliseconds tick_interval{250};  // expiry and heartbeats are looked at this often
 inline constexpr milliseconds retry_min{500};      // SSE `retry:` is random in [retry_min, retry_max]
 inline constexpr milliseconds retry_max{5000};
-inline constexpr milliseconds retry_far{120'000};  // where very many are expected
+inline constexpr milliseconds retry_far{120'000};     // where very many are expected
 inline constexpr std::uint32_t poll_after_ms = 5000;  // the server's advice to short polls
 
 // One write, one page, one turn.

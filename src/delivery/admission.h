@@ -1,7 +1,7 @@
 #pragma once
-// Who is let in when it is crowded. One bucket for new streams, caps for each user and each address, and one figure
-// of pressure; what is least needed goes first (the order: commits, live streams, resumes, new streams, pages of
-// history). Whoever is turned away is told when to come back, each at another moment.
+// Who is let in when it is crowded. One bucket for new streams, caps for each user and each address, and
+// one figure of pressure; what is least needed goes first (the order: commits, live streams, resumes, new
+// streams, pages of history). Whoever is turned away is told when to come back, each at another moment.
 //
 // Owner:  server. Thread: any; one lock, taken once a stream, never once a delivery.
 // Bound:  an entry for each user and address that has a stream.
@@ -16,7 +16,8 @@
 
 namespace belfry {
 
-// By pressure, the fullest of memory, loops and store: from 0.8, 0.9 and 0.95 on. A level is left 0.05 lower.
+// By pressure, the fullest of memory, loops and store: from 0.8, 0.9 and 0.95 on. A level is left 0.05
+// lower.
 enum class Load : std::uint8_t {
   normal,
   shedding,  // new streams and ephemeral events are refused; resumes go on
@@ -63,8 +64,8 @@ class Admission {
 
   // What is asked for. A resume is a stream with a cursor.
   enum class Wanted { stream, resume, poll };
-  // Before anything is spent on the request: the load, and for streams the bucket. Code::overloaded, with the time
-  // after which to come back.
+  // Before anything is spent on the request: the load, and for streams the bucket. Code::overloaded, with
+  // the time after which to come back.
   Result<void> knock(Wanted wanted, Instant now);
   // Once it is known who it is; empty: not counted. Code::too_many_streams beyond a cap.
   Result<Seat> take_seat(std::string_view user, std::string_view address);

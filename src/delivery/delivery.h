@@ -90,8 +90,8 @@ class Streams {
   // REQUIRES: net::check_websocket_upgrade passed. The topics come in its first message, and the token too
   // unless it is known already who it is.
   void open_websocket(net::Exchange& exchange, Seat seat, std::optional<Principal> known);
-  // A native EventSource stops for good at anything but 200 (WHATWG HTML section 9.2.3), so it is told by a stream that
-  // ends at once, with a `retry` of its own.
+  // A native EventSource stops for good at anything but 200 (WHATWG HTML section 9.2.3), so it is told by a
+  // stream that ends at once, with a `retry` of its own.
   void refuse_sse(net::Exchange& exchange, const Error& error, const std::vector<net::Field>& headers);
   // The stream of this shard that was opened with the ticket ends.
   void end_ticket(std::uint64_t ticket) { parts_.shard.end_ticket(ticket); }

@@ -104,7 +104,8 @@ void Streams::open_json_lines(net::Exchange& exchange, Seat seat, Attach attach,
   make<HttpStream>(exchange, std::move(seat), dialect).start(std::move(attach), headers);
 }
 
-void Streams::refuse_sse(net::Exchange& exchange, const Error& error, const std::vector<net::Field>& headers) {
+void Streams::refuse_sse(net::Exchange& exchange, const Error& error,
+                         const std::vector<net::Field>& headers) {
   net::Response response{200, headers, wire::sse_end(parts_.admission.with_retry(error))};
   response.headers.emplace_back("Content-Type", "text/event-stream");
   response.headers.emplace_back("Cache-Control", "no-store");

@@ -14,7 +14,8 @@ void Shard::renew(SessionId id, Timestamp expires, const Credential& credential)
 template <class Concerned>
 void Shard::end_where(Code code, Concerned concerned) {
   for (Session& session : parts_->sessions) {
-    if (session.state == SessionState::free || !concerned(session, parts_->credentials[session.slot])) continue;
+    if (session.state == SessionState::free || !concerned(session, parts_->credentials[session.slot]))
+      continue;
     Outlet* outlet = session.outlet;
     forget(session);
     outlet->end(code);
@@ -22,11 +23,13 @@ void Shard::end_where(Code code, Concerned concerned) {
 }
 
 void Shard::revoke(const Revocation& revocation) {
-  end_where(Code::token_revoked, [&](const Session&, const Credential& mine) { return concerns(revocation, mine); });
+  end_where(Code::token_revoked,
+            [&](const Session&, const Credential& mine) { return concerns(revocation, mine); });
 }
 
 void Shard::end_ticket(std::uint64_t ticket) {
-  end_where(Code::replaced, [ticket](const Session&, const Credential& mine) { return mine.ticket == ticket; });
+  end_where(Code::replaced,
+            [ticket](const Session&, const Credential& mine) { return mine.ticket == ticket; });
 }
 
 void Shard::end_all(Code code) {
@@ -38,7 +41,9 @@ void Shard::end_some(Code code, std::size_t count) {
 }
 
 void Shard::end_blocked(Code code) {
-  end_where(code, [](const Session& session, const Credential&) { return session.state == SessionState::blocked; });
+  end_where(code, [](const Session& session, const Credential&) {
+    return session.state == SessionState::blocked;
+  });
 }
 
 void Shard::renew_ticket(std::uint64_t ticket, const Principal& principal) {

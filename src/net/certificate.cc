@@ -38,8 +38,8 @@ bool add_extension(X509* certificate, int kind, const std::string& value) {
 std::string alternative_names(const std::vector<std::string>& names) {
   std::string out;
   for (const auto& name : names) {
-    const bool address = name.find_first_not_of("0123456789.") == std::string::npos ||
-                         name.find(':') != std::string::npos;
+    const bool address =
+        name.find_first_not_of("0123456789.") == std::string::npos || name.find(':') != std::string::npos;
     out += (out.empty() ? "" : ",") + std::string(address ? "IP:" : "DNS:") + name;
   }
   return out;
@@ -69,7 +69,8 @@ Result<PemPair> make_certificate(const std::vector<std::string>& names, Timestam
   if (!good) return fail(Code::config_invalid, "The certificate could not be made for these names.");
   const Bio certificate_text(BIO_new(BIO_s_mem())), key_text(BIO_new(BIO_s_mem()));
   CHECK(PEM_write_bio_X509(certificate_text.get(), made) == 1);
-  CHECK(PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+  CHECK(PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) ==
+        1);
   return PemPair{text_of(certificate_text.get()), text_of(key_text.get())};
 }
 

@@ -16,7 +16,8 @@ struct PemPair {
 // (RFC 5280 section 4.2.1.6).
 Result<PemPair> make_certificate(const std::vector<std::string>& names, Timestamp now, int days);
 
-// SHA-256 of the first certificate in the text, in pairs of hex digits: what a browser shows. Empty if there is none.
+// SHA-256 of the first certificate in the text, in pairs of hex digits: what a browser shows. Empty if
+// there is none.
 std::string certificate_fingerprint(const std::string& pem);
 
 }  // namespace belfry::net

@@ -69,7 +69,9 @@ std::string_view for_of(std::string_view element) {
   return {};
 }
 
-Error no_proxy_header() { return fail(Code::bad_request, "The connection does not begin with a PROXY header."); }
+Error no_proxy_header() {
+  return fail(Code::bad_request, "The connection does not begin with a PROXY header.");
+}
 
 constexpr std::string_view kSignature2{"\r\n\r\n\0\r\nQUIT\n", 12};
 constexpr std::string_view kSignature1 = "PROXY ";

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::chrono::seconds kLingerTime{2};
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 section 3.4
-constexpr std::size_t kRecordBytes = 16 * 1024;                        // RFC 8446 section 5.1
+constexpr std::size_t kRecordBytes = 16 * 1024;                            // RFC 8446 section 5.1
 
 }  // namespace
 
@@ -119,7 +119,8 @@ void Connection::open(std::string_view bytes) {
 bool Connection::open_proxy(std::string& bytes) {
   auto header = parse_proxy_header(bytes);
   if (!header || !owner_.options().trusted_proxies.contains(peer())) {
-    log_warn("a connection without a PROXY header, or not from a trusted proxy, was closed", {{"peer", peer()}});
+    log_warn("a connection without a PROXY header, or not from a trusted proxy, was closed",
+             {{"peer", peer()}});
     die();
     return false;
   }

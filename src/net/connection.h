@@ -1,11 +1,14 @@
 #pragma once
-// One accepted socket: its bytes in and out, with or without TLS, its deadline and its end. What the bytes mean
-// is the protocol's business: HTTP/1.1 unless the client chooses HTTP/2, by ALPN or by its preface.
+// One accepted socket: its bytes in and out, with or without TLS, its deadline and its end. What the bytes
+// mean is the protocol's business: HTTP/1.1 unless the client chooses HTTP/2, by ALPN or by its preface.
 //
 // Owner:  HttpServer, by slot. Thread: the loop's.
-// Bound:  an idle connection holds this object, one waiting read and, with TLS, its state: buffers belong to the
-//         loop. At most one piece of a write and limits::control_bytes_max are held back, or one burst of HTTP/2.
-// Always: deleted only when dead and no operation is pending; an exception ends the connection, not the process.
+// Bound:  an idle connection holds this object, one waiting read and, with TLS, its state: buffers belong
+// to the
+//         loop. At most one piece of a write and limits::control_bytes_max are held back, or one burst of
+//         HTTP/2.
+// Always: deleted only when dead and no operation is pending; an exception ends the connection, not the
+// process.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>

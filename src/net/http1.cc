@@ -35,9 +35,7 @@ void Http1::take(std::string_view bytes) {
   }
 }
 
-bool Http1::wants_more() const {
-  return phase_ != Phase::answering || reading_->input.size() <= kAheadMax;
-}
+bool Http1::wants_more() const { return phase_ != Phase::answering || reading_->input.size() <= kAheadMax; }
 
 // Answers one request after the other as long as answers come at once.
 void Http1::serve() {
@@ -181,9 +179,9 @@ void Http1::on_room() {
 }
 
 void Http1::time_out() {
-  const bool in_request = phase_ == Phase::reading &&
-                          (!reading_->input.empty() ||
-                           reading_->parser.progress() == RequestParser::Progress::body);
+  const bool in_request =
+      phase_ == Phase::reading &&
+      (!reading_->input.empty() || reading_->parser.progress() == RequestParser::Progress::body);
   if (in_request) return refuse(fail(Code::timeout));
   connection_.later([this] { connection_.die(); });
 }

@@ -1,5 +1,6 @@
 #pragma once
-// HTTP/1.1 (RFC 9112) on one connection: reads requests, gives them to the handler, writes answers and streams.
+// HTTP/1.1 (RFC 9112) on one connection: reads requests, gives them to the handler, writes answers and
+// streams.
 //
 // Owner:  the connection. Thread: the loop's.
 // Bound:  parser, request and input exist only while a request is being read or answered.

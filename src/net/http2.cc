@@ -47,8 +47,8 @@ struct Http2Callbacks {
     return guard(user, [&](Http2& self) { self.open(frame->hd.stream_id); });
   }
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
-                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
-                       void* user) {
+                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
+                       std::uint8_t, void* user) {
     return guard(user, [&](Http2& self) {
       if (Http2Stream* stream = self.find(frame->hd.stream_id))
         stream->take_header({reinterpret_cast<const char*>(name), name_size},
@@ -180,7 +180,8 @@ void Http2::on_frame_head(const nghttp2_frame_hd& head) {
     within = updates_.spend(now);
   } else if (head.type == NGHTTP2_RST_STREAM) {
     within = resets_.spend(now);
-  } else if (!request && (head.type != NGHTTP2_DATA || (empty_data && !(head.flags & NGHTTP2_FLAG_END_STREAM)))) {
+  } else if (!request &&
+             (head.type != NGHTTP2_DATA || (empty_data && !(head.flags & NGHTTP2_FLAG_END_STREAM)))) {
     within = controls_.spend(now);
   }
   if (!within) failed_ = true;

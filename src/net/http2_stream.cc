@@ -130,12 +130,14 @@ Result<void> Http2Stream::finish_request() {
     return fail(Code::header_too_large);
   if (in.too_large) return fail(Code::body_too_large);
   const auto host = request.header("host");
-  if (in.authority.empty() && !host) return fail(Code::bad_request, "Neither :authority nor Host is there.");
+  if (in.authority.empty() && !host)
+    return fail(Code::bad_request, "Neither :authority nor Host is there.");
   if (host && !in.authority.empty() && lower(*host) != lower(in.authority))
     return fail(Code::bad_request, "Host differs from :authority.");
   if (!host) request.headers.emplace_back("host", in.authority);
   if (tunnel_) {
-    if (in.protocol != "websocket") return fail(Code::bad_request, "The only protocol of CONNECT is websocket.");
+    if (in.protocol != "websocket")
+      return fail(Code::bad_request, "The only protocol of CONNECT is websocket.");
     request.tunnel = true;
     request.method = "GET";  // as the same request is on HTTP/1.1
   }

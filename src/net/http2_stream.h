@@ -60,8 +60,8 @@ class Http2Stream final : public Exchange {
   std::size_t out_from_ = 0;
   std::string inbox_;  // of a tunnel
   const std::int32_t id_;
-  std::uint32_t place_ = 0;          // among the session's streams
-  std::uint16_t control_held_ = 0;   // bytes in out_ that were taken beyond the bound
+  std::uint32_t place_ = 0;           // among the session's streams
+  std::uint16_t control_held_ = 0;    // bytes in out_ that were taken beyond the bound
   std::uint8_t stalled_seconds_ = 0;  // nothing was pulled
   bool pulled_ = false;
   bool deferred_ = false;  // nghttp2 waits for resume()

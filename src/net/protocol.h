@@ -1,5 +1,6 @@
 #pragma once
-// The language spoken on a connection. Implemented by Http1 and Http2; a part of the connection, on its thread.
+// The language spoken on a connection. Implemented by Http1 and Http2; a part of the connection, on its
+// thread.
 
 #include <string_view>
 

@@ -58,8 +58,8 @@ std::string openssl_reason() {
   return reason == nullptr ? "it cannot be read" : reason;
 }
 
-// RFC 7301; `h2` first (RFC 9113 section 3.2). A client that offers neither is refused, one that offers nothing
-// speaks HTTP/1.1.
+// RFC 7301; `h2` first (RFC 9113 section 3.2). A client that offers neither is refused, one that offers
+// nothing speaks HTTP/1.1.
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, const unsigned char* offered,
                     unsigned offered_length, void*) {
   static constexpr unsigned char kOurs[] = "\x02h2\x08http/1.1";
@@ -124,7 +124,8 @@ Result<TlsContext> TlsContext::from_pem(std::string_view chain, std::string_view
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // the client keeps the session, in its ticket
+  SSL_CTX_set_session_cache_mode(context,
+                                 SSL_SESS_CACHE_OFF);  // the client keeps the session, in its ticket
   static constexpr unsigned char kName[] = "belfry";
   SSL_CTX_set_session_id_context(context, kName, sizeof kName - 1);
   SSL_CTX_set_num_tickets(context, 1);
@@ -148,7 +149,8 @@ Timestamp TlsContext::not_after() const {
   return {std::chrono::seconds(timegm(&parts))};
 }
 
-Tls::Tls(const TlsContext& context, LoopBuffers& buffers) : ssl_(SSL_new(context.native())), buffers_(buffers) {
+Tls::Tls(const TlsContext& context, LoopBuffers& buffers)
+    : ssl_(SSL_new(context.native())), buffers_(buffers) {
   CHECK(ssl_ != nullptr);
   BIO* bio = BIO_new(TlsPipe::method());
   BIO_set_data(bio, this);

@@ -1,9 +1,10 @@
 #pragma once
-// TLS 1.2 and 1.3 (RFC 5246, RFC 8446) by OpenSSL, without a socket: bytes go through memory, and the memory belongs
-// to the loop. An idle connection keeps the state of OpenSSL alone (SSL_MODE_RELEASE_BUFFERS).
+// TLS 1.2 and 1.3 (RFC 5246, RFC 8446) by OpenSSL, without a socket: bytes go through memory, and the
+// memory belongs to the loop. An idle connection keeps the state of OpenSSL alone
+// (SSL_MODE_RELEASE_BUFFERS).
 //
-// Owner:  the connection; TlsContext: the server, and whoever else holds a copy. Thread: the loop's; a TlsContext any.
-// Always: a connection keeps the certificate with which it began.
+// Owner:  the connection; TlsContext: the server, and whoever else holds a copy. Thread: the loop's; a
+// TlsContext any. Always: a connection keeps the certificate with which it began.
 
 #include <openssl/ssl.h>
 
@@ -25,8 +26,8 @@ struct LoopBuffers {
   std::string frames;                                    // of HTTP/2, on their way to the socket
 };
 
-// A certificate with its key, and what is negotiated: ALPN `h2` and `http/1.1`, session tickets, no compression, no
-// renegotiation. Copies share it.
+// A certificate with its key, and what is negotiated: ALPN `h2` and `http/1.1`, session tickets, no
+// compression, no renegotiation. Copies share it.
 class TlsContext {
  public:
   TlsContext() = default;

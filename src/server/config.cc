@@ -160,7 +160,7 @@ class Loader {
     } else if (const auto* flag = std::get_if<bool Config::*>(&field->member)) {
       const auto* value = node.as_boolean();
       if (value == nullptr) return problem(place(path, at), name + " must be true or false.");
-      out_.config.**flag = value->get();
+      out_.config.** flag = value->get();
       out_.config.origins[name] = from;
     } else {
       set_list(*field, node, place(path, at), from);
@@ -194,8 +194,9 @@ class Loader {
       return set_number(field, *number, parsed, from);
     }
     if (const auto* flag = std::get_if<bool Config::*>(&field.member)) {
-      if (value != "true" && value != "false") return problem(from, "\"" + value + "\" is not true or false.");
-      out_.config.**flag = value == "true";
+      if (value != "true" && value != "false")
+        return problem(from, "\"" + value + "\" is not true or false.");
+      out_.config.** flag = value == "true";
       out_.config.origins[std::string(field.name)] = from;
       return;
     }
@@ -250,88 +251,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-const std::vector<ConfigField>& config_fields() {
-  static const std::vector<ConfigField> fields{
-      {"http.listen", "Address and port to listen on; port 0 lets the system choose.",
-       &Config::http_listen},
-      {"http.connections_max", "Most open connections; the system's limit on descriptors may be lower.",
-       &Config::http_connections_max, 1, 1'000'000},
-      {"http.allowed_origins", "Web origins that may read answers (CORS), each exact.",
-       &Config::http_allowed_origins, 0, 0, {}, true},
-      {"http.tls_certificate_file", "Certificate chain (PEM); with it the server speaks TLS only.",
-       &Config::http_tls_certificate_file, 0, 0, {}, true},
-      {"http.tls_key_file", "Its private key (PEM).", &Config::http_tls_key_file, 0, 0, {}, true},
-      {"http.trusted_proxies",
-       "Addresses of proxies in front, such as 10.0.0.0/8; what they say about the client counts.",
-       &Config::http_trusted_proxies},
-      {"http.proxy_protocol", "Every connection comes from one of them and begins with a PROXY header.",
-       &Config::http_proxy_protocol},
-      {"http.forwarded_header",
-       "The header in which those proxies name the client; they must overwrite or extend it.",
-       &Config::http_forwarded_header,
-       0,
-       0,
-       {"x-forwarded-for", "forwarded"}},
-      {"limits.streams_per_second", "New streams a second; more are told to come back later.",
-       &Config::limits_streams_per_second, 1, 1'000'000, {}, true},
-      {"limits.streams_per_user", "Streams and waiting polls of one user at a time.",
-       &Config::limits_streams_per_user, 1, 1'000'000, {}, true},
-      {"limits.streams_per_address",
-       "Streams and connections from one address at a time; loopback and trusted proxies are free.",
-       &Config::limits_streams_per_address, 1, 1'000'000, {}, true},
-      {"limits.memory_bytes",
-       "Memory at which the server sheds load; 0: what the system allows it, or half of the machine's.",
-       &Config::limits_memory_bytes, 0, std::uint64_t{1} << 44, {}, true},
-      {"store.path", "Folder of the database; created if missing.", &Config::store_path},
-      {"log.tail_bytes", "Memory for the newest events, in bytes.", &Config::log_tail_bytes, 1 << 20,
-       std::uint64_t{1} << 40},
-      {"log.retention_days", "Events older than this are removed; 0 keeps them for ever.",
-       &Config::log_retention_days, 0, 36'500},
-      {"log.retention",
-       "Rules for some topics, the first that matches counts: a pattern, then an age, a number of events, "
-       "or "
-       "both, such as \"users/# 30d 10000\".",
-       &Config::log_retention},
-      {"log.ephemeral", "Patterns of topics whose events are delivered but not stored.",
-       &Config::log_ephemeral},
-      {"presence.topics", "Patterns of the topics that tell who is attached, joins and leaves.",
-       &Config::presence_topics},
-      {"auth.jwt_secret_file", "File with the HS256 secret of users' tokens, at least 32 bytes.",
-       &Config::auth_jwt_secret_file},
-      {"auth.backend_key_files", "Files with one backend key each.", &Config::auth_backend_key_files},
-      {"auth.public_key_files",
-       "Public keys of users' tokens (PEM), each with its algorithm in front if it is not the usual one of "
-       "its kind: \"PS256 /etc/belfry/key.pem\".",
-       &Config::auth_public_key_files},
-      {"auth.jwks",
-       "Issuers of users' tokens, each with the file or URL of its JSON Web Key Set: "
-       "\"https://id.example.com https://id.example.com/.well-known/jwks.json\".",
-       &Config::auth_jwks},
-      {"auth.issuer", "What the claim iss must be, where the key belongs to no issuer; empty: anything.",
-       &Config::auth_issuer},
-      {"auth.audience", "What the claim aud must hold; empty: not asked.", &Config::auth_audience},
-      {"auth.cookie",
-       "Name of a cookie that may carry the token instead of the Authorization header; empty: none.",
-       &Config::auth_cookie},
-      {"server.shards", "Threads that serve connections; 0: one per core.", &Config::server_shards, 0, 256},
-      {"server.shutdown_timeout_s", "Seconds to finish on SIGTERM.", &Config::server_shutdown_timeout_s, 0,
-       600},
-      {"server.log_format",
-       "Log lines as text or JSON; auto: text on a terminal.",
-       &Config::server_log_format,
-       0,
-       0,
-       {"auto", "text", "json"}},
-      {"server.log_level",
-       "Least severe lines to write.",
-       &Config::server_log_level,
-       0,
-       0,
-       {"debug", "info", "warn", "error"}},
-  };
-  return fields;
-}
-
 std::string config_value(const Config& config, const ConfigField& field) {
   const auto quoted = [](const std::string& text) {
     std::string out = "\"";
@@ -344,7 +263,8 @@ std::string config_value(const Config& config, const ConfigField& field) {
   if (const auto* text = std::get_if<std::string Config::*>(&field.member)) return quoted(config.**text);
   if (const auto* number = std::get_if<std::uint64_t Config::*>(&field.member))
     return std::to_string(config.**number);
-  if (const auto* flag = std::get_if<bool Config::*>(&field.member)) return config.**flag ? "true" : "false";
+  if (const auto* flag = std::get_if<bool Config::*>(&field.member))
+    return config.**flag ? "true" : "false";
   std::string out = "[";
   for (const auto& item : config.*std::get<std::vector<std::string> Config::*>(field.member))
     out += (out.size() > 1 ? ", " : "") + quoted(item);

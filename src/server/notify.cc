@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 
 namespace belfry {
 
@@ -26,10 +25,8 @@ void notify_manager(const std::string& text) {
   ::close(descriptor);
 }
 
-void notify_reloading() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  notify_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.tv_sec * 1'000'000 + now.tv_nsec / 1000));
+void notify_reloading(Instant now) {
+  notify_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.value.count() * 1000));
 }
 
 }  // namespace belfry

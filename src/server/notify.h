@@ -3,11 +3,14 @@
 
 #include <string>
 
+#include "base/base.h"
+
 namespace belfry {
 
-// "READY=1", "STOPPING=1", "STATUS=…"; several lines at once. Nothing happens where nobody listens. Any thread.
+// "READY=1", "STOPPING=1", "STATUS=…"; several lines at once. Nothing happens where nobody listens. Any
+// thread.
 void notify_manager(const std::string& text);
 // "RELOADING=1" with the time that systemd asks for.
-void notify_reloading();
+void notify_reloading(Instant now);
 
 }  // namespace belfry

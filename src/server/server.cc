@@ -161,10 +161,20 @@ Result<void> Server::start_shards() {
   http.tls = tls_ = TRY(tls_of(config_, mode_));
   api.free_addresses = http.free_addresses;
   for (std::size_t i = 0; i < count; ++i) {
-    ShardSetup setup{
-        i, http, api, keyring_, *log_, clock_, metrics_, publishes_, reads_, ready_, admission_, [this](auto function) {
-          for (auto& shard : shards_) shard->post(function);
-        }};
+    ShardSetup setup{i,
+                     http,
+                     api,
+                     keyring_,
+                     *log_,
+                     clock_,
+                     metrics_,
+                     publishes_,
+                     reads_,
+                     ready_,
+                     admission_,
+                     [this](auto function) {
+                       for (auto& shard : shards_) shard->post(function);
+                     }};
     shards_.push_back(TRY(ShardThread::start(std::move(setup))));
     http.port = shards_.front()->port();  // port 0: the others share what the first one got
   }
@@ -215,7 +225,8 @@ Result<void> Server::start() {
   return {};
 }
 
-// Signals are blocked in every thread and taken here. Four times a second it is looked at how crowded it is.
+// Signals are blocked in every thread and taken here. Four times a second it is looked at how crowded it
+// is.
 int Server::run() {
   announce(config_, mode_, url_, clock_);
   notify_manager("READY=1");
@@ -244,11 +255,13 @@ void Server::watch() {
   Duration lag{0};
   for (const auto& shard : shards_) lag = std::max(lag, shard->take_lag());
   const auto part = [](auto is, auto most) { return static_cast<double>(is) / static_cast<double>(most); };
-  const double pressure = std::max({part(memory_used(), memory_limit(config_)), part(lag.count(), kLagMax.count()),
-                                    part(publishes_.size(), limits::mailbox_publishes_max)});
+  const double pressure =
+      std::max({part(memory_used(), memory_limit(config_)), part(lag.count(), kLagMax.count()),
+                part(publishes_.size(), limits::mailbox_publishes_max)});
   const bool changed = admission_.set_pressure(pressure, lag);
   const Load load = admission_.load();
-  if (changed) log_warn("load", {{"level", std::string(name_of(load))}, {"pressure", std::to_string(pressure)}});
+  if (changed)
+    log_warn("load", {{"level", std::string(name_of(load))}, {"pressure", std::to_string(pressure)}});
   if (changed || load == Load::critical)
     for (auto& shard : shards_) shard->set_load(load);
   if (++looks_ % 4 != 0) return;
@@ -262,8 +275,8 @@ void Server::watch() {
 
 void Server::report(double pressure) {
   const auto refused = [this](std::string_view reason) -> prometheus::Counter& {
-    return metrics_.counter("belfry_streams_refused_total", "Streams that were told to come back later.", "reason",
-                            reason);
+    return metrics_.counter("belfry_streams_refused_total", "Streams that were told to come back later.",
+                            "reason", reason);
   };
   const AdmissionCounts now = admission_.counts();
   add(refused("rate"), static_cast<double>(now.by_rate - told_.by_rate));
@@ -283,7 +296,7 @@ void Server::save_expected(std::size_t sessions) {
 }
 
 void Server::reload() {
-  notify_reloading();
+  notify_reloading(clock_.now());
   LoadedConfig loaded = reread_();
   for (const auto& problem : loaded.problems)
     log_error("the configuration was not reloaded", {{"at", problem.where}, {"problem", problem.text}});
@@ -323,8 +336,8 @@ Result<void> Server::take_up(Config config) {
   return {};
 }
 
-// Outside in: no new requests, streams told one after the other, then the log commits what waits and answers it, then
-// the loops end.
+// Outside in: no new requests, streams told one after the other, then the log commits what waits and
+// answers it, then the loops end.
 void Server::stop() {
   ready_ = false;
   const std::size_t clients = sessions();

@@ -63,7 +63,9 @@ AdmissionLimits admission_limits_of(const Config& config) {
           config.limits_streams_per_address};
 }
 
-std::string dev_certificate_path(const Config& config) { return config.store_path + "/dev_certificate.pem"; }
+std::string dev_certificate_path(const Config& config) {
+  return config.store_path + "/dev_certificate.pem";
+}
 
 Result<net::TlsContext> tls_of(const Config& config, ServerMode mode) {
   if (!config.http_tls_certificate_file.empty())
@@ -158,8 +160,9 @@ void announce(const Config& config, ServerMode mode, const std::string& url, con
     const std::string file = dev_certificate_path(config);
     trust = "--cacert " + file + " ";
     const auto pem = read_secret(file);
-    std::printf("  Certificate  %s\n               SHA-256 %s\n               Its own: a browser asks once.\n",
-                file.c_str(), pem ? net::certificate_fingerprint(pem.value()).c_str() : "");
+    std::printf(
+        "  Certificate  %s\n               SHA-256 %s\n               Its own: a browser asks once.\n",
+        file.c_str(), pem ? net::certificate_fingerprint(pem.value()).c_str() : "");
   }
   std::printf(
       "  Data         %s\n"

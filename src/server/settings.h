@@ -13,8 +13,8 @@ RetentionSettings retention_of(const Config& config);
 
 AdmissionLimits admission_limits_of(const Config& config);
 
-// The certificate of the configuration; of dev mode, one of its own, made in the data folder if it is missing. None:
-// plain text. Code::config_invalid with the file that is wrong.
+// The certificate of the configuration; of dev mode, one of its own, made in the data folder if it is
+// missing. None: plain text. Code::config_invalid with the file that is wrong.
 Result<net::TlsContext> tls_of(const Config& config, ServerMode mode);
 std::string dev_certificate_path(const Config& config);
 
@@ -25,7 +25,8 @@ ApiOptions api_options_of(const Config& config, ServerMode mode, std::string tic
 // As many connections as descriptors allow, less a reserve for the store and the server itself.
 std::size_t connections_max(const Config& config);
 
-// Memory at which load is shed: limits.memory_bytes, or what the control group allows, or half of the machine's.
+// Memory at which load is shed: limits.memory_bytes, or what the control group allows, or half of the
+// machine's.
 std::uint64_t memory_limit(const Config& config);
 // What the process holds now (resident).
 std::uint64_t memory_used();

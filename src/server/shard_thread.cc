@@ -42,11 +42,11 @@ ShardThread::ShardThread(ShardSetup setup)
       desk_([this](PublishRequest request, std::uint64_t ticket) {
         return setup_.publishes.push({std::move(request), setup_.index, ticket});
       }),
-      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_, setup_.admission,
-                             [this] { wake(); },
+      streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_,
+                             setup_.admission, [this] { wake(); },
                              [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
-      api_(ApiParts{setup_.keyring, streams_, desk_, setup_.admission, *this, setup_.log.tail(), setup_.log.epochs(),
-                    setup_.clock, setup_.metrics, setup_.ready},
+      api_(ApiParts{setup_.keyring, streams_, desk_, setup_.admission, *this, setup_.log.tail(),
+                    setup_.log.epochs(), setup_.clock, setup_.metrics, setup_.ready},
            setup_.api),
       counters_(std::make_unique<Counters>(setup_.metrics)) {}
 

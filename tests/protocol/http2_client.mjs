@@ -1,4 +1,5 @@
-// HTTP/2 by Node's own client: requests, streams, and a WebSocket by extended CONNECT with the codec of npm `ws`.
+// HTTP/2 by Node's own client: requests, streams, and a WebSocket by extended CONNECT with the codec of
+// npm `ws`.
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 

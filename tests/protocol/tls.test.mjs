@@ -1,4 +1,5 @@
-// TLS as clients see it: versions, ALPN, tickets, a new certificate without a broken stream, and HTTP/1.1 over it.
+// TLS as clients see it: versions, ALPN, tickets, a new certificate without a broken stream, and HTTP/1.1
+// over it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,8 +25,9 @@ const certificate = (folder, name) => {
 
 const shake = (server, options) =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port: server.port, ca: server.certificate, ...options }, () =>
-      resolve(socket),
+    const socket = connect(
+      { host: '127.0.0.1', port: server.port, ca: server.certificate, ...options },
+      () => resolve(socket),
     );
     socket.on('error', reject);
     socket.on('session', (session) => {
@@ -53,7 +55,9 @@ describe('TLS', () => {
       assert.equal(socket.getProtocol(), version);
       socket.destroy();
     }
-    await assert.rejects(shake(server, { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
+    await assert.rejects(
+      shake(server, { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }),
+    );
   });
 
   it('ALPN: h2 before http/1.1; something else is refused', async () => {
@@ -85,17 +89,25 @@ describe('TLS', () => {
 
   it('HTTP/1.1: keep-alive, a stream that ends properly, a WebSocket', async () => {
     const topic = unique();
-    const answer = await get(`/v1/events?topic=${topic}`, { Accept: 'text/event-stream', ...server.bearer() });
+    const answer = await get(`/v1/events?topic=${topic}`, {
+      Accept: 'text/event-stream',
+      ...server.bearer(),
+    });
     let text = '';
     answer.on('data', (bytes) => (text += bytes));
     const socket = new WebSocket(`wss://127.0.0.1:${server.port}/v1/events`, { ca: server.certificate });
     const messages = [];
     socket.on('message', (bytes) => messages.push(JSON.parse(bytes)));
-    socket.on('open', () => socket.send(JSON.stringify({ action: 'connect', token: server.token(), topics: [topic] })));
+    socket.on('open', () =>
+      socket.send(JSON.stringify({ action: 'connect', token: server.token(), topics: [topic] })),
+    );
     await until(() => messages.length === 1, 'connected');
     const client = new Http2Client(server);
     const data = 'd'.repeat(40_000); // more than two records
-    await client.publish([{ topic, data }, { topic, data: 2 }]);
+    await client.publish([
+      { topic, data },
+      { topic, data: 2 },
+    ]);
     await until(() => messages.length === 3 && text.includes('"data":2'), 'both have both');
     assert.equal(messages[1].data, data);
     assert.ok(text.includes(data));
@@ -107,11 +119,21 @@ describe('TLS', () => {
   it('plain HTTP on the TLS port is closed, and so is a handshake that never ends', async () => {
     const plain = connectTcp(server.port, '127.0.0.1');
     plain.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
-    await new Promise((resolve) => plain.on('close', resolve).resume().on('error', () => {}));
+    await new Promise((resolve) =>
+      plain
+        .on('close', resolve)
+        .resume()
+        .on('error', () => {}),
+    );
     const silent = connectTcp(server.port, '127.0.0.1');
     silent.write(Buffer.from([22, 3, 1]));
     const began = Date.now();
-    await new Promise((resolve) => silent.on('close', resolve).resume().on('error', () => {}));
+    await new Promise((resolve) =>
+      silent
+        .on('close', resolve)
+        .resume()
+        .on('error', () => {}),
+    );
     assert.ok(Date.now() - began < 9000, 'within the five seconds of a handshake, and a look around');
   });
 });
@@ -182,8 +204,7 @@ describe('a browser', () => {
       const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
       await page.goto(`${server.url}/#token=${server.token(null)}&key=${server.key}`);
       const tickets = [];
-      for (let i = 0; i < 60; ++i)
-        tickets.push((await ticket(server, [`sixty/${i}`])).ticket);
+      for (let i = 0; i < 60; ++i) tickets.push((await ticket(server, [`sixty/${i}`])).ticket);
       const before = await connections(server);
       await page.evaluate((all) => {
         window.heard = 0;
