@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kBurstBytes = 32 * 1024;  // given to the socket at once
 constexpr std::chrono::seconds kTick{1};
+constexpr int kFirstUnknownType = 0x0a;
 constexpr std::int32_t kConnectionWindow = 1024 * 1024;
 
 }  // namespace
@@ -81,6 +82,10 @@ struct Http2Callbacks {
   static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return guard(user, [&](Http2& self) { self.on_sent(*frame); });
   }
+  // Frames of types that RFC 9113 does not know are ignored, but not for nothing.
+  static int on_unknown(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
+    return NGHTTP2_ERR_CANCEL;
+  }
   static int on_stream_close(nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
     return guard(user, [&](Http2& self) {
       if (Http2Stream* stream = self.find(id)) self.close(*stream);
@@ -99,6 +104,7 @@ struct Http2Callbacks {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
+    nghttp2_session_callbacks_set_unpack_extension_callback(made, on_unknown);
     return made;
   }
 
@@ -112,6 +118,8 @@ struct Http2Callbacks {
                                                limits::http2_resets_per_second);
     nghttp2_option_set_max_deflate_dynamic_table_size(made, 0);  // heads are few and small
     nghttp2_option_set_no_closed_streams(made, 1);
+    for (int type = kFirstUnknownType; type < 256; ++type)
+      nghttp2_option_set_user_recv_extension_type(made, static_cast<std::uint8_t>(type));
     return made;
   }
 };
@@ -121,11 +129,10 @@ Http2::Http2(Connection& connection)
       resets_(limits::http2_resets_burst, limits::http2_resets_per_second),
       controls_(limits::http2_controls_burst, limits::http2_controls_per_second),
       updates_(limits::http2_updates_burst, limits::http2_updates_per_second) {
-  nghttp2_session_callbacks* callbacks = Http2Callbacks::make();
-  nghttp2_option* options = Http2Callbacks::make_options();
+  // Made once, never changed, the same for all.
+  static const nghttp2_session_callbacks* const callbacks = Http2Callbacks::make();
+  static const nghttp2_option* const options = Http2Callbacks::make_options();
   CHECK(nghttp2_session_server_new2(&session_, callbacks, this, options) == 0);
-  nghttp2_option_del(options);
-  nghttp2_session_callbacks_del(callbacks);
 }
 
 Http2::~Http2() { nghttp2_session_del(session_); }
@@ -293,15 +300,13 @@ void Http2::time_out() {
     nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
     return flush();
   }
+  const Instant now = connection_.owner().now();
   for (const auto& stream : streams_) {
-    if (stream->reading()) {
-      const auto most = stream->incoming_->head_done ? limits::body_time_max : limits::header_time_max;
-      if (++stream->incoming_->seconds > most.count())
-        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
-    }
-    const bool stalled = stream->pending() > 0 && !std::exchange(stream->pulled_, false);
-    stream->stalled_seconds_ = stalled ? static_cast<std::uint8_t>(stream->stalled_seconds_ + 1) : 0;
-    if (stream->stalled_seconds_ > limits::window_stall_time_max.count())
+    std::chrono::seconds most = limits::window_stall_time_max;
+    if (stream->reading())
+      most = stream->incoming_->head_done ? limits::body_time_max : limits::header_time_max;
+    const bool awaited = stream->reading() || stream->pending() > 0;
+    if (awaited && now - stream->since_ >= most)
       nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
   }
   flush();

@@ -32,7 +32,11 @@ std::string lower(std::string_view text) {
 }  // namespace
 
 Http2Stream::Http2Stream(Http2& session, std::int32_t id)
-    : session_(session), incoming_(std::make_unique<Incoming>()), id_(id) {}
+    : session_(session), incoming_(std::make_unique<Incoming>()), id_(id) {
+  progress();
+}
+
+void Http2Stream::progress() { since_ = session_.connection_.owner().now(); }
 
 void Http2Stream::take_header(std::string_view name, std::string_view value) {
   if (!incoming_ || incoming_->head_done) return;  // trailers
@@ -68,6 +72,7 @@ void Http2Stream::take_header(std::string_view name, std::string_view value) {
 void Http2Stream::head_is_done(bool end_of_stream) {
   if (!incoming_) return;
   incoming_->head_done = true;
+  progress();
   head_only_ = incoming_->request.method == "HEAD";
   tunnel_ = !incoming_->protocol.empty();
   if (end_of_stream) return peer_is_done();
@@ -183,6 +188,7 @@ void Http2Stream::respond(Response response) {
   const bool bodiless = head_only_ || response.status == 204 || response.status == 304;
   const std::string length = std::to_string(response.body.size());
   if (!bodiless) out_ = std::move(response.body);
+  progress();
   submit(response.status, response.headers, !bodiless && !out_.empty());
 }
 
@@ -204,7 +210,7 @@ ssize_t Http2Stream::pull(std::uint8_t* into, std::size_t size, std::uint32_t* f
   }
   out_.copy(reinterpret_cast<char*>(into), count, out_from_);
   out_from_ += count;
-  pulled_ = true;
+  if (count > 0) progress();
   if (out_from_ == out_.size()) {
     std::string().swap(out_);
     out_from_ = 0;
@@ -222,6 +228,7 @@ void Http2Stream::resume() {
 
 Taken Http2Stream::write(std::span<const std::string_view> pieces) {
   if (blocked_ || end_) return {0, true};
+  if (pending() == 0) progress();
   std::size_t taken = 0;
   while (taken < pieces.size() && pending() < limits::http2_held_bytes) out_ += pieces[taken++];
   blocked_ = pending() >= limits::http2_held_bytes;
@@ -235,6 +242,7 @@ bool Http2Stream::write_control(std::string_view bytes) {
     if (control_held_ + bytes.size() > limits::control_bytes_max) return false;
     control_held_ = static_cast<std::uint16_t>(control_held_ + bytes.size());
   }
+  if (pending() == 0) progress();
   out_ += bytes;
   resume();
   return true;

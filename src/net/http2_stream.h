@@ -36,7 +36,6 @@ class Http2Stream final : public Exchange {
     std::size_t header_fields = 0;
     bool too_large = false;
     bool head_done = false;
-    unsigned seconds = 0;  // since it began
   };
 
   void take_header(std::string_view name, std::string_view value);
@@ -50,6 +49,7 @@ class Http2Stream final : public Exchange {
   // Copies what goes into one DATA frame; the answer of nghttp2's data source.
   ssize_t pull(std::uint8_t* into, std::size_t size, std::uint32_t* flags);
   void resume();
+  void progress();
   std::size_t pending() const { return out_.size() - out_from_; }
   bool reading() const { return incoming_ && !delivered_; }
 
@@ -59,12 +59,11 @@ class Http2Stream final : public Exchange {
   std::string out_;  // taken, and not yet pulled
   std::size_t out_from_ = 0;
   std::string inbox_;  // of a tunnel
+  Instant since_;      // of the last progress: a byte in or out, while one is awaited
   const std::int32_t id_;
-  std::uint32_t place_ = 0;           // among the session's streams
-  std::uint16_t control_held_ = 0;    // bytes in out_ that were taken beyond the bound
-  std::uint8_t stalled_seconds_ = 0;  // nothing was pulled
-  bool pulled_ = false;
-  bool deferred_ = false;  // nghttp2 waits for resume()
+  std::uint32_t place_ = 0;         // among the session's streams
+  std::uint16_t control_held_ = 0;  // bytes in out_ that were taken beyond the bound
+  bool deferred_ = false;           // nghttp2 waits for resume()
   bool blocked_ = false;
   bool end_ = false;  // out_ is the last of it
   bool answered_ = false;

@@ -53,7 +53,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
       return fail(Code::connection_failed, "Cannot listen on " + options_.address + ":" +
                                                std::to_string(options_.port) + ": " + failed.message());
     port_ = acceptor_.local_endpoint().port();
-    loop_.every(std::chrono::seconds(1), [this] { sweep(); });
+    loop_.every(options_.look_around, [this] { sweep(); });
     wait_accept();
     return {};
   }

@@ -60,6 +60,7 @@ struct HttpServerOptions {
   Networks trusted_proxies{};          // whose word about the client counts
   Networks free_addresses{};           // which the budget does not count by address
   bool proxy_protocol = false;         // every connection comes from one of them and begins with its header
+  Duration look_around{1000};          // how often deadlines are looked at
   ForwardedHeader forwarded = ForwardedHeader::x_forwarded_for;
 };
 

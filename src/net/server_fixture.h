@@ -1,0 +1,112 @@
+#pragma once
+// A server and a peer made by hand, for the tests of this room.
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/http_server.h"
+
+namespace belfry::net {
+
+// Echoes; /stream begins a stream that the test writes to, /later answers when the test says so.
+struct Echo : Handler, StreamEvents {
+  Exchange* held = nullptr;
+  std::vector<Exchange*> streams;
+  int writable = 0, closed = 0;
+
+  void on_request(Exchange& exchange) override {
+    const Request& request = exchange.request();
+    if (request.path == "/stream") {
+      exchange.begin(200, {{"Content-Type", "text/plain"}}, *this);
+      streams.push_back(&exchange);
+      return;
+    }
+    if (request.path == "/later") {
+      exchange.defer(*this);
+      held = &exchange;
+      return;
+    }
+    std::string body = request.method + " " + request.path;
+    for (const auto& [name, value] : request.query) body += " " + name + "=" + value;
+    exchange.respond({200, {}, body + " " + request.body});
+  }
+  void on_writable() override { ++writable; }
+  void on_bytes(std::string_view) override {}
+  void on_closed() override { ++closed; }
+};
+
+struct Peer {
+  int socket = -1;
+  explicit Peer(std::uint16_t port) {
+    socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    timeval limit{5, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  }
+  ~Peer() { ::close(socket); }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  void send(std::string_view text) const {
+    CHECK(::send(socket, text.data(), text.size(), MSG_NOSIGNAL) >= 0);
+  }
+  // Until `needle` has come, or the end.
+  std::string until(std::string_view needle) {
+    std::string all;
+    char buffer[65536];
+    while (all.find(needle) == std::string::npos) {
+      const ssize_t got = ::recv(socket, buffer, sizeof buffer, 0);
+      if (got <= 0) break;
+      all.append(buffer, static_cast<std::size_t>(got));
+    }
+    return all;
+  }
+  std::string to_end() { return until("no such text anywhere"); }
+};
+
+template <class AClock>
+struct ServerTest : ::testing::Test {
+  AClock clock;
+  Loop loop;
+  Echo echo;
+  std::unique_ptr<HttpServer> server;
+  std::thread thread;
+
+  ServerTest() { start({}); }
+  void start(HttpServerOptions options) {
+    server = std::move(HttpServer::listen(loop, clock, std::move(options), echo)).value();
+    thread = std::thread([this] { loop.run(); });
+  }
+  explicit ServerTest(HttpServerOptions options) { start(std::move(options)); }
+
+  ~ServerTest() override {
+    loop.stop();
+    thread.join();
+  }
+  // Runs on the loop's thread and gives back its result.
+  template <class Function>
+  auto on_loop(Function function) {
+    std::promise<decltype(function())> done;
+    loop.post([&] { done.set_value(function()); });
+    return done.get_future().get();
+  }
+  template <class Condition>
+  void wait_for(Condition condition) {
+    for (int i = 0; i < 5000 && !on_loop(condition); ++i) std::this_thread::yield();
+    ASSERT_TRUE(on_loop(condition));
+  }
+};
+
+}  // namespace belfry::net

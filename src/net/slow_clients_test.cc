@@ -1,0 +1,145 @@
+// Threat 31: clients that are slow on purpose. Time is the test's.
+
+#include "net/certificate.h"
+#include "net/server_fixture.h"
+
+namespace belfry::net {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+std::string frame(char type, char flags, char stream, std::string payload) {
+  std::string out{'\0', '\0', static_cast<char>(payload.size()), type, flags, '\0', '\0', '\0', stream};
+  return out + payload;
+}
+// GET http://h/stream, without Huffman code or index.
+std::string get_stream() {
+  const auto field = [](std::string_view name, std::string_view value) {
+    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
+           static_cast<char>(value.size()) + std::string(value);
+  };
+  return field(":method", "GET") + field(":scheme", "http") + field(":path", "/stream") +
+         field(":authority", "h");
+}
+
+HttpServerOptions quick() {
+  HttpServerOptions options;
+  options.look_around = Duration{5};
+  return options;
+}
+
+struct SlowClients : ServerTest<ManualClock> {
+  SlowClients() : ServerTest(quick()) {}
+  explicit SlowClients(HttpServerOptions options) : ServerTest(std::move(options)) {}
+
+  // What comes until the server closes, if it does so between these two moments.
+  std::string ends_between(Peer& peer, seconds early, seconds late) {
+    wait_for([this] { return server->connections() == 1; });
+    std::this_thread::sleep_for(Duration{30});  // the bytes are on their way
+    clock.advance(early);
+    std::this_thread::sleep_for(Duration{30});  // several looks around
+    EXPECT_EQ(on_loop([this] { return server->connections(); }), 1u) << "not yet";
+    clock.advance(late - early);
+    std::string all = peer.to_end();
+    clock.advance(seconds(3));  // the time to linger
+    wait_for([this] { return server->connections() == 0; });
+    return all;
+  }
+};
+
+TEST_F(SlowClients, NoHead) {
+  Peer peer(server->port());
+  EXPECT_EQ(ends_between(peer, seconds(9), seconds(11)), "");
+}
+
+TEST_F(SlowClients, HalfAHead) {
+  Peer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nHost:");
+  EXPECT_EQ(ends_between(peer, seconds(9), seconds(11)).substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_F(SlowClients, HalfABody) {
+  Peer peer(server->port());
+  peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf");
+  EXPECT_EQ(ends_between(peer, seconds(29), seconds(31)).substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_F(SlowClients, NothingAfterAnAnswer) {
+  Peer peer(server->port());
+  peer.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+  peer.until("GET /a");
+  EXPECT_EQ(ends_between(peer, seconds(74), seconds(76)), "");
+}
+
+TEST_F(SlowClients, HalfAnHttp2Preface) {
+  Peer peer(server->port());
+  peer.send(kPreface.substr(0, 10));
+  EXPECT_EQ(ends_between(peer, seconds(9), seconds(11)), "");
+}
+
+TEST_F(SlowClients, Http2WithoutARequest) {
+  Peer peer(server->port());
+  peer.send(std::string(kPreface) + frame(4, 0, 0, ""));
+  EXPECT_NE(ends_between(peer, seconds(74), seconds(76)), "");
+}
+
+TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
+  Peer peer(server->port());
+  const std::string shut{'\0', '\4', '\0', '\0', '\0', '\0'};
+  peer.send(std::string(kPreface) + frame(4, 0, 0, shut) + frame(1, 5, 1, get_stream()));
+  wait_for([this] { return echo.streams.size() == 1; });
+  on_loop([this] {
+    const std::string_view piece = "never taken";
+    return echo.streams[0]->write({&piece, 1}).pieces;
+  });
+  std::this_thread::sleep_for(Duration{30});
+  clock.advance(seconds(19));
+  std::this_thread::sleep_for(Duration{30});
+  EXPECT_EQ(on_loop([this] { return echo.closed; }), 0);
+  clock.advance(seconds(2));
+  wait_for([this] { return echo.closed == 1; });
+}
+
+TEST_F(SlowClients, AReaderWhoTakesNothing) {
+  Peer peer(server->port());
+  peer.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for([this] { return echo.streams.size() == 1; });
+  const std::string large(64'000'000, 'x');  // more than the kernel holds
+  on_loop([&] {
+    const std::string_view piece = large;
+    return echo.streams[0]->write({&piece, 1}).pieces;
+  });
+  std::this_thread::sleep_for(Duration{100});  // until the kernel's buffers are full
+  clock.advance(seconds(59));
+  std::this_thread::sleep_for(Duration{30});
+  EXPECT_EQ(on_loop([this] { return echo.closed; }), 0);
+  clock.advance(seconds(2));
+  wait_for([this] { return echo.closed == 1; });
+}
+
+struct SlowTls : SlowClients {
+  static HttpServerOptions with_tls() {
+    HttpServerOptions options = quick();
+    const auto pair = make_certificate({"localhost"}, SystemClock().wall(), 2).value();
+    options.tls = TlsContext::from_pem(pair.certificate, pair.key).value();
+    return options;
+  }
+  SlowTls() : SlowClients(with_tls()) {}
+};
+
+TEST_F(SlowTls, HalfAHandshake) {
+  Peer peer(server->port());
+  peer.send(std::string_view("\x16\x03\x01", 3));
+  EXPECT_EQ(ends_between(peer, seconds(4), seconds(6)), "");
+}
+
+TEST_F(SlowTls, NoTlsAtAll) {
+  Peer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(peer.to_end().find("HTTP"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace belfry::net
