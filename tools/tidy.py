@@ -12,6 +12,7 @@ THREAD_FILES = {  # where threads meet, and why
     "src/base/clock.h": "a test moves the time of other threads",
     "src/base/mailbox.h": "the bounded queue between threads",
     "src/net/http_server.h": "the servers of a process share a budget of connections",
+    "src/net/server_fixture.h": "a server of a test on a thread of its own",
     "src/log/tail.h": "shared by the log-writer and every shard",
     "src/log/tail.cc": "the same",
     "src/store/store.h": "a comment only",
