@@ -62,6 +62,40 @@ Result<void> parse_target(std::string_view target, Request& request) {
   return {};
 }
 
+namespace {
+
+// A head whose lines another reader might cut elsewhere: obsolete folding, a bare line feed (RFC 9112
+// sections 2.2 and 5.2).
+Result<void> check_lines(std::string_view head) {
+  for (std::size_t at = head.find('\n'); at != std::string_view::npos; at = head.find('\n', at + 1)) {
+    const bool bare = at == 0 || head[at - 1] != '\r';
+    const bool folded = at + 1 < head.size() && (head[at + 1] == ' ' || head[at + 1] == '\t');
+    if (bare || folded) return fail(Code::bad_request, "A line of the head is folded or has no CR.");
+  }
+  return {};
+}
+
+// One length, said in one way and in plain words (RFC 9112 sections 6.1 and 6.3): what two readers could
+// understand differently hides a request from one of them.
+Result<void> check_length(const Request& request) {
+  std::size_t said = 0;
+  for (const auto& [name, value] : request.headers) {
+    if (name == "content-length") {
+      if (value.empty() || value.find_first_not_of("0123456789") != std::string::npos)
+        return fail(Code::bad_request, "Content-Length must be a number.");
+      ++said;
+    } else if (name == "transfer-encoding") {
+      if (lower(value) != "chunked")
+        return fail(Code::bad_request, "The only Transfer-Encoding is chunked.");
+      ++said;
+    }
+  }
+  if (said > 1) return fail(Code::bad_request, "Say the length of the body once.");
+  return {};
+}
+
+}  // namespace
+
 Result<void> check_content(const Request& request) {
   if (request.header("content-encoding").value_or("identity") != "identity")
     return fail(Code::unsupported_media_type, "Compressed bodies are not accepted.");
@@ -84,8 +118,10 @@ RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 
 Result<std::size_t> RequestParser::feed(std::string_view bytes) {
   auto& parser = state_->parser;
+  const bool before_head = !parser.is_header_done();
   boost::system::error_code failed;
   const std::size_t used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+  if (before_head && parser.is_header_done()) TRY(check_lines(bytes.substr(0, bytes.find("\r\n\r\n"))));
   if (failed == http::error::need_more) {
     if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max)
       return fail(Code::header_too_large);
@@ -120,8 +156,7 @@ Result<Request> RequestParser::take() {
   // RFC 9112 section 3.2: exactly one Host; section 6.1: never both lengths.
   if (message.version() == 11 && hosts != 1)
     return fail(Code::bad_request, "Send exactly one Host header.");
-  if (request.header("transfer-encoding") && request.header("content-length"))
-    return fail(Code::bad_request, "Content-Length and Transfer-Encoding exclude each other.");
+  TRY(check_length(request));
   TRY(check_content(request));
   request.method = std::string(message.method_string());
   TRY(parse_target({message.target().data(), message.target().size()}, request));
