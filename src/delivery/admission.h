@@ -21,8 +21,8 @@ namespace belfry {
 enum class Load : std::uint8_t {
   normal,
   shedding,  // new streams and ephemeral events are refused; resumes go on
-  refusing,  // resumes and pages are refused too, and no connection is accepted
-  critical,  // streams that hold back the most are ended; only backends publish
+  refusing,  // resumes and pages are refused too
+  critical,  // streams whose client takes nothing are ended; connections trickle in; only backends publish
 };
 std::string_view name_of(Load load);
 

@@ -72,7 +72,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
 
   void pause_accepting(bool pause) override {
     paused_ = pause;
-    wait_accept();
+    pause ? void(accept_some()) : wait_accept();
   }
 
   void request_ready(Exchange& exchange) override {

@@ -86,7 +86,7 @@ class HttpServer {
   virtual const HttpServerCounts& counts() const = 0;
   // Connections that begin from now on use it. The loop's thread.
   virtual void set_tls(TlsContext tls) = 0;
-  // Connections wait in the kernel's queue meanwhile.
+  // Connections wait in the kernel's queue meanwhile; each call with `true` lets in one batch.
   virtual void pause_accepting(bool pause) = 0;
   // No new connections; those that wait between requests are closed.
   virtual void stop_accepting() = 0;

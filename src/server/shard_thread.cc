@@ -84,6 +84,7 @@ void ShardThread::wake() {
 void ShardThread::turn() {
   const bool more = shard_.advance(setup_.clock.wall());
   streams_.after_turn();
+  sessions_.store(shard_.sessions(), std::memory_order_relaxed);
   if (more) wake();
 }
 
@@ -212,7 +213,7 @@ void ShardThread::set_allowed_origins(std::vector<std::string> origins) {
 
 void ShardThread::set_load(Load load) {
   loop_.post([this, load] {
-    server_->pause_accepting(load >= Load::refusing);
+    server_->pause_accepting(load == Load::critical);
     if (load == Load::critical) shard_.end_blocked(Code::overloaded);
   });
 }
