@@ -1,5 +1,6 @@
 """Installs what is missing: Debian packages by apt (as root or through sudo), a Node that is new enough."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -39,8 +40,13 @@ PACKAGES = {
         "librapidcheck-dev",
         "curl",  # a client that is not ours
         "chromium",  # a real browser for the page
-        "strace",
-    ],  # makes a disk fail under the real binary
+        "strace",  # makes a disk fail under the real binary
+        "nginx-light",  # real proxies in front
+        "haproxy",
+        "varnish",
+        "clang-19",  # libFuzzer
+        "libclang-rt-19-dev",
+    ],
 }
 
 
@@ -66,6 +72,29 @@ def apt(*arguments):
     return subprocess.run(command, env=environment, check=False, **quiet).returncode
 
 
+NO_SERVICES = pathlib.Path("/usr/sbin/policy-rc.d")
+
+
+def as_root(*command, **options):
+    prefix = [] if os.geteuid() == 0 else ["sudo"]
+    return subprocess.run([*prefix, *command], check=False, **options)
+
+
+@contextlib.contextmanager
+def without_services():
+    """The proxies are for tests, which start their own: installing them is not to start any."""
+    if NO_SERVICES.exists():
+        yield
+        return
+    text = "#!/bin/sh\nexit 101\n"
+    as_root("tee", str(NO_SERVICES), input=text, text=True, stdout=subprocess.DEVNULL)
+    as_root("chmod", "755", str(NO_SERVICES), stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        as_root("rm", "-f", str(NO_SERVICES), stdin=subprocess.DEVNULL)
+
+
 def install(*groups):
     missing = [package for group in groups for package in PACKAGES[group] if not installed(package)]
     if not missing:
@@ -73,7 +102,9 @@ def install(*groups):
     print("Installing: " + " ".join(missing), flush=True)
     # The list of packages may be missing or old.
     apt("update")
-    if apt("install", "-y", "--no-install-recommends", *missing) != 0:
+    with without_services():
+        failed = apt("install", "-y", "--no-install-recommends", *missing) != 0
+    if failed:
         sys.exit("./dev: apt-get could not install: " + " ".join(missing))
 
 

@@ -8,10 +8,10 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import dev_fuzz
 import dev_setup
 
-FLOORS = ["release", "protocol", "crash", "asan", "tsan", "tidy"]
-# What runs under the sanitizers: what is built of our own code alone, not the benchmarks.
+FLOORS = ["release", "protocol", "crash", "asan", "tsan", "fuzz", "tidy"]
 CRASH_CYCLES = 50
 
 
@@ -145,6 +145,24 @@ def crash(root, cycles):
     ).returncode
 
 
+def chaos(root):
+    """The threats and faults in their full counts: hours, by hand."""
+    environment = dict(node_environment(root), BELFRY_CHAOS="1")
+    folder = install_node_packages(root, environment)
+    files = sorted(
+        str(path.relative_to(folder))
+        for pattern in ("threats*.test.mjs", "proxies.test.mjs", "faults*.test.mjs")
+        for path in folder.glob(pattern)
+    )
+    return subprocess.run(
+        ["node", "--test", "--test-concurrency=1", "--test-timeout=7200000", "--test-force-exit", *files],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    ).returncode
+
+
 def run(root, build, only):
     wanted = only or FLOORS
     tally = Tally()
@@ -162,6 +180,9 @@ def run(root, build, only):
         if preset in wanted:
             build(preset)
             ctest(root, preset, tally)
+    if "fuzz" in wanted:
+        build("fuzz", testing=False)
+        dev_fuzz.ci(root, tally)
     if "tidy" in wanted:
         began = time.monotonic()
         for script in ("tidy_test.py", "tidy.py"):

@@ -1,5 +1,5 @@
-// When it is crowded: who is let in, who is told to come back, in which form, and how the server is drained and
-// reloaded.
+// When it is crowded: who is let in, who is told to come back, in which form; and how the server is drained
+// and reloaded.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -154,7 +154,9 @@ describe('the PROXY protocol', () => {
     const http = 'trusted_proxies = ["127.0.0.1"]\nproxy_protocol = true\n';
     const server = await Server.start({ config: { http, limits: 'streams_per_address = 1\n' } });
     const head = (source) => `PROXY TCP4 ${source} 10.0.0.1 5 80\r\n`;
-    const stream = `GET /v1/events?topic=a HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nAuthorization: Bearer ${server.token()}\r\n\r\n`;
+    const accept = 'Host: h\r\nAccept: text/event-stream';
+    const bearer = `Authorization: Bearer ${server.token()}`;
+    const stream = `GET /v1/events?topic=a HTTP/1.1\r\n${accept}\r\n${bearer}\r\n\r\n`;
     const first = connect(server.port, '127.0.0.1');
     let text = '';
     first.on('data', (bytes) => (text += bytes));
@@ -293,7 +295,8 @@ describe('SIGTERM', () => {
 describe('the service manager', () => {
   it('is told when it is ready, reloads and stops', async () => {
     const listen =
-      'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1]);print("bound",flush=True)\n' +
+      'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n' +
+      's.bind(sys.argv[1]);print("bound",flush=True)\n' +
       'while True: print(s.recv(4096).decode().replace("\\n"," "),flush=True)';
     const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
     const path = join(folder, 'notify');

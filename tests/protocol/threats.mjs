@@ -28,7 +28,8 @@ export function random(seed) {
   };
 }
 
-// Sends raw bytes on a connection of their own, and gives everything that comes back until it is closed or quiet.
+// Sends raw bytes on a connection of their own, and gives everything that comes back until it is closed or
+// quiet.
 export function exchange(port, bytes, { quiet = 300, host = '127.0.0.1' } = {}) {
   return new Promise((resolve) => {
     const socket = connect(port, host);
@@ -54,7 +55,8 @@ export function exchange(port, bytes, { quiet = 300, host = '127.0.0.1' } = {}) 
   });
 }
 
-// Goes on asking like an honest client while `work` runs; gives what it did not get, and its slowest hundredth in ms.
+// Goes on asking like an honest client while `work` runs; gives what it did not get, and its slowest
+// hundredth in ms.
 export async function besides(server, work) {
   let over = false;
   const times = [];

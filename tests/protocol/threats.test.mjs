@@ -1,9 +1,6 @@
 // Attacks by clients that speak HTTP/1.1 and WebSocket. The numbers are those of SECURITY.md.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { createParser } from 'eventsource-parser';
@@ -14,7 +11,8 @@ import { binary, Server, unique, until } from './server.mjs';
 import { besides, chaos, count, exchange, memory, random } from './threats.mjs';
 
 const handshake = (more = '') =>
-  'GET /v1/events HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+  'GET /v1/events HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+  'Sec-WebSocket-Version: 13\r\n' +
   `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${more}\r\n`;
 // Masked with zeros.
 const wsFrame = (first, payload) =>
@@ -111,107 +109,6 @@ describe('threats', () => {
     for (const bad of ['a\r\nid: 1', 'a\n', 'a\0b', 'x\u0085y'])
       for (const field of ['topic', 'type'])
         assert.equal((await server.post({ topic, [field]: bad })).status, 400);
-  });
-
-  it('threat 11: 400 ways to hide a request in another', async () => {
-    const inner = 'GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n';
-    const lengths = [
-      '+5',
-      '5, 5',
-      '5,6',
-      '0x5',
-      '-1',
-      '5 5',
-      '٥',
-      '99999999999999999999',
-      '5\r\nContent-Length: 6',
-      '5_',
-    ];
-    const encodings = [
-      'xchunked',
-      'chunked, identity',
-      'identity, chunked',
-      '"chunked"',
-      'chunked;q=1',
-      'gzip, chunked',
-      'chunked, chunked',
-      'chun ked',
-      '\x0bchunked',
-      'chunked\x00',
-    ];
-    const chunks = [
-      '5 \r\nhello',
-      '0x5\r\nhello',
-      '+5\r\nhello',
-      '-5\r\nhello',
-      '5;\nhello',
-      'ffffffffffffffff1\r\n',
-      '5\rhello',
-      '\r\n5\r\n',
-      'g\r\n',
-      '5\nhello',
-    ];
-    const heads = [
-      'Host: h\r\nX : y',
-      'Host: h\r\n folded',
-      'Host: h\nX: y',
-      'Host: h\r\nX\0: y',
-      'Host: h\r\n: y',
-      'Host: h\r\nX: y\rz',
-    ];
-    const vectors = [];
-    for (const method of ['POST', 'PUT', 'DELETE', 'GET', 'PATCH']) {
-      for (const one of lengths)
-        vectors.push(`${method} / HTTP/1.1\r\nHost: h\r\nContent-Length: ${one}\r\n\r\n${inner}`);
-      for (const one of encodings) {
-        vectors.push(
-          `${method} / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: ${one}\r\n\r\n0\r\n\r\n${inner}`,
-        );
-        vectors.push(
-          `${method} / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: ${one}\r\n\r\n0\r\n\r\n${inner}`,
-        );
-      }
-      for (const one of chunks)
-        vectors.push(
-          `${method} / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n${one}\r\n0\r\n\r\n${inner}`,
-        );
-      for (const one of heads) {
-        vectors.push(`${method} / HTTP/1.1\r\n${one}\r\nContent-Length: 0\r\n\r\n${inner}`);
-        vectors.push(
-          `${method} / HTTP/1.1\r\n${one}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${inner}`,
-        );
-      }
-      for (const one of ['Content-Length', 'Content-length ', 'content_length', 'Content-Length\t'])
-        for (const name of [
-          'Transfer-Encoding',
-          'Transfer-Encoding ',
-          'transfer-encoding',
-          'Transfer-Encoding\t',
-          'Transfer\x0cEncoding',
-        ])
-          for (const value of ['chunked', 'CHUNKED '])
-            vectors.push(
-              `${method} / HTTP/1.1\r\nHost: h\r\n${one}: 4\r\n${name}: ${value}\r\n\r\n0\r\n\r\n${inner}`,
-            );
-    }
-    assert.ok(vectors.length >= 400, `${vectors.length} vectors`);
-    const judge = async (vector) => {
-      const answer = await exchange(server.port, Buffer.from(vector, 'latin1'), { quiet: 150 });
-      const statuses = [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((found) => found[1]);
-      // Either refused, and nothing after it is heard; or both agree where the first one ends.
-      const refused = statuses.length <= 1 && !['200', '201'].includes(statuses[0]);
-      const plain =
-        /Content-Length: 0\r\n|content_length: 4\r\nTransfer-Encoding: chunked ?\r\n\r\n/i.test(vector) &&
-        !/[\n]X|X :|\0|\n: | folded|\rz/.test(vector);
-      assert.ok(refused || (plain && statuses.length <= 2), `${JSON.stringify(vector)}\n${answer}`);
-      return statuses[0];
-    };
-    const results = {};
-    for (let at = 0; at < vectors.length; at += 20)
-      for (const status of await Promise.all(vectors.slice(at, at + 20).map(judge)))
-        results[status] = (results[status] ?? 0) + 1;
-    console.log(`smuggling: ${vectors.length} vectors, first answers ${JSON.stringify(results)}`);
-    await alive();
   });
 
   it('threat 25: no token is ever in a log line or a metric', async () => {
@@ -314,7 +211,7 @@ describe('threats', () => {
     }
     const among = await besides(server, () => new Promise((resolve) => setTimeout(resolve, 400)));
     console.log(
-      `slow connections: p99 alone ${alone.p99.toFixed(1)} ms, among ${slow.length} ${among.p99.toFixed(1)} ms`,
+      `slow ones: p99 alone ${alone.p99.toFixed(1)} ms, among ${slow.length} ${among.p99.toFixed(1)} ms`,
     );
     assert.equal(among.failed, 0);
     await Promise.all(slow);
@@ -472,55 +369,5 @@ describe('threats', () => {
     assert.equal((await (await server.get(kept, { since: 'earliest' })).json()).events.length, 1);
     const check = spawnSync(binary, ['check', '--data', server.data], { encoding: 'utf8' });
     assert.match(check.stdout, /: whole\n$/);
-  });
-});
-
-describe('threats: unsafe defaults', () => {
-  it('threat 41: a server that faces others refuses to start without a real secret', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
-    const file = (name, text) => {
-      writeFileSync(join(folder, name), text);
-      return join(folder, name);
-    };
-    const good = file('good', 's'.repeat(32));
-    const secrets = {
-      good,
-      short: file('short', 's'.repeat(31)),
-      empty: file('empty', ''),
-      missing: join(folder, 'missing'),
-      none: undefined,
-      spaces: file('spaces', ' '.repeat(64)),
-    };
-    const hosts = ['0.0.0.0:0', '[::]:0', '127.0.0.1:0', '[::1]:0'];
-    let played = 0;
-    try {
-      for (const [name, secret] of Object.entries(secrets)) {
-        for (const host of hosts) {
-          if (name === 'good') continue; // it would run; the other tests start such servers
-          const config = file(
-            'belfry.toml',
-            `[http]\nlisten = "${host}"\n[auth]\n${secret ? `jwt_secret_file = "${secret}"\n` : ''}`,
-          );
-          const done = spawnSync(binary, ['serve', '-c', config, '--data', join(folder, 'data')], {
-            encoding: 'utf8',
-            timeout: 5000,
-          });
-          assert.equal(done.status, 3, `${name} ${host}: ${done.stderr}`);
-          assert.match(done.stderr, /secret|empty|Cannot read/);
-          ++played;
-        }
-      }
-      for (const host of ['0.0.0.0:0', '[::]:0', '10.1.2.3:0', '192.168.1.1:0']) {
-        const done = spawnSync(binary, ['dev', '--listen', host, '--data', join(folder, 'data')], {
-          encoding: 'utf8',
-          timeout: 5000,
-        });
-        assert.equal(done.status, 3, host);
-        ++played;
-      }
-      assert.equal(played, 24);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
   });
 });

@@ -27,7 +27,8 @@ describe('threats: HTTP/2', () => {
   after(() => server.stop());
   const alive = async () => assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
 
-  // Sends `make(stream)` again and again, on a new connection whenever one is closed. Gives how many it took.
+  // Sends `make(stream)` again and again, on a new connection whenever one is closed. Gives how many it
+  // took.
   async function flood(times, make, connections = 4, settings) {
     let sent = 0;
     let used = 0;
