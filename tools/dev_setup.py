@@ -40,6 +40,8 @@ PACKAGES = {
         "librapidcheck-dev",
         "curl",  # a client that is not ours
         "chromium",  # a real browser for the page
+        "faketime",  # makes the wall clock jump
+        "iproute2",  # a network of its own, whose link goes down
         "strace",  # makes a disk fail under the real binary
         "nginx-light",  # real proxies in front
         "haproxy",

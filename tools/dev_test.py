@@ -133,11 +133,11 @@ def node_tests(root, tally):
     tally.add("protocol", counts.get("pass", 0), failed, began)
 
 
-def crash(root, cycles):
+def crash(root, cycles, batch=1):
     environment = node_environment(root)
     folder = install_node_packages(root, environment)
     return subprocess.run(
-        ["node", "crash.mjs", "--cycles", str(cycles)],
+        ["node", "crash.mjs", "--cycles", str(cycles), "--batch", str(batch)],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ export class Server {
     this.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'belfry-'));
     this.data = join(this.folder, 'data');
     this.port = options.port ?? 0;
+    this.host = options.host ?? '127.0.0.1';
     this.log = '';
   }
 
@@ -29,7 +30,7 @@ export class Server {
   // Starts the process, on the port of the last time if there was one, and waits until it is ready.
   async launch() {
     const before = this.options.before ?? [];
-    const place = ['--listen', `127.0.0.1:${this.port}`, '--data', this.data];
+    const place = ['--listen', `${this.host}:${this.port}`, '--data', this.data];
     const dev = this.options.tls ? ['dev', '--tls'] : ['dev'];
     const mode = this.options.config === undefined ? dev : ['serve', '-c', this.writeConfig()];
     const command = [...before, binary, ...mode, ...place];
@@ -48,8 +49,8 @@ export class Server {
         text += bytes;
         const found = text.match(
           this.options.config === undefined
-            ? /(https?:\/\/127\.0\.0\.1:\d+)[\s\S]*Ctrl-C/
-            : /(https?:\/\/127\.0\.0\.1:\d+)\n/,
+            ? /(https?:\/\/[\d.]+:\d+)[\s\S]*Ctrl-C/
+            : /(https?:\/\/[\d.]+:\d+)\n/,
         );
         if (found) resolve(found[1]);
       });
@@ -79,8 +80,21 @@ export class Server {
     return file;
   }
 
+  // Of belfry itself, also where another program runs it.
+  get pid() {
+    const { pid } = this.child;
+    if (!this.options.before) return pid;
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0]) || pid;
+  }
+
   async kill(signal = 'SIGKILL') {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      try {
+        process.kill(this.pid, signal);
+      } catch {
+        /* it has gone meanwhile */
+      }
+    }
     return this.exited;
   }
 
