@@ -36,6 +36,7 @@ struct DeliveryParts {
   Gatekeeper& gate;
   Desk& desk;
   Admission& admission;
+  Duration heartbeat;                                // as the shard's; told to clients
   std::function<void()> schedule_turn;               // soon: Shard::advance
   std::function<void(std::function<void()>)> later;  // after the current callbacks have returned
 };

@@ -11,9 +11,8 @@ std::string begin_sse(const DeliveryParts& parts, std::string_view cursor) {
   return wire::sse_begin(cursor, parts.admission.retry_ms());
 }
 
-std::string begin_json_lines(const DeliveryParts&, std::string_view cursor) {
-  const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
-  return wire::control_connected(cursor, {}, static_cast<std::uint32_t>(interval.count())) + '\n';
+std::string begin_json_lines(const DeliveryParts& parts, std::string_view cursor) {
+  return wire::control_connected(cursor, {}, static_cast<std::uint32_t>(parts.heartbeat.count())) + '\n';
 }
 
 Dialect with_frame(Dialect dialect, const std::string& (*frame)(const Entry& entry)) {

@@ -99,9 +99,8 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
   attach.credential = credential_of(*principal_);
   attach.user = principal_->user;
   attach.expires = principal_->expires.value_or(Timestamp{Duration::max()});
-  const auto interval = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);
   say(wire::control_connected(parts().epochs.text(attach.position), principal_->user,
-                              static_cast<std::uint32_t>(interval.count())));
+                              static_cast<std::uint32_t>(parts().heartbeat.count())));
   Stream::attach(std::move(attach));
 }
 

@@ -47,8 +47,7 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   for (const auto& selector : attach.selectors) parts.index.join(session, selector);
   if (!attach.feed_of.empty()) attach_feed(session, attach);
   session.memberships.shrink_to_fit();
-  parts.deadlines[session.slot] = {attach.expires.value.count(),
-                                   (now + limits::heartbeat_interval).value.count()};
+  parts.deadlines[session.slot] = {attach.expires.value.count(), next_heartbeat(now)};
   parts.credentials[session.slot] = attach.credential;
   appear(session, attach.selectors, attach.user);
   ++session_count_;
@@ -287,6 +286,10 @@ void Shard::settle(Session& session, OutletState state) {
   }
 }
 
+std::int64_t Shard::next_heartbeat(Instant now) const {
+  return (options_.heartbeat == Duration{0} ? Instant::never() : now + options_.heartbeat).value.count();
+}
+
 void Shard::tick(Instant now, Timestamp wall) {
   Parts& parts = *parts_;
   for (std::uint32_t slot = 0; slot < parts.deadlines.size(); ++slot) {
@@ -298,7 +301,7 @@ void Shard::tick(Instant now, Timestamp wall) {
       continue;
     }
     if (now.value.count() < deadline.heartbeat) continue;
-    deadline.heartbeat = (now + limits::heartbeat_interval).value.count();
+    deadline.heartbeat = next_heartbeat(now);
     Session& session = parts.sessions[slot];
     if (session.state == SessionState::blocked) continue;
     const bool live = session.state == SessionState::live;

@@ -100,6 +100,7 @@ struct ShardOptions {
   std::vector<std::string> presence{};  // patterns of the topics that keep it
   PresencePort* presence_port = nullptr;
   Planted planted{};
+  Duration heartbeat = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);  // 0: none
 };
 
 struct Session;
@@ -177,6 +178,7 @@ class Shard {
   bool offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now);
   void settle(Session& session, OutletState state);
   void make_ready(Session& session);
+  std::int64_t next_heartbeat(Instant now) const;
   void retry_later(Session& session);
   bool keeps_presence(const std::string& topic) const;
   void appear(Session& session, const std::vector<Selector>& selectors, const std::string& user);

@@ -43,7 +43,7 @@ class Outlet {
   virtual OutletState reset(const Reset& reset) = 0;
   // The session stands at the shard's head and nothing is left to write.
   virtual OutletState caught_up(Offset position) = 0;
-  // Every limits::heartbeat_interval, unless blocked: the position, and how many events were written so
+  // Every ShardOptions::heartbeat, unless blocked: the position, and how many events were written so
   // far.
   virtual OutletState heartbeat(Offset position, std::uint64_t written) = 0;
   // The shard ends the session: token expired, or the server stops. No call follows.

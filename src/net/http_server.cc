@@ -159,8 +159,8 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
 
   void add(int descriptor, std::uint32_t address_slot) {
     set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-    // A peer that vanished is noticed within 45 s: unsent bytes, at the latest those of a heartbeat after 20 s, are
-    // waited for as long again.
+    // A peer that vanished is noticed within 45 s: unsent bytes, at the latest those of a heartbeat after
+    // 20 s, are waited for as long again.
     set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, 20'000);
     set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 20);

@@ -24,6 +24,7 @@ struct Config {
   std::string http_tls_key_file;
   std::vector<std::string> http_trusted_proxies;
   bool http_proxy_protocol = false;
+  std::uint64_t http_heartbeat_s = 20;
   std::string http_forwarded_header = "x-forwarded-for";
   std::uint64_t limits_streams_per_second = 5'000;
   std::uint64_t limits_streams_per_user = 100;

@@ -172,6 +172,7 @@ Result<void> Server::start_shards() {
                      reads_,
                      ready_,
                      admission_,
+                     std::chrono::seconds(config_.http_heartbeat_s),
                      [this](auto function) {
                        for (auto& shard : shards_) shard->post(function);
                      }};

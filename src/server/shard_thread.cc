@@ -38,12 +38,13 @@ struct ShardThread::Counters {
 
 ShardThread::ShardThread(ShardSetup setup)
     : setup_(std::move(setup)),
-      shard_(setup_.log.tail(), *this, ShardOptions{wire::feed_change_of, setup_.api.presence, this, {}}),
+      shard_(setup_.log.tail(), *this,
+             ShardOptions{wire::feed_change_of, setup_.api.presence, this, {}, setup_.heartbeat}),
       desk_([this](PublishRequest request, std::uint64_t ticket) {
         return setup_.publishes.push({std::move(request), setup_.index, ticket});
       }),
       streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_,
-                             setup_.admission, [this] { wake(); },
+                             setup_.admission, setup_.heartbeat, [this] { wake(); },
                              [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
       api_(ApiParts{setup_.keyring, streams_, desk_, setup_.admission, *this, setup_.log.tail(),
                     setup_.log.epochs(), setup_.clock, setup_.metrics, setup_.ready},

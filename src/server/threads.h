@@ -117,6 +117,7 @@ struct ShardSetup {
   Mailbox<ReadJob>& reads;
   const std::atomic<bool>& ready;
   Admission& admission;
+  Duration heartbeat;
   // Calls the function with the shard, on every shard's thread.
   std::function<void(std::function<void(Shard& shard, std::size_t index)>)> on_all_shards;
 };

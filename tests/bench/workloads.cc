@@ -91,11 +91,12 @@ Options locate(const char* program) {
           false};
 }
 
-Belfry::Belfry(const Options& options, Target::Cores cores, std::string data) {
+Belfry::Belfry(const Options& options, Target::Cores cores, std::string data,
+               std::vector<std::string> more) {
   if (data.empty()) data = folder.path("data");
-  target = std::make_unique<Target>(
-      "belfry", std::vector<std::string>{options.belfry, "dev", "--listen", "127.0.0.1:0", "--data", data},
-      cores);
+  std::vector<std::string> command{options.belfry, "dev", "--listen", "127.0.0.1:0", "--data", data};
+  command.insert(command.end(), more.begin(), more.end());
+  target = std::make_unique<Target>("belfry", std::move(command), cores);
   std::ifstream(data + "/jwt_secret") >> secret_;
   std::ifstream(data + "/backend_key") >> target->key;
   const Timestamp now = SystemClock().wall();
@@ -233,6 +234,10 @@ const std::vector<Workload>& workloads() {
       {"resume", "Everybody comes back", run_resume},
       {"rare", "A rare topic behind a busy log", run_rare},
       {"feed", "Feeds", run_feed},
+      {"slow", "Slow readers", run_slow},
+      {"secure", "TLS and HTTP/2, idle", run_secure},
+      {"storm", "Everybody at once", run_storm},
+      {"quiet", "Nothing to do", run_quiet},
   };
   return all;
 }

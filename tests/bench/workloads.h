@@ -31,8 +31,8 @@ struct Belfry {
   testing::TemporaryFolder folder;
   std::unique_ptr<Target> target;
   // `data`: a data folder of the caller's; empty: a fresh one.
-  explicit Belfry(const Options& options, Target::Cores cores = Target::Cores::first,
-                  std::string data = {});
+  explicit Belfry(const Options& options, Target::Cores cores = Target::Cores::first, std::string data = {},
+                  std::vector<std::string> more = {});
   // A token of a user with the default rights.
   std::string token_of(const std::string& user) const;
 
@@ -53,5 +53,9 @@ std::uint64_t run_publish(const Options& options);
 std::uint64_t run_resume(const Options& options);
 std::uint64_t run_rare(const Options& options);
 std::uint64_t run_feed(const Options& options);
+std::uint64_t run_slow(const Options& options);
+std::uint64_t run_secure(const Options& options);
+std::uint64_t run_storm(const Options& options);
+std::uint64_t run_quiet(const Options& options);
 
 }  // namespace belfry::bench
