@@ -192,6 +192,27 @@ def check_links(texts):
                 yield f"{path}: names the test {name}, which does not exist"
 
 
+THREATS = {*range(1, 21), *range(22, 28), *range(29, 40), 41, 43}
+
+
+def check_threats(texts):
+    """Each row of SECURITY.md maps a threat to its mitigation and to tests that exist; none is missing."""
+    page = texts.get("SECURITY.md")
+    if page is None:
+        return
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", page, re.M)
+    for missing in sorted(THREATS - {int(row[0]) for row in rows}):
+        yield f"SECURITY.md: threat {missing} has no row"
+    tests = "\n".join(text for path, text in texts.items() if re.search(r"[._]test\.(cc|mjs)$", path))
+    for number, _, mitigation, named in rows:
+        names = re.findall(r"`([^`]+)`", named)
+        if not names or not mitigation.strip():
+            yield f"SECURITY.md: threat {number} has no test or no mitigation"
+        for name in names:
+            if name not in tests:
+                yield f"SECURITY.md: threat {number} names the test {name}, which does not exist"
+
+
 def check_cuts(texts):
     """A block under <!-- cut: file#marker --> is what stands between the markers of a file that runs."""
     for path, text in texts.items():
@@ -213,6 +234,7 @@ RULES = [
     check_listed,
     check_maps,
     check_links,
+    check_threats,
 ]
 
 

@@ -35,6 +35,16 @@ class Tidy(unittest.TestCase):
         )
         self.assertEqual(breaches(tidy.check_doors, src__hub__hub_dot_h="#include <vector>\n"), [])
 
+    def test_threats_have_rows_and_tests(self):
+        row = "| {} | a threat | a mitigation | `HoldsIt` |\n"
+        page = "".join(row.format(number) for number in sorted(tidy.THREATS))
+        tests = {"src/hub/x_test.cc": "TEST(Hub, HoldsIt) {"}
+        self.assertEqual(list(tidy.check_threats({"SECURITY.md": page, **tests})), [])
+        self.assertEqual(len(list(tidy.check_threats({"SECURITY.md": page.split("\n", 1)[1], **tests}))), 1)
+        self.assertEqual(len(list(tidy.check_threats({"SECURITY.md": page}))), len(tidy.THREATS))
+        empty = page.replace("| `HoldsIt` |", "| - |", 1)
+        self.assertEqual(len(list(tidy.check_threats({"SECURITY.md": empty, **tests}))), 1)
+
     def test_sizes(self):
         long_function = "int f() {\n" + "  g();\n" * 71 + "}\n"
         self.assertEqual(len(breaches(tidy.check_sizes, src__hub__x_dot_cc=long_function)), 1)

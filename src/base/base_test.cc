@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <unordered_map>
 
 namespace belfry {
 namespace {
@@ -69,6 +70,38 @@ TEST(SipHash, DependsOnKeyTextAndLength) {
   EXPECT_NE(siphash13("abc", 1, 2), siphash13("abd", 1, 2));
   EXPECT_NE(siphash13(std::string(1, '\0'), 1, 2), siphash13(std::string(2, '\0'), 1, 2));
   EXPECT_NE(siphash13(std::string(64, 'a'), 1, 2), siphash13(std::string(65, 'a'), 1, 2));
+}
+
+// Threat 32: keys that all fall into one bucket of a map with the library's own hash are spread by ours.
+TEST(KeyedHash, CollidingKeysAreSpread) {
+  constexpr std::size_t kBuckets = 10'273, kKeys = 2000;
+  std::unordered_map<std::string, int> plain(kBuckets);
+  const std::size_t buckets = plain.bucket_count();
+  std::unordered_map<std::string, int, KeyedHash> keyed(buckets);
+  for (std::uint64_t n = 0; plain.size() < kKeys; ++n) {
+    const std::string key = "topic/" + std::to_string(n);
+    if (std::hash<std::string>()(key) % buckets != 7) continue;
+    plain.emplace(key, 0);
+    keyed.emplace(key, 0);
+  }
+  ASSERT_EQ(plain.bucket_size(7), kKeys) << "the attack works against a hash without a key";
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < keyed.bucket_count(); ++i) longest = std::max(longest, keyed.bucket_size(i));
+  EXPECT_LT(longest, 16u);
+}
+
+TEST(CountTable, CountsUpToItsBoundAndForgets) {
+  CountTable table;
+  const auto first = table.take("a", 2), second = table.take("a", 2);
+  EXPECT_EQ(first, second);
+  EXPECT_FALSE(table.take("a", 2));
+  EXPECT_EQ(table.take("", 0), 0u) << "nobody is not counted";
+  table.give_back(*first);
+  EXPECT_TRUE(table.take("a", 2));
+  table.give_back(*first);
+  table.give_back(*first);
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_NE(table.take("b", 1), 0u);
 }
 
 TEST(Mailbox, RefusesBeyondItsBoundAndAfterClose) {

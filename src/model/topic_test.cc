@@ -3,10 +3,28 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <ctime>
+
 #include "model/event.h"
 
 namespace belfry {
 namespace {
+
+// Threat 33: the worst pattern costs no more than its length.
+TEST(Pattern, NoPatternIsSlow) {
+  const std::vector<std::string> hard{"+/+/+/+/+/+/+/#", "+/+/+/+/+/+/+/+", "#", "+/a/+/a/+/a/+/b",
+                                      std::string(253, 'a') + "/+"};
+  const std::vector<std::string> topics{"a/a/a/a/a/a/a/a", std::string(255, 'a'),
+                                        std::string(253, 'a') + "/b"};
+  const auto began = std::clock();
+  std::size_t matched = 0, tried = 0;
+  for (; tried < 300'000; ++tried)
+    matched += matches(hard[tried % hard.size()], topics[tried % topics.size()]) ? 1u : 0u;
+  const double each =
+      static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC / static_cast<double>(tried);
+  EXPECT_GT(matched, 0u);
+  EXPECT_LT(each, 50e-6);
+}
 
 TEST(Topic, GrammarTable) {
   const std::string eight = "a/b/c/d/e/f/g/h";

@@ -221,6 +221,52 @@ audience = "belfry"\n`,
     assert.ok(await accepted(right));
   });
 
+  it('threat 16: no token makes the server fetch from where it says', async () => {
+    let asked = 0;
+    const trap = createServer((_, answer) => {
+      ++asked;
+      answer.end('{"keys":[]}');
+    });
+    await new Promise((resolve) => {
+      trap.listen(0, '127.0.0.1', resolve);
+    });
+    const evil = `http://127.0.0.1:${trap.address().port}`;
+    const hostile = [
+      evil,
+      `${evil}/keys`,
+      `https://a.example@${evil.slice(7)}`,
+      `${evil}#https://a.example`,
+    ];
+    let sent = 0;
+    for (const iss of hostile)
+      for (const header of [
+        {},
+        { jku: evil },
+        { x5u: evil },
+        { kid: `${evil}/k` },
+        { jwk: { kty: 'oct', k: 'AA' } },
+      ])
+        for (const aud of ['belfry', evil, [evil]]) {
+          const one = token('RS256', pairs.other, { aud, iss }, header);
+          assert.equal(await accepted(one), false);
+          ++sent;
+        }
+    assert.ok(sent >= 50);
+    assert.equal(asked, 0, 'requests to the trap');
+    trap.close();
+  });
+
+  it('threat 17: a key of one issuer signs nothing for another, whatever the kid', async () => {
+    const crossed = [
+      token('RS256', pairs.rsa, { aud, iss: 'https://b.example' }, { kid: 'one' }),
+      token('ES256', pairs.p256, { aud, iss: 'https://a.example' }, { kid: 'one' }),
+      token('ES384', pairs.p384, { aud, iss: 'https://a.example' }, { kid: 'f' }),
+      token('EdDSA', pairs.ed, { aud, iss: 'https://c.example' }, { kid: 'two' }),
+      token('HS256', server.secret, { aud, iss: 'https://a.example' }, { kid: 'one' }),
+    ];
+    for (const one of crossed) assert.equal(await accepted(one), false);
+  });
+
   it('asks an issuer for an unknown key once in a while, however many tokens name one', async () => {
     const before = fetched.b;
     for (let i = 0; i < 200; ++i)

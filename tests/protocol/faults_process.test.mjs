@@ -1,5 +1,5 @@
-// Faults of the process and its files: killed at a known place (T2), a full or refusing disk (T4), an older copy put
-// back (T5), no descriptors or memory left (T11), stopped and started again under load (T16).
+// Faults of the process and its files: killed at a known place (T2), a full or refusing disk (T4), an older
+// copy put back (T5), no descriptors or memory left (T11), stopped and started again under load (T16).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, rmSync } from 'node:fs';
@@ -36,11 +36,11 @@ async function startInjected(rule, from) {
 }
 
 describe('T2: killed between the commit and its answer', () => {
-  // Where a publish passes: writes to the WAL, its flush, the answer, what wakes threads, and the next request.
+  // Where a publish passes: writes to the WAL, its flush, the answer, what wakes threads, the next request.
   const sites = ['pwrite64', 'fdatasync', 'sendto', 'futex', 'recvfrom', 'epoll_wait'];
   for (const site of sites) {
     for (const later of [1, 7]) {
-      it(`${site}, ${later} calls after the start: a repeat with the same key is the same event`, async () => {
+      it(`${site}, ${later} calls after the start: a repeat with the key is the same event`, async () => {
         let from = 3;
         for (let round = 0; round < count(1, 20); ++round) {
           const topic = unique();
@@ -118,7 +118,7 @@ describe('T5: an older copy put back', () => {
     const topic = unique();
     for (let round = 0; round < count(5, 200); ++round) {
       const before = await server.publish(Array.from({ length: 1 + dice.below(20) }, () => ({ topic })));
-      // By turns a backup of the running server, and a copy of one that was stopped: after that a new epoch begins.
+      // By turns a backup of the running server, and a copy of one that was stopped: a new epoch follows.
       const online = round % 2 === 0;
       if (online) {
         rmSync(copy, { force: true });

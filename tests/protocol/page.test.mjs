@@ -153,5 +153,35 @@ describe('the dev page', () => {
         await page.screenshot({ path: `${process.env.SHOTS_FOLDER}/feeds.png`, fullPage: true });
       assert.equal(await page.textContent(`${feed('bob')} li b`), 'Maintenance tonight at 22:00');
     });
+
+    it('threat 27: nothing that is published runs in the page', async () => {
+      const scripts = [
+        '<script>window.ran=1</script>',
+        '<img src=x onerror="window.ran=1">',
+        '<svg onload="window.ran=1">',
+        '"><iframe srcdoc="<script>parent.ran=1</script>">',
+        'javascript:window.ran=1',
+        '{{constructor.constructor("window.ran=1")()}}',
+        '<a href="javascript:window.ran=1">x</a>',
+        '</li></ul><script>window.ran=1</script>',
+        '<math><mtext><table><mglyph><style><img src=x onerror=window.ran=1>',
+        '&lt;script&gt;window.ran=1&lt;/script&gt;',
+      ];
+      const events = Array.from({ length: 500 }, (_, i) => {
+        const text = `${scripts[i % scripts.length]}${i}`;
+        const notification = { title: text, body: text, url: i % 2 ? 'javascript:window.ran=1' : '/x' };
+        return { topic: 'users/ana', type: 'xss', data: { text }, notification };
+      });
+      await server.publish(events);
+      await page.waitForFunction(() => document.body.textContent.includes('window.ran=1'));
+      for (const link of await page.locator('section a').all()) {
+        const target = await link.getAttribute('href');
+        assert.doesNotMatch(target ?? '', /^\s*javascript:/i);
+      }
+      await page.waitForTimeout(300);
+      assert.equal(await page.evaluate(() => window.ran), undefined);
+      await page.click(`${feed('ana')} [data-do=all]`);
+      await unread('ana', 0);
+    });
   });
 });

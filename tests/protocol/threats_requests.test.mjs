@@ -1,7 +1,7 @@
 // Attacks by the form of requests, and servers that would be open to all.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -120,6 +120,30 @@ describe('threats: smuggling', () => {
 });
 
 describe('threats: unsafe defaults', () => {
+  it('the binary is hardened, and starts no other program', async () => {
+    const look = (...words) => spawnSync('readelf', [...words, binary], { encoding: 'utf8' }).stdout;
+    assert.match(look('-h'), /Type:\s+DYN/, 'position-independent');
+    assert.match(look('-d'), /BIND_NOW|Flags:.*NOW/);
+    assert.match(look('-lW'), /GNU_RELRO/);
+    assert.match(look('-lW'), /GNU_STACK\s+\S+ \S+ \S+ \S+ \S+ RW\s/, 'the stack is not executable');
+    assert.match(look('-sW', '--dyn-syms'), /__stack_chk_fail/);
+    assert.match(look('-sW', '--dyn-syms'), /__\w+_chk/, 'fortified');
+    const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
+    const calls = join(folder, 'calls');
+    const trace =
+      'trace=execve,execveat,fork,vfork,ptrace,mount,setuid,setgid,init_module,bpf,unshare,chroot';
+    const traced = await Server.start({ before: ['strace', '-f', '-qq', '-o', calls, '-e', trace] });
+    await traced.publish({ topic: 'a' });
+    await traced.kill('SIGTERM');
+    await traced.exited;
+    const seen = readFileSync(calls, 'utf8')
+      .split('\n')
+      .filter((line) => /^\d+ +\w+\(/.test(line));
+    assert.equal(seen.length, 1, seen.join('\n'));
+    await traced.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   it('threat 41: a server that faces others refuses to start without a real secret', () => {
     const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
     const file = (name, text) => {
