@@ -17,7 +17,7 @@ constexpr std::size_t kAheadMax = 64 * 1024;
 }  // namespace
 
 void Http1::start() {
-  reading_ = std::make_unique<Reading>();
+  reading_ = std::make_unique<Reading>(connection_.owner().options().budget);
   connection_.set_deadline(limits::header_time_max);
 }
 
@@ -25,6 +25,8 @@ void Http1::take(std::string_view bytes) {
   switch (phase_) {
     case Phase::reading:
     case Phase::answering:
+      if (!reading_->held.grow(bytes.size()))
+        return phase_ == Phase::reading ? refuse(fail(Code::overloaded)) : connection_.die();
       reading_->input += bytes;
       return serve();
     case Phase::upgraded:
@@ -124,6 +126,7 @@ void Http1::respond(Response response) {
     return connection_.finish();
   }
   reading.parser = RequestParser();
+  reading.held.clear();
   phase_ = Phase::reading;
   connection_.set_deadline(limits::keep_alive_time_max);
   connection_.send(text);

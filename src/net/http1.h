@@ -10,6 +10,7 @@
 #include <string>
 
 #include "net/http_parser.h"
+#include "net/http_server.h"
 #include "net/protocol.h"
 
 namespace belfry::net {
@@ -43,9 +44,11 @@ class Http1 final : public Exchange, public Protocol {
 
   // What exists only around a request.
   struct Reading {
+    explicit Reading(ConnectionBudget* budget) : held(budget) {}
     RequestParser parser;
     std::string input;
     Request request;
+    BytesLease held;  // input, and what the parser has of the body
     bool continue_sent = false;
     bool keep_alive = true;
     bool head_only = false;

@@ -32,7 +32,9 @@ std::string lower(std::string_view text) {
 }  // namespace
 
 Http2Stream::Http2Stream(Http2& session, std::int32_t id)
-    : session_(session), incoming_(std::make_unique<Incoming>()), id_(id) {
+    : session_(session),
+      incoming_(std::make_unique<Incoming>(session.connection_.owner().options().budget)),
+      id_(id) {
   progress();
 }
 
@@ -93,7 +95,8 @@ void Http2Stream::take_data(std::string_view bytes) {
   }
   if (!reading() || incoming_->too_large) return;
   const bool one = incoming_->request.body.size() + bytes.size() > limits::body_bytes_max;
-  if (one || session_.body_bytes_ + bytes.size() > limits::http2_bodies_bytes_max) {
+  const bool all = session_.body_bytes_ + bytes.size() > limits::http2_bodies_bytes_max;
+  if (one || all || !incoming_->held.grow(bytes.size())) {
     incoming_->too_large = true;
     session_.body_bytes_ -= incoming_->request.body.size();
     incoming_->request.body = std::string();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "net/http2.h"
+#include "net/http_server.h"
 
 namespace belfry::net {
 
@@ -28,7 +29,9 @@ class Http2Stream final : public Exchange {
 
   // What exists only until the request is answered.
   struct Incoming {
+    explicit Incoming(ConnectionBudget* budget) : held(budget) {}
     Request request;
+    BytesLease held;  // of the body
     std::string authority;
     std::string protocol;  // of an extended CONNECT
     std::string target;

@@ -7,11 +7,13 @@
 // exception never leaves a
 //         connection; a connection is deleted only when no operation of it is pending.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "net/client_address.h"
 #include "net/exchange.h"
@@ -38,6 +40,16 @@ class ConnectionBudget {
     addresses_.give_back(slot);
     --count_;
   }
+  // Bytes of requests that are not answered yet, of all connections together.
+  bool take_bytes(std::size_t count) {
+    if (bytes_.fetch_add(count, std::memory_order_relaxed) + count <=
+        bytes_max_.load(std::memory_order_relaxed))
+      return true;
+    give_back_bytes(count);
+    return false;
+  }
+  void give_back_bytes(std::size_t count) { bytes_.fetch_sub(count, std::memory_order_relaxed); }
+  void set_bytes_max(std::size_t max) { bytes_max_.store(max, std::memory_order_relaxed); }
   void set_per_address(std::uint64_t max) {
     const std::lock_guard lock(mutex_);
     per_address_ = max;
@@ -49,6 +61,29 @@ class ConnectionBudget {
   std::uint64_t per_address_;
   std::size_t count_ = 0;
   CountTable addresses_;
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::size_t> bytes_max_{~std::size_t{0}};
+};
+
+// Bytes of the budget that one request holds; given back with it. Without a budget there is no bound.
+class BytesLease {
+ public:
+  explicit BytesLease(ConnectionBudget* budget) : budget_(budget) {}
+  ~BytesLease() { clear(); }
+  BytesLease(const BytesLease&) = delete;
+  BytesLease& operator=(const BytesLease&) = delete;
+  bool grow(std::size_t count) {
+    if (budget_ != nullptr && !budget_->take_bytes(count)) return false;
+    held_ += count;
+    return true;
+  }
+  void clear() {
+    if (budget_ != nullptr) budget_->give_back_bytes(std::exchange(held_, 0));
+  }
+
+ private:
+  ConnectionBudget* budget_;
+  std::size_t held_ = 0;
 };
 
 struct HttpServerOptions {

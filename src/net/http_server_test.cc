@@ -132,6 +132,39 @@ TEST_F(HttpServerTest, AnIdleStreamCostsLittleAndAbruptClosesAreSafe) {
   wait_for([this] { return echo.closed == static_cast<int>(count) && server->connections() == 0; });
 }
 
+struct LittleMemory : ServerTest<SystemClock> {
+  static HttpServerOptions options() {
+    static ConnectionBudget budget(100, 100);
+    budget.set_bytes_max(1'000'000);
+    HttpServerOptions made;
+    made.budget = &budget;
+    return made;
+  }
+  LittleMemory() : ServerTest(options()) {}
+};
+
+TEST_F(LittleMemory, BodiesOfAllConnectionsTogetherAreBounded) {
+  const std::string head = "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 700001\r\n\r\n";
+  {
+    Peer first(server->port());
+    first.send(head);
+    first.send(std::string(700'000, 'x'));
+    wait_for([this] { return server->connections() == 1; });
+    settle();
+    Peer second(server->port());
+    second.send(head);
+    second.send(std::string(700'000, 'y'));
+    EXPECT_EQ(second.to_end().substr(0, 12), "HTTP/1.1 503");
+    first.send("x");
+    EXPECT_NE(first.until("POST /b xxx").find("200 OK"), std::string::npos);
+  }
+  wait_for([this] { return server->connections() == 0; });
+  Peer third(server->port());
+  third.send(head);
+  third.send(std::string(700'001, 'z'));
+  EXPECT_NE(third.until("POST /b zzz").find("200 OK"), std::string::npos) << "all was given back";
+}
+
 TEST_F(HttpServerTest, TheClientSpeaksWithTheServer) {
   ClientRequest request;
   request.url = "http://127.0.0.1:" + std::to_string(server->port()) + "/x?q=1";

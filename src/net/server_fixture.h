@@ -102,9 +102,14 @@ struct ServerTest : ::testing::Test {
     loop.post([&] { done.set_value(function()); });
     return done.get_future().get();
   }
+  // Until the loop has taken what was sent to it: on loopback that is there once send has returned.
+  void settle() {
+    for (int i = 0; i < 100; ++i) on_loop([] { return 0; });
+  }
   template <class Condition>
   void wait_for(Condition condition) {
-    for (int i = 0; i < 5000 && !on_loop(condition); ++i) std::this_thread::yield();
+    const Instant end = SystemClock().now() + std::chrono::seconds(10);
+    while (!on_loop(condition) && SystemClock().now() < end) std::this_thread::yield();
     ASSERT_TRUE(on_loop(condition));
   }
 };

@@ -37,12 +37,13 @@ struct SlowClients : ServerTest<ManualClock> {
   // What comes until the server closes, if it does so between these two moments.
   std::string ends_between(Peer& peer, seconds early, seconds late) {
     wait_for([this] { return server->connections() == 1; });
-    std::this_thread::sleep_for(Duration{30});  // the bytes are on their way
+    settle();
     clock.advance(early);
     std::this_thread::sleep_for(Duration{30});  // several looks around
     EXPECT_EQ(on_loop([this] { return server->connections(); }), 1u) << "not yet";
     clock.advance(late - early);
     std::string all = peer.to_end();
+    settle();
     clock.advance(seconds(3));  // the time to linger
     wait_for([this] { return server->connections() == 0; });
     return all;
@@ -94,7 +95,7 @@ TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
     const std::string_view piece = "never taken";
     return echo.streams[0]->write({&piece, 1}).pieces;
   });
-  std::this_thread::sleep_for(Duration{30});
+  settle();
   clock.advance(seconds(19));
   std::this_thread::sleep_for(Duration{30});
   EXPECT_EQ(on_loop([this] { return echo.closed; }), 0);

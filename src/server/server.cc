@@ -154,6 +154,7 @@ Result<void> Server::start_shards() {
   if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
   budget_ =
       std::make_unique<net::ConnectionBudget>(connections_max(config_), config_.limits_streams_per_address);
+  budget_->set_bytes_max(request_bytes_max(config_));
   const std::string ticket_secret = TRY(read_or_make_secret(config_.store_path + "/ticket_secret"));
   ApiOptions api = api_options_of(config_, mode_, ticket_secret);
   net::HttpServerOptions http = http_options_of(config_, listen);
@@ -328,6 +329,7 @@ Result<void> Server::take_up(Config config) {
   if (fetcher_) fetcher_->set_issuers(std::move(issuers));
   admission_.set_limits(admission_limits_of(config));
   budget_->set_per_address(config.limits_streams_per_address);
+  budget_->set_bytes_max(request_bytes_max(config));
   writer_->set_retention(retention_of(config));
   for (auto& shard : shards_) {
     if (tls) shard->set_tls(tls);

@@ -125,6 +125,10 @@ std::uint64_t memory_limit(const Config& config) {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
 }
 
+std::size_t request_bytes_max(const Config& config) {
+  return std::max<std::size_t>(memory_limit(config) / 8, 2 * limits::body_bytes_max);
+}
+
 std::uint64_t memory_used() {
   std::ifstream file("/proc/self/statm");
   std::uint64_t size = 0, resident = 0;

@@ -28,6 +28,8 @@ std::size_t connections_max(const Config& config);
 // Memory at which load is shed: limits.memory_bytes, or what the control group allows, or half of the
 // machine's.
 std::uint64_t memory_limit(const Config& config);
+// Of that, what requests may hold before they are answered: an eighth.
+std::size_t request_bytes_max(const Config& config);
 // What the process holds now (resident).
 std::uint64_t memory_used();
 

@@ -110,46 +110,53 @@ describe('T4: a disk that refuses', () => {
 });
 
 describe('T5: an older copy put back', () => {
-  it('whoever was ahead is told so first, whoever was not is not', { timeout: 120_000 }, async () => {
-    const dice = random(5);
-    const server = await Server.start();
-    const file = join(server.data, 'belfry.db');
-    const copy = join(server.folder, 'copy.db');
-    const topic = unique();
-    for (let round = 0; round < count(5, 200); ++round) {
-      const before = await server.publish(Array.from({ length: 1 + dice.below(20) }, () => ({ topic })));
-      // By turns a backup of the running server, and a copy of one that was stopped: a new epoch follows.
-      const online = round % 2 === 0;
-      if (online) {
-        rmSync(copy, { force: true });
-        execFileSync(binary, ['backup', copy, '--data', server.data]);
-      } else {
-        await server.kill('SIGTERM');
-        copyFileSync(file, copy);
+  it(
+    'whoever was ahead is told so first, whoever was not is not',
+    { timeout: count(120_000, 3_600_000) },
+    async () => {
+      const dice = random(5);
+      const server = await Server.start();
+      const file = join(server.data, 'belfry.db');
+      const copy = join(server.folder, 'copy.db');
+      const topic = unique();
+      for (let round = 0; round < count(5, 200); ++round) {
+        const before = await server.publish(Array.from({ length: 1 + dice.below(20) }, () => ({ topic })));
+        // By turns a backup of the running server, and a copy of one that was stopped: a new epoch follows.
+        const online = round % 2 === 0;
+        if (online) {
+          rmSync(copy, { force: true });
+          execFileSync(binary, ['backup', copy, '--data', server.data]);
+        } else {
+          await server.kill('SIGTERM');
+          copyFileSync(file, copy);
+          await server.launch();
+        }
+        const beyond = await server.publish(
+          Array.from({ length: 1 + dice.below(20) }, () => ({ topic, data: 'lost' })),
+        );
+        await server.kill();
+        for (const rest of ['-wal', '-shm']) rmSync(file + rest, { force: true });
+        copyFileSync(copy, file);
         await server.launch();
+        await server.publish(Array.from({ length: dice.below(40) }, () => ({ topic, data: 'new' })));
+        for (const Kind of [SseClient, WebSocketClient, LineClient]) {
+          const ahead = await new Kind(server, topic, { since: dice.pick(beyond).id }).open();
+          const behind = await new Kind(server, topic, { since: dice.pick(before).id }).open();
+          await server.publish({ topic, data: 'end' });
+          await until(
+            () => [ahead, behind].every((one) => one.events.at(-1)?.data === 'end'),
+            'both go on',
+          );
+          assert.equal(ahead.resets[0]?.reason, online ? 'rewound' : 'lost');
+          assert.equal(behind.resets.length, 0);
+          assert.ok(ahead.events.every((event) => event.data !== 'lost'));
+          ahead.close();
+          behind.close();
+        }
       }
-      const beyond = await server.publish(
-        Array.from({ length: 1 + dice.below(20) }, () => ({ topic, data: 'lost' })),
-      );
-      await server.kill();
-      for (const rest of ['-wal', '-shm']) rmSync(file + rest, { force: true });
-      copyFileSync(copy, file);
-      await server.launch();
-      await server.publish(Array.from({ length: dice.below(40) }, () => ({ topic, data: 'new' })));
-      for (const Kind of [SseClient, WebSocketClient, LineClient]) {
-        const ahead = await new Kind(server, topic, { since: dice.pick(beyond).id }).open();
-        const behind = await new Kind(server, topic, { since: dice.pick(before).id }).open();
-        await server.publish({ topic, data: 'end' });
-        await until(() => [ahead, behind].every((one) => one.events.at(-1)?.data === 'end'), 'both go on');
-        assert.equal(ahead.resets[0]?.reason, online ? 'rewound' : 'lost');
-        assert.equal(behind.resets.length, 0);
-        assert.ok(ahead.events.every((event) => event.data !== 'lost'));
-        ahead.close();
-        behind.close();
-      }
-    }
-    await server.stop();
-  });
+      await server.stop();
+    },
+  );
 });
 
 describe('T11: nothing left', () => {
@@ -217,90 +224,94 @@ describe('T11: nothing left', () => {
 });
 
 describe('T16: stopped and started again under load', () => {
-  it('nothing is lost, and every client is back within two seconds', { timeout: 120_000 }, async () => {
-    const server = await Server.start();
-    const topic = unique();
-    const clients = [];
-    const outages = [];
-    let running = true;
-    const listen = async (Kind, options) => {
-      const mine = { seen: [], cursor: 'earliest' };
-      clients.push(mine);
-      while (running) {
-        const began = Date.now();
-        const client = new Kind(server, topic, { since: mine.cursor, ...options });
-        const opened = await client.open().then(
-          () => true,
-          () => false,
-        );
-        if (opened && mine.broken) outages.push(Date.now() - mine.broken);
-        if (opened) mine.broken = undefined;
-        let over = !opened;
-        const ended = () => {
-          over = true;
-        };
-        for (const one of [server.exited, client.closed, client.done]) one?.then(ended, ended);
-        while (running && !over) await new Promise((resolve) => setTimeout(resolve, 5));
-        mine.seen.push(...client.events);
-        mine.cursor = client.cursor;
-        if (running) mine.broken ??= Date.now();
-        client.close?.();
-        if (!opened)
-          await new Promise((resolve) => setTimeout(resolve, Math.max(0, 20 - (Date.now() - began))));
-      }
-    };
-    const listening = [
-      [SseClient],
-      [WebSocketClient],
-      [LineClient],
-      [PollClient, { wait: 5 }],
-      [PollClient],
-    ].map((one) => listen(...one));
-    const acknowledged = [];
-    const publishing = (async () => {
-      for (let i = 0; running; ++i) {
+  it(
+    'nothing is lost, and every client is back within two seconds',
+    { timeout: count(120_000, 3_600_000) },
+    async () => {
+      const server = await Server.start();
+      const topic = unique();
+      const clients = [];
+      const outages = [];
+      let running = true;
+      const listen = async (Kind, options) => {
+        const mine = { seen: [], cursor: 'earliest' };
+        clients.push(mine);
         while (running) {
-          const status = await publish(server, topic, i);
-          if ([200, 201].includes(status)) {
-            acknowledged.push(i);
-            break;
-          }
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          const began = Date.now();
+          const client = new Kind(server, topic, { since: mine.cursor, ...options });
+          const opened = await client.open().then(
+            () => true,
+            () => false,
+          );
+          if (opened && mine.broken) outages.push(Date.now() - mine.broken);
+          if (opened) mine.broken = undefined;
+          let over = !opened;
+          const ended = () => {
+            over = true;
+          };
+          for (const one of [server.exited, client.closed, client.done]) one?.then(ended, ended);
+          while (running && !over) await new Promise((resolve) => setTimeout(resolve, 5));
+          mine.seen.push(...client.events);
+          mine.cursor = client.cursor;
+          if (running) mine.broken ??= Date.now();
+          client.close?.();
+          if (!opened)
+            await new Promise((resolve) => setTimeout(resolve, Math.max(0, 20 - (Date.now() - began))));
         }
+      };
+      const listening = [
+        [SseClient],
+        [WebSocketClient],
+        [LineClient],
+        [PollClient, { wait: 5 }],
+        [PollClient],
+      ].map((one) => listen(...one));
+      const acknowledged = [];
+      const publishing = (async () => {
+        for (let i = 0; running; ++i) {
+          while (running) {
+            const status = await publish(server, topic, i);
+            if ([200, 201].includes(status)) {
+              acknowledged.push(i);
+              break;
+            }
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+        }
+      })();
+      for (let round = 0; round < count(3, 20); ++round) {
+        const before = acknowledged.length;
+        await until(() => acknowledged.length > before + 100, 'publishing goes on');
+        await server.kill('SIGTERM');
+        await server.launch();
       }
-    })();
-    for (let round = 0; round < count(3, 20); ++round) {
-      const before = acknowledged.length;
-      await until(() => acknowledged.length > before + 100, 'publishing goes on');
-      await server.kill('SIGTERM');
-      await server.launch();
-    }
-    const enough = acknowledged.length + 50;
-    await until(() => acknowledged.length > enough, 'publishing goes on');
-    running = false;
-    await publishing;
-    await Promise.all(listening);
-    const { events } = await (async () => {
-      const all = [];
-      const reader = new PollClient(server, topic, { since: 'earliest' });
-      do {
-        all.length = reader.events.length;
-        await reader.once();
-      } while (reader.events.length > all.length);
-      return reader;
-    })();
-    const order = events.map((event) => event.id);
-    const data = events.map((event) => event.data);
-    for (const one of acknowledged) assert.ok(data.includes(one), `${one} was acknowledged`);
-    assert.equal(new Set(data).size, data.length, 'each once');
-    for (const { seen } of clients)
-      assert.deepEqual(
-        seen.map((event) => event.id),
-        order.slice(0, seen.length),
-      );
-    outages.sort((a, b) => a - b);
-    console.log(`outages: ${outages.length}, the longest ${outages.at(-1)} ms`);
-    assert.ok(outages.at(-1) <= 2500, `${outages.at(-1)} ms`);
-    await server.stop();
-  });
+      const enough = acknowledged.length + 50;
+      await until(() => acknowledged.length > enough, 'publishing goes on');
+      running = false;
+      await publishing;
+      await Promise.all(listening);
+      const { events } = await (async () => {
+        const all = [];
+        const reader = new PollClient(server, topic, { since: 'earliest' });
+        do {
+          all.length = reader.events.length;
+          await reader.once();
+        } while (reader.events.length > all.length);
+        return reader;
+      })();
+      const order = events.map((event) => event.id);
+      const data = events.map((event) => event.data);
+      for (const one of acknowledged) assert.ok(data.includes(one), `${one} was acknowledged`);
+      assert.equal(new Set(data).size, data.length, 'each once');
+      for (const { seen } of clients)
+        assert.deepEqual(
+          seen.map((event) => event.id),
+          order.slice(0, seen.length),
+        );
+      outages.sort((a, b) => a - b);
+      console.log(`outages: ${outages.length}, the longest ${outages.at(-1)} ms`);
+      assert.ok(outages.at(-1) <= 2500, `${outages.at(-1)} ms`);
+      await server.stop();
+    },
+  );
 });
