@@ -42,6 +42,8 @@ def ctest(root, preset, tally, chosen=None):
         UBSAN_OPTIONS="print_stacktrace=1",
         TSAN_OPTIONS="halt_on_error=1",
     )
+    if preset == "release":
+        environment["BELFRY_POWER_IMAGES"] = "2000"
     command = [
         "ctest",
         "--test-dir",
