@@ -149,7 +149,7 @@ def crash(root, cycles, batch=1):
 
 def chaos(root):
     """The threats and faults in their full counts: hours, by hand."""
-    environment = dict(node_environment(root), BELFRY_CHAOS="1")
+    environment = dict(node_environment(root), CHAOS="1")
     folder = install_node_packages(root, environment)
     files = sorted(
         str(path.relative_to(folder))

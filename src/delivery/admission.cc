@@ -40,10 +40,13 @@ std::string_view name_of(Load load) {
 }
 
 Seat::~Seat() {
-  if (admission_ == nullptr) return;
-  const std::lock_guard lock(admission_->mutex_);
-  admission_->users_.give_back(user_);
-  admission_->addresses_.give_back(address_);
+  if (admission_ != nullptr) admission_->give_back(places_);
+}
+
+void Admission::give_back(SeatPlaces places) {
+  const std::lock_guard lock(mutex_);
+  users_.give_back(places.user);
+  addresses_.give_back(places.address);
 }
 
 double Admission::rate() const { return static_cast<double>(limits_.streams_per_second) * share_; }
@@ -83,8 +86,7 @@ Result<Seat> Admission::take_seat(std::string_view user, std::string_view addres
   }
   Seat seat;
   seat.admission_ = this;
-  seat.user_ = *of_user;
-  seat.address_ = *of_address;
+  seat.places_ = {*of_user, *of_address};
   return seat;
 }
 

@@ -34,23 +34,31 @@ struct AdmissionLimits {
 
 class Admission;
 
-// A stream's place; given back when it goes.
+// The places of one stream: of its user and of its address.
+struct SeatPlaces {
+  std::uint32_t user = 0, address = 0;
+};
+
+// Gives them back when it goes, unless they were released to whoever will.
 class Seat {
  public:
   Seat() = default;
   Seat(Seat&& other) noexcept { *this = std::move(other); }
   Seat& operator=(Seat&& other) noexcept {
     std::swap(admission_, other.admission_);
-    std::swap(user_, other.user_);
-    std::swap(address_, other.address_);
+    std::swap(places_, other.places_);
     return *this;
   }
   ~Seat();
+  SeatPlaces release() {
+    admission_ = nullptr;
+    return places_;
+  }
 
  private:
   friend class Admission;
   Admission* admission_ = nullptr;
-  std::uint32_t user_ = 0, address_ = 0;
+  SeatPlaces places_;
 };
 
 struct AdmissionCounts {
@@ -69,6 +77,8 @@ class Admission {
   Result<void> knock(Wanted wanted, Instant now);
   // Once it is known who it is; empty: not counted. Code::too_many_streams beyond a cap.
   Result<Seat> take_seat(std::string_view user, std::string_view address);
+
+  void give_back(SeatPlaces places);
 
   // Every part of the server that sheds load asks this.
   Load load() const { return load_.load(std::memory_order_relaxed); }

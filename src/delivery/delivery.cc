@@ -54,6 +54,12 @@ Attach place_session(std::string_view since, const EpochTable& epochs, Offset he
   return attach;
 }
 
+Result<void> Stream::take_user_seat(std::string_view user) {
+  auto seat = TRY(parts().admission.take_seat(user, {}));
+  seat_.user = seat.release().user;
+  return {};
+}
+
 void Stream::attach(Attach attach) {
   session_ = parts().shard.attach(*this, std::move(attach), parts().clock.now());
   parts().schedule_turn();

@@ -13,7 +13,8 @@ namespace belfry {
 class Stream : public Outlet, public net::StreamEvents {
  public:
   Stream(Streams& owner, net::Exchange& exchange, Seat seat)
-      : owner_(owner), exchange_(&exchange), seat_(std::move(seat)) {}
+      : owner_(owner), exchange_(&exchange), seat_(seat.release()) {}
+  ~Stream() override { parts().admission.give_back(seat_); }
 
   void on_writable() override;
   void on_bytes(std::string_view) override {}
@@ -32,6 +33,8 @@ class Stream : public Outlet, public net::StreamEvents {
   net::Exchange& exchange() const { return *exchange_; }
   SessionId session() const { return session_; }
 
+  // Counts for the user from now on; Code::too_many_streams beyond the cap.
+  Result<void> take_user_seat(std::string_view user);
   void attach(Attach attach);
   void detach();
   // Offers frames of the entries; `frame_of` gives an entry's bytes for this transport.
@@ -49,7 +52,7 @@ class Stream : public Outlet, public net::StreamEvents {
 
   Streams& owner_;
   net::Exchange* exchange_;
-  Seat seat_;
+  SeatPlaces seat_;
   SessionId session_ = no_session;
   static constexpr SessionId no_session = ~SessionId{0};
 };

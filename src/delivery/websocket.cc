@@ -88,9 +88,7 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
     if (!checked) return close(checked.error());
     selectors = std::move(checked).value();
   }
-  auto seat = parts().admission.take_seat(principal.value().user, {});
-  if (!seat) return close(seat.error());
-  user_seat_ = std::move(seat).value();
+  if (auto seated = take_user_seat(principal.value().user); !seated) return close(seated.error());
   principal_ = std::make_unique<Principal>(std::move(principal).value());
   deadline_ = Instant::never();
   Attach attach = place_session(wish.since, parts().epochs, parts().tail.head());

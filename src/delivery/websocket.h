@@ -51,7 +51,6 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   std::unique_ptr<net::WebSocketParser> parser_;  // only while a frame or a message is incomplete
   std::unique_ptr<Principal> known_;              // by a cookie, until it is connected
   std::unique_ptr<Principal> principal_;          // once connected
-  Seat user_seat_;                                // the one that it came in with counts for the address
   // Requests whose outcome is awaited: the client's id of each.
   std::unique_ptr<std::map<std::uint64_t, std::string>> awaited_;
   Instant deadline_ = Instant::never();

@@ -19,20 +19,19 @@ constexpr std::size_t kRecordBytes = 16 * 1024;                            // RF
 
 }  // namespace
 
-struct Connection::Opening {
-  bool proxy_header = false;  // one is still awaited
-  std::string bytes;          // too few yet to tell
-};
-
 Connection::Connection(ConnectionOwner& owner, Socket socket, std::uint32_t slot)
     : owner_(owner), socket_(std::move(socket)), http1_(*this), protocol_(&http1_), slot_(slot) {}
 
 Connection::~Connection() = default;
 
+Connection::More& Connection::more() {
+  if (!more_) more_ = std::make_unique<More>();
+  return *more_;
+}
+
 void Connection::start(const TlsContext& tls) {
-  opening_ = std::make_unique<Opening>();
-  opening_->proxy_header = owner_.options().proxy_protocol;
-  if (tls) tls_ = std::make_unique<Tls>(tls, owner_.buffers());
+  proxy_awaited_ = owner_.options().proxy_protocol;
+  if (tls) more().tls = std::make_unique<Tls>(tls, owner_.buffers());
   http1_.start();
   if (tls) set_deadline(limits::tls_time_max);
   wait_read();
@@ -47,7 +46,7 @@ void Connection::clear_deadline() {
 }
 
 std::string Connection::peer() const {
-  if (announced_) return *announced_;
+  if (more_ && !more_->announced.empty()) return more_->announced;
   boost::system::error_code failed;
   return socket_.remote_endpoint(failed).address().to_string();
 }
@@ -84,7 +83,7 @@ void Connection::on_readable() {
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
   if (opening_) {
     open(bytes);
-  } else if (tls_) {
+  } else if (tls() != nullptr) {
     take_encrypted(bytes);
   } else {
     take(bytes);
@@ -98,25 +97,29 @@ void Connection::take(std::string_view bytes) {
 
 // Until it is known who speaks, and what.
 void Connection::open(std::string_view bytes) {
-  std::string all = std::move(opening_->bytes) + std::string(bytes);
-  opening_->bytes.clear();
-  if (opening_->proxy_header && !open_proxy(all)) return;
-  if (tls_) {
-    // From here on by ALPN; the PROXY header comes before TLS.
-    opening_.reset();
-    return take_encrypted(all);
+  std::string joined;
+  if (more_ && !more_->early.empty()) {
+    joined = std::exchange(more_->early, {});
+    joined += bytes;
+    bytes = joined;
   }
-  if (all.size() < kPreface.size() && kPreface.starts_with(all)) {
-    opening_->bytes = std::move(all);
+  if (proxy_awaited_ && !open_proxy(bytes)) return;
+  if (tls() != nullptr) {
+    // From here on by ALPN; the PROXY header comes before TLS.
+    opening_ = false;
+    return take_encrypted(bytes);
+  }
+  if (bytes.size() < kPreface.size() && kPreface.starts_with(bytes)) {
+    more().early = bytes;
     return;
   }
-  opening_.reset();
-  if (all.starts_with(kPreface)) speak_http2();
-  take(all);
+  opening_ = false;
+  if (bytes.starts_with(kPreface)) speak_http2();
+  take(bytes);
 }
 
-// False: the header is not whole yet, or the connection is over.
-bool Connection::open_proxy(std::string& bytes) {
+// Takes the header off; false: it is not whole yet, or the connection is over.
+bool Connection::open_proxy(std::string_view& bytes) {
   auto header = parse_proxy_header(bytes);
   if (!header || !owner_.options().trusted_proxies.contains(peer())) {
     log_warn("a connection without a PROXY header, or not from a trusted proxy, was closed",
@@ -125,37 +128,37 @@ bool Connection::open_proxy(std::string& bytes) {
     return false;
   }
   if (!header.value()) {
-    opening_->bytes = std::move(bytes);
+    more().early = bytes;
     return false;
   }
-  opening_->proxy_header = false;
-  if (!header.value()->address.empty())
-    announced_ = std::make_unique<std::string>(std::move(header.value()->address));
-  bytes.erase(0, header.value()->size);
+  proxy_awaited_ = false;
+  if (!header.value()->address.empty()) more().announced = std::move(header.value()->address);
+  bytes.remove_prefix(header.value()->size);
   return true;
 }
 
 void Connection::take_encrypted(std::string_view bytes) {
-  tls_->feed(bytes);
-  if (!tls_->open() && !shake_hands()) return;
+  Tls& mine = *tls();
+  mine.feed(bytes);
+  if (!mine.open() && !shake_hands()) return;
   while (!dead_) {
-    const std::string_view plaintext = tls_->read();
+    const std::string_view plaintext = mine.read();
     if (plaintext.empty()) break;
     take(plaintext);
   }
   if (dead_) return;
   send_encrypted();  // what OpenSSL had to say by itself
   // A client that says it will send no more still listens, unless it is gone.
-  if (tls_->state() == Tls::State::failed) die();
+  if (mine.state() == Tls::State::failed) die();
 }
 
 // False: more is needed, or it failed.
 bool Connection::shake_hands() {
-  const Tls::State state = tls_->shake_hands();
+  const Tls::State state = tls()->shake_hands();
   send_encrypted();
   if (state == Tls::State::failed) die();
   if (state != Tls::State::open || dead_) return false;
-  if (tls_->chose_http2()) {
+  if (tls()->chose_http2()) {
     speak_http2();
   } else {
     set_deadline(limits::header_time_max);
@@ -164,14 +167,14 @@ bool Connection::shake_hands() {
 }
 
 void Connection::speak_http2() {
-  http2_ = std::make_unique<Http2>(*this);
-  protocol_ = http2_.get();
-  http2_->start();
+  more().http2 = std::make_unique<Http2>(*this);
+  protocol_ = more_->http2.get();
+  more_->http2->start();
 }
 
 Taken Connection::write(std::span<const std::string_view> pieces) {
   if (dead_ || blocked_ || finishing_) return {0, true};
-  return tls_ ? write_encrypted(pieces) : write_plain(pieces);
+  return tls() != nullptr ? write_encrypted(pieces) : write_plain(pieces);
 }
 
 Taken Connection::write_plain(std::span<const std::string_view> pieces) {
@@ -184,7 +187,7 @@ Taken Connection::write_plain(std::span<const std::string_view> pieces) {
     }
     block();
     if (left == 0) return {i, true};
-    rest_ = pieces[i].substr(left);
+    rest_ = std::make_unique<std::string>(pieces[i].substr(left));
     return {i + 1, true};
   }
   return {pieces.size(), false};
@@ -198,7 +201,7 @@ Taken Connection::write_encrypted(std::span<const std::string_view> pieces) {
     gathered.assign(pieces[taken++]);
     while (taken < pieces.size() && gathered.size() + pieces[taken].size() <= kRecordBytes)
       gathered += pieces[taken++];
-    tls_->write(gathered);
+    tls()->write(gathered);
     send_encrypted();
   }
   return {taken, blocked_ || dead_};
@@ -212,8 +215,8 @@ void Connection::send_encrypted() {
 
 void Connection::send(std::string_view bytes) {
   if (dead_ || finishing_) return;
-  if (!tls_) return send_or_hold(bytes);
-  tls_->write(bytes);
+  if (tls() == nullptr) return send_or_hold(bytes);
+  tls()->write(bytes);
   send_encrypted();
 }
 
@@ -230,12 +233,13 @@ bool Connection::send_control(std::string_view bytes) {
 void Connection::send_or_hold(std::string_view bytes) {
   if (dead_ || bytes.empty()) return;
   if (blocked_) {
-    rest_ += bytes;
+    if (!rest_) rest_ = std::make_unique<std::string>();
+    *rest_ += bytes;
     return;
   }
   const ssize_t sent = send_now({&bytes, 1});
   if (sent < 0 || static_cast<std::size_t>(sent) == bytes.size()) return;
-  rest_ = bytes.substr(static_cast<std::size_t>(sent));
+  rest_ = std::make_unique<std::string>(bytes.substr(static_cast<std::size_t>(sent)));
   block();
 }
 
@@ -285,14 +289,14 @@ void Connection::wait_write() {
 }
 
 void Connection::on_flushed() {
-  if (!rest_.empty()) {
-    const std::string_view piece = rest_;
+  if (rest_) {
+    const std::string_view piece = *rest_;
     const ssize_t sent = send_now({&piece, 1});
     if (sent < 0) return;
     if (sent > 0) owner_.set_deadline(slot_, owner_.now() + limits::write_stall_time_max);
-    rest_.erase(0, static_cast<std::size_t>(sent));
-    if (!rest_.empty()) return wait_write();
-    rest_.shrink_to_fit();
+    rest_->erase(0, static_cast<std::size_t>(sent));
+    if (!rest_->empty()) return wait_write();
+    rest_.reset();
   }
   blocked_ = false;
   control_held_ = 0;
@@ -303,8 +307,8 @@ void Connection::on_flushed() {
 
 void Connection::finish() {
   if (dead_ || finishing_) return;
-  if (tls_) {
-    tls_->close();
+  if (tls() != nullptr) {
+    tls()->close();
     send_encrypted();
   }
   finishing_ = true;
@@ -321,8 +325,8 @@ void Connection::linger() {
 
 void Connection::time_out() {
   if (dead_) return;
-  const bool opening = opening_ != nullptr || (tls_ && !tls_->open());
-  if (blocked_ || finishing_ || (opening && tls_)) return later([this] { die(); });
+  const bool shaking_hands = tls() != nullptr && !tls()->open();
+  if (blocked_ || finishing_ || shaking_hands) return later([this] { die(); });
   guarded([this] { protocol_->time_out(); });
 }
 

@@ -81,15 +81,23 @@ class Connection final {
   void later(Function function);
   // The client's address, without port.
   std::string peer() const;
-  bool secure() const { return tls_ != nullptr; }
+  bool secure() const { return tls() != nullptr; }
   ConnectionOwner& owner() { return owner_; }
 
  private:
-  struct Opening;  // what exists only until the protocol is chosen
+  // What an idle stream over HTTP/1.1 in clear text has no need of.
+  struct More {
+    std::unique_ptr<Tls> tls;
+    std::unique_ptr<Http2> http2;
+    std::string early;      // bytes that are too few yet to choose a protocol by
+    std::string announced;  // the client's address, as a trusted proxy told it
+  };
+  More& more();
+  Tls* tls() const { return more_ ? more_->tls.get() : nullptr; }
 
   void on_readable();
   void open(std::string_view bytes);
-  bool open_proxy(std::string& bytes);
+  bool open_proxy(std::string_view& bytes);
   void take(std::string_view bytes);
   void take_encrypted(std::string_view bytes);
   bool shake_hands();
@@ -113,14 +121,13 @@ class Connection final {
   Socket socket_;
   Http1 http1_;
   Protocol* protocol_;
-  std::unique_ptr<Http2> http2_;
-  std::unique_ptr<Tls> tls_;
-  std::unique_ptr<Opening> opening_;
-  std::unique_ptr<std::string> announced_;  // the client's address, as a trusted proxy told it
-  std::string rest_;                        // taken, but not yet by the socket
+  std::unique_ptr<More> more_;
+  std::unique_ptr<std::string> rest_;  // taken, but not yet by the socket
   const std::uint32_t slot_;
   std::uint32_t control_held_ = 0;
   std::uint16_t operations_ = 0;  // pending, with posted ones
+  bool opening_ = true;           // the protocol is not chosen yet
+  bool proxy_awaited_ = false;
   bool read_waiting_ = false;
   bool write_waiting_ = false;
   bool blocked_ = false;

@@ -1,8 +1,8 @@
-// What the tests of threats share. With BELFRY_CHAOS=1 (./dev chaos) they play their full counts.
+// What the tests of threats share. With CHAOS=1 (./dev chaos) they play their full counts.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
-export const chaos = process.env.BELFRY_CHAOS === '1';
+export const chaos = process.env.CHAOS === '1';
 // The count in CI, and the full one.
 export const count = (short, full) => (chaos ? full : short);
 
