@@ -22,6 +22,7 @@ struct ServerChoice {
   std::string url = "http://127.0.0.1:8080";
   std::string data = "belfry-data";  // of a dev server on this machine: where its key is found
   std::string credentials_file;      // a token or a backend key; empty: <data>/backend_key
+  std::string ca_file;  // certificates to trust; empty: <data>/dev_certificate.pem, if it is there
 };
 
 struct PublishCommand {

@@ -42,6 +42,8 @@ void add_server(CLI::App& command, ServerChoice& server) {
   command
       .add_option("--token-file,--key-file", server.credentials_file, "File with a token or a backend key")
       ->envname("BELFRY_TOKEN_FILE");
+  command.add_option("--ca-file", server.ca_file, "https: certificates (PEM) to trust beside the system's")
+      ->envname("BELFRY_CA_FILE");
 }
 
 // All commands with their options; each stores what is to be run.

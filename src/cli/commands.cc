@@ -68,6 +68,7 @@ int run_publish(const PublishCommand& command) {
   if (!data.value().empty()) body += ",\"data\":" + data.value();
   net::ClientRequest request;
   request.url = command.server.url + "/v1/events";
+  request.ca_file = ca_file_of(command.server);
   request.method = "POST";
   request.headers = {{"Authorization", "Bearer " + credentials.value()},
                      {"Content-Type", "application/json"}};

@@ -1,6 +1,7 @@
 #include "cli/server_call.h"
 
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "server/server.h"
 
@@ -14,11 +15,18 @@ Result<std::string> credentials_of(const ServerChoice& server) {
                                          "; name --token-file, or --data-dir.");
 }
 
+std::string ca_file_of(const ServerChoice& server) {
+  if (!server.ca_file.empty()) return server.ca_file;
+  const std::string own = server.data + "/dev_certificate.pem";
+  return std::filesystem::exists(own) ? own : std::string();
+}
+
 Result<net::Response> call(const ServerChoice& server, std::string_view method, const std::string& path,
                            std::string body) {
   const std::string credentials = TRY(credentials_of(server));
   net::ClientRequest request;
   request.url = server.url + path;
+  request.ca_file = ca_file_of(server);
   request.method = std::string(method);
   request.headers = {{"Authorization", "Bearer " + credentials}};
   if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");

@@ -42,6 +42,7 @@ class Tail {
   std::optional<int> listen() {
     net::ClientRequest request;
     request.url = command_.server.url + "/v1/events?";
+    request.ca_file = ca_file_of(command_.server);
     for (const auto& pattern : command_.patterns)
       request.url += "topic=" + percent_encode(pattern, "-._~/") + "&";
     for (const auto& type : command_.types) request.url += "type=" + percent_encode(type, "-._~/") + "&";

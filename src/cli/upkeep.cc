@@ -36,6 +36,7 @@ class Report {
 void examine_server(const ServerChoice& server, Report& report) {
   net::ClientRequest request;
   request.url = server.url + "/readyz";
+  request.ca_file = ca_file_of(server);
   const auto ready = net::fetch(request);
   if (!ready)
     return report.bad(server.url + ": " + ready.error().text(), std::string(ready.error().hint()));

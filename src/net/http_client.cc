@@ -1,12 +1,17 @@
 #include "net/http_client.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <cerrno>
@@ -22,11 +27,45 @@ class Connected {
  public:
   Connected(int socket, Duration timeout) : socket_(socket), timeout_(timeout) {}
   ~Connected() {
+    SSL_free(tls_);
     if (socket_ >= 0) ::close(socket_);
   }
   Connected(Connected&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)), timeout_(other.timeout_) {}
+      : socket_(std::exchange(other.socket_, -1)),
+        tls_(std::exchange(other.tls_, nullptr)),
+        timeout_(other.timeout_) {}
   Connected& operator=(Connected&&) = delete;
+
+  // Shakes hands with a server whose certificate is good for the host.
+  Result<void> encrypt(const std::string& host, const std::string& ca_file) {
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_default_verify_paths(context);
+    if (!ca_file.empty()) SSL_CTX_load_verify_file(context, ca_file.c_str());
+    tls_ = SSL_new(context);
+    SSL_CTX_free(context);
+    unsigned char raw[16];
+    const bool literal =
+        ::inet_pton(AF_INET, host.c_str(), raw) == 1 || ::inet_pton(AF_INET6, host.c_str(), raw) == 1;
+    if (literal) {
+      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls_), host.c_str());
+    } else {
+      SSL_set1_host(tls_, host.c_str());
+      SSL_set_tlsext_host_name(tls_, host.c_str());
+    }
+    const timeval limit{timeout_.count() / 1000, timeout_.count() % 1000 * 1000};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    SSL_set_fd(tls_, socket_);
+    ERR_clear_error();
+    if (SSL_connect(tls_) == 1) return {};
+    const long verified = SSL_get_verify_result(tls_);
+    if (verified != X509_V_OK)
+      return fail(Code::connection_failed, "The certificate is not trusted: " +
+                                               std::string(X509_verify_cert_error_string(verified)) + ".");
+    return fail(Code::connection_failed, "The TLS handshake failed. Does the server speak TLS?");
+  }
 
   Result<void> wait(short events) const {
     pollfd waiting{socket_, events, 0};
@@ -37,6 +76,10 @@ class Connected {
   }
 
   Result<void> send_all(std::string_view bytes) const {
+    if (tls_ != nullptr && !bytes.empty()) {
+      if (SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size())) > 0) return {};
+      return fail(Code::connection_failed, "The connection broke.");
+    }
     while (!bytes.empty()) {
       TRY(wait(POLLOUT));
       const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -48,8 +91,15 @@ class Connected {
 
   // Empty: the peer has closed.
   Result<std::string> receive() const {
-    TRY(wait(POLLIN));
     std::string bytes(16 * 1024, '\0');
+    if (tls_ != nullptr) {
+      const int read = SSL_read(tls_, bytes.data(), static_cast<int>(bytes.size()));
+      if (read <= 0 && SSL_get_error(tls_, read) != SSL_ERROR_ZERO_RETURN)
+        return fail(Code::connection_failed, "The server did not answer in time, or the connection broke.");
+      bytes.resize(static_cast<std::size_t>(std::max(read, 0)));
+      return bytes;
+    }
+    TRY(wait(POLLIN));
     const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
     if (got < 0) return fail(Code::connection_failed, std::strerror(errno));
     bytes.resize(static_cast<std::size_t>(got));
@@ -58,22 +108,25 @@ class Connected {
 
  private:
   int socket_;
+  SSL* tls_ = nullptr;
   Duration timeout_;
 };
 
 struct Address {
+  bool secure = false;
   std::string host, port, target;
 };
 
 Result<Address> parse_url(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
-  if (!parsed || parsed->scheme() != "http" || parsed->host().empty())
+  if (!parsed || (parsed->scheme() != "http" && parsed->scheme() != "https") || parsed->host().empty())
     return fail(Code::bad_parameter, "Not a URL of the form http://host:port: " + url, "url");
   Address address;
+  address.secure = parsed->scheme() == "https";
   address.host = std::string(parsed->encoded_host());
   if (address.host.size() > 2 && address.host.front() == '[')
     address.host = address.host.substr(1, address.host.size() - 2);
-  address.port = parsed->has_port() ? std::string(parsed->port()) : "80";
+  address.port = parsed->has_port() ? std::string(parsed->port()) : address.secure ? "443" : "80";
   address.target = std::string(parsed->encoded_path());
   if (address.target.empty()) address.target = "/";
   if (parsed->has_query()) address.target += "?" + std::string(parsed->encoded_query());
@@ -121,7 +174,8 @@ std::string request_text(const ClientRequest& request, const Address& address) {
 
 Result<void> fetch_stream(const ClientRequest& request, const StreamSink& sink) {
   const Address address = TRY(parse_url(request.url));
-  const Connected connection = TRY(connect(address, request.timeout));
+  Connected connection = TRY(connect(address, request.timeout));
+  if (address.secure) TRY(connection.encrypt(address.host, request.ca_file));
   TRY(connection.send_all(request_text(request, address)));
   ResponseParser parser;
   std::string input;

@@ -1,5 +1,6 @@
 #pragma once
-// A small blocking HTTP/1.1 client for the command line and the tests. Not for the server's threads.
+// A small blocking HTTP/1.1 client, over TLS or not, for the command line and the tests. Not for the
+// server's threads.
 
 #include <functional>
 #include <string>
@@ -11,7 +12,8 @@
 namespace belfry::net {
 
 struct ClientRequest {
-  std::string url;  // http://host[:port]/path?query
+  std::string url;      // http or https://host[:port]/path?query
+  std::string ca_file;  // https: certificates (PEM) to trust beside the system's; empty: none
   std::string method = "GET";
   std::vector<Field> headers;
   std::string body;

@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kPrefix = "BELFRY_";
 // Read by the command line, not by the configuration.
 const std::vector<std::string> kOtherVariables{"BELFRY_URL", "BELFRY_TOKEN_FILE", "BELFRY_KEY_FILE",
-                                               "BELFRY_CONFIG"};
+                                               "BELFRY_CA_FILE", "BELFRY_CONFIG"};
 
 const ConfigField* field_named(std::string_view name) {
   const auto& fields = config_fields();

@@ -116,6 +116,21 @@ describe('TLS', () => {
     answer.destroy();
   });
 
+  it('the command line speaks it, and trusts nobody without a reason', () => {
+    const ask = (...words) => spawnSync(binary, words, { encoding: 'utf8' });
+    const place = ['--url', server.url, '--data-dir', server.data];
+    const sent = ask('publish', 'cli/tls', '--data', '1', ...place);
+    assert.equal(sent.status, 0, sent.stderr);
+    assert.match(sent.stdout, /"seq":1/);
+    assert.equal(ask('doctor', ...place).status, 0);
+    const key = ['--key-file', join(server.data, 'backend_key')];
+    const stranger = ask('publish', 'cli/tls', '--url', server.url, '--data-dir', '/nowhere', ...key);
+    assert.notEqual(stranger.status, 0);
+    assert.match(stranger.stderr, /certificate is not trusted/);
+    const named = ['--ca-file', join(server.data, 'dev_certificate.pem')];
+    assert.equal(ask('publish', 'cli/tls', '--url', server.url, ...key, ...named).status, 0);
+  });
+
   it('plain HTTP on the TLS port is closed, and so is a handshake that never ends', async () => {
     const plain = connectTcp(server.port, '127.0.0.1');
     plain.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
