@@ -138,7 +138,7 @@ describe('T5: an older copy put back', () => {
         for (const rest of ['-wal', '-shm']) rmSync(file + rest, { force: true });
         copyFileSync(copy, file);
         await server.launch();
-        await server.publish(Array.from({ length: dice.below(40) }, () => ({ topic, data: 'new' })));
+        await server.publish(Array.from({ length: 1 + dice.below(40) }, () => ({ topic, data: 'new' })));
         for (const Kind of [SseClient, WebSocketClient, LineClient]) {
           const ahead = await new Kind(server, topic, { since: dice.pick(beyond).id }).open();
           const behind = await new Kind(server, topic, { since: dice.pick(before).id }).open();
