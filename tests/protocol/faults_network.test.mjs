@@ -103,28 +103,30 @@ describe('T12: everybody back at once', () => {
         return client;
       };
       const [{ id }] = await server.publish({ topic });
-      let publishing = true;
-      const times = [];
-      const publisher = (async () => {
-        while (publishing) {
-          const began = performance.now();
-          await server.publish({ topic: 'other' });
-          times.push(performance.now() - began);
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
-      })();
+      // From a process of its own: this one has all the sockets to look after.
+      const script =
+        'const [,, url, key] = process.argv; const times = []; let on = true;' +
+        'process.on("SIGTERM", () => { on = false; });' +
+        'const headers = { Authorization: "Bearer " + key, "Content-Type": "application/json" };' +
+        'const body = JSON.stringify({ topic: "other" });' +
+        '(async () => { while (on) { const began = performance.now();' +
+        'const answer = await fetch(url + "/v1/events", { method: "POST", body, headers });' +
+        'if (answer.status !== 201) throw new Error(answer.status); await answer.text();' +
+        'times.push(performance.now() - began); await new Promise((done) => setTimeout(done, 20)); }' +
+        'times.sort((a, b) => a - b); console.log(times[Math.floor(times.length * 0.99)]); })();';
+      const publisher = spawn(process.execPath, ['-e', script, 'x', server.url, server.key]);
+      let p99 = '';
+      publisher.stdout.on('data', (bytes) => (p99 += bytes));
       const began = Date.now();
       const clients = Array.from({ length: all }, (_, i) => come(i, id));
       await until(() => back.size === all, `all are back: ${back.size}`, 40_000);
       const took = Date.now() - began;
-      publishing = false;
-      await publisher;
-      times.sort((a, b) => a - b);
-      const p99 = times[Math.floor(times.length * 0.99)];
+      publisher.kill('SIGTERM');
+      await until(() => p99.includes('\n'), 'the publisher has told');
       console.log(
-        `storm: ${all} back after ${took} ms, publish acknowledgement p99 ${p99.toFixed(0)} ms meanwhile`,
+        `storm: ${all} back after ${took} ms, publish acknowledgement p99 ${Number(p99).toFixed(0)} ms`,
       );
-      assert.ok(took < 30_000);
+      assert.ok(took < 30_000 && Number(p99) > 0);
       for (const timer of waiting) clearTimeout(timer);
       for (const { socket } of clients) socket.destroy();
       await server.stop();
