@@ -138,9 +138,9 @@ describe('T10: the link goes down without a word', () => {
   // A network of its own: the clients are on the other end of a pair of interfaces.
   it('every connection is given up within 45 s', { timeout: count(120_000, 3_600_000) }, async () => {
     const name = `belfry-${process.pid}`;
-    const [program, ...before] = process.getuid() === 0 ? ['ip'] : ['sudo', 'ip'];
+    const [program, ...prefix] = process.getuid() === 0 ? ['ip'] : ['sudo', 'ip'];
     const ip = (...words) =>
-      execFileSync(program, [...before, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+      execFileSync(program, [...prefix, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
     ip('netns', 'add', name);
     const [outside, inside] = [`bf${process.pid}o`.slice(-14), `bf${process.pid}i`.slice(-14)];
     let server, clients;
@@ -164,7 +164,7 @@ describe('T10: the link goes down without a word', () => {
         's.once("data", () => { if (++up == count) console.log("up"); }); s.on("error", () => {}); }';
       const args = ['netns', 'exec', name, process.execPath, '-e', script];
       clients = spawn(program, [
-        ...before,
+        ...prefix,
         ...args,
         'x',
         `10.213.${third}.1`,
