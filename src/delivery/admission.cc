@@ -9,35 +9,17 @@ constexpr double kLeave = 0.05;  // a level is left this much lower than it was 
 constexpr Duration kLagMax{100};
 constexpr double kShareMin = 0.05;
 
-double threshold(Load load) {
-  switch (load) {
-    case Load::normal:
-      return 0;
-    case Load::shedding:
-      return 0.80;
-    case Load::refusing:
-      return 0.90;
-    case Load::critical:
-      return 0.95;
-  }
-  return 0;
-}
+struct Level {
+  std::string_view name;
+  double from;
+};
+constexpr Level kLevels[] = {{"normal", 0}, {"shedding", 0.80}, {"refusing", 0.90}, {"critical", 0.95}};
+
+const Level& level_of(Load load) { return kLevels[static_cast<std::size_t>(load)]; }
 
 }  // namespace
 
-std::string_view name_of(Load load) {
-  switch (load) {
-    case Load::normal:
-      return "normal";
-    case Load::shedding:
-      return "shedding";
-    case Load::refusing:
-      return "refusing";
-    case Load::critical:
-      return "critical";
-  }
-  return "";
-}
+std::string_view name_of(Load load) { return level_of(load).name; }
 
 Seat::~Seat() {
   if (admission_ != nullptr) admission_->give_back(places_);
@@ -101,10 +83,10 @@ bool Admission::set_pressure(double pressure, Duration lag) {
   const Load before = level;
   while (level != Load::critical) {
     const Load next = static_cast<Load>(static_cast<int>(level) + 1);
-    if (pressure < threshold(next)) break;
+    if (pressure < level_of(next).from) break;
     level = next;
   }
-  while (level != Load::normal && pressure < threshold(level) - kLeave)
+  while (level != Load::normal && pressure < level_of(level).from - kLeave)
     level = static_cast<Load>(static_cast<int>(level) - 1);
   load_ = level;
   return level != before;

@@ -78,6 +78,7 @@ class Admission {
   // Once it is known who it is; empty: not counted. Code::too_many_streams beyond a cap.
   Result<Seat> take_seat(std::string_view user, std::string_view address);
 
+  // What was released.
   void give_back(SeatPlaces places);
 
   // Every part of the server that sheds load asks this.
@@ -95,7 +96,6 @@ class Admission {
   AdmissionCounts counts() const;
 
  private:
-  friend class Seat;
   double rate() const;
 
   mutable std::mutex mutex_;

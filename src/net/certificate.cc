@@ -1,25 +1,11 @@
 #include "net/certificate.h"
 
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
-#include <memory>
+#include "net/openssl.h"
 
 namespace belfry::net {
 namespace {
-
-template <auto function>
-struct Freer {
-  template <class Type>
-  void operator()(Type* object) const {
-    function(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
-using Bio = std::unique_ptr<BIO, Freer<BIO_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
 
 std::string text_of(BIO* bio) {
   char* bytes = nullptr;
@@ -31,7 +17,7 @@ bool add_extension(X509* certificate, int kind, const std::string& value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
-  const Extension extension(X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()));
+  const ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()));
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
@@ -48,8 +34,8 @@ std::string alternative_names(const std::vector<std::string>& names) {
 }  // namespace
 
 Result<PemPair> make_certificate(const std::vector<std::string>& names, Timestamp now, int days) {
-  const Key key(EVP_EC_gen("P-256"));
-  const Certificate certificate(X509_new());
+  const KeyPtr key(EVP_EC_gen("P-256"));
+  const CertificatePtr certificate(X509_new());
   CHECK(key && certificate);
   X509* made = certificate.get();
   X509_set_version(made, 2);
@@ -67,7 +53,7 @@ Result<PemPair> make_certificate(const std::vector<std::string>& names, Timestam
                     add_extension(made, NID_ext_key_usage, "serverAuth") &&
                     X509_sign(made, key.get(), EVP_sha256()) > 0;
   if (!good) return fail(Code::config_invalid, "The certificate could not be made for these names.");
-  const Bio certificate_text(BIO_new(BIO_s_mem())), key_text(BIO_new(BIO_s_mem()));
+  const BioPtr certificate_text(BIO_new(BIO_s_mem())), key_text(BIO_new(BIO_s_mem()));
   CHECK(PEM_write_bio_X509(certificate_text.get(), made) == 1);
   CHECK(PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) ==
         1);
@@ -75,8 +61,8 @@ Result<PemPair> make_certificate(const std::vector<std::string>& names, Timestam
 }
 
 std::string certificate_fingerprint(const std::string& pem) {
-  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  const Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const CertificatePtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   if (!certificate || X509_digest(certificate.get(), EVP_sha256(), digest, &size) != 1) return {};

@@ -51,6 +51,13 @@ std::string Connection::peer() const {
   return socket_.remote_endpoint(failed).address().to_string();
 }
 
+void Connection::tell_client(Request& request) const {
+  const HttpServerOptions& options = owner_.options();
+  request.secure = tls() != nullptr;
+  request.peer = peer();
+  request.peer = client_address(request, options.trusted_proxies, options.forwarded);
+}
+
 void Connection::limit_backlog() {
   int bytes = limits::notsent_lowat_bytes;
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
@@ -60,20 +67,23 @@ void Connection::done_with_operation() {
   if (--operations_ == 0 && dead_) owner_.remove(slot_);  // deletes this
 }
 
-void Connection::wait_read() {
-  if (read_waiting_ || dead_) return;
-  read_waiting_ = true;
+void Connection::wait(Socket::wait_type what, bool& waiting, void (Connection::*then)()) {
+  if (waiting || dead_) return;
+  waiting = true;
   ++operations_;
-  socket_.async_wait(Socket::wait_read, [this](boost::system::error_code failed) {
-    read_waiting_ = false;
+  socket_.async_wait(what, [this, &waiting, then](boost::system::error_code failed) {
+    waiting = false;
     if (failed) {
       die();
     } else {
-      guarded([this] { on_readable(); });
+      guarded([this, then] { (this->*then)(); });
     }
     done_with_operation();
   });
 }
+
+void Connection::wait_read() { wait(Socket::wait_read, read_waiting_, &Connection::on_readable); }
+void Connection::wait_write() { wait(Socket::wait_write, write_waiting_, &Connection::on_flushed); }
 
 void Connection::on_readable() {
   std::string& buffer = owner_.buffers().read;
@@ -273,21 +283,6 @@ void Connection::block() {
   wait_write();
 }
 
-void Connection::wait_write() {
-  if (write_waiting_ || dead_) return;
-  write_waiting_ = true;
-  ++operations_;
-  socket_.async_wait(Socket::wait_write, [this](boost::system::error_code failed) {
-    write_waiting_ = false;
-    if (failed) {
-      die();
-    } else {
-      guarded([this] { on_flushed(); });
-    }
-    done_with_operation();
-  });
-}
-
 void Connection::on_flushed() {
   if (rest_) {
     const std::string_view piece = *rest_;
@@ -317,7 +312,6 @@ void Connection::finish() {
 
 // Says that no more comes, and gives the peer a moment to read what was sent before the socket goes.
 void Connection::linger() {
-  lingering_ = true;
   ::shutdown(socket_.native_handle(), SHUT_WR);
   owner_.set_deadline(slot_, owner_.now() + kLingerTime);
   wait_read();

@@ -4,11 +4,10 @@
 //
 // Owner:  HttpServer, by slot. Thread: the loop's.
 // Bound:  an idle connection holds this object, one waiting read and, with TLS, its state: buffers belong
-// to the
-//         loop. At most one piece of a write and limits::control_bytes_max are held back, or one burst of
-//         HTTP/2.
+//         to the loop. At most one piece of a write and limits::control_bytes_max are held back, or one
+//         burst of HTTP/2.
 // Always: deleted only when dead and no operation is pending; an exception ends the connection, not the
-// process.
+//         process.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -64,7 +63,6 @@ class Connection final {
   bool send_control(std::string_view bytes);
   bool blocked() const { return blocked_; }
   bool ended() const { return dead_ || finishing_; }
-  bool dead() const { return dead_; }
 
   // While blocked, the deadline is that of the write.
   void set_deadline(Duration from_now);
@@ -79,9 +77,10 @@ class Connection final {
   // Runs the function from the loop, unless the connection has died meanwhile.
   template <class Function>
   void later(Function function);
-  // The client's address, without port.
+  // The client's address, without port; what a PROXY header says counts.
   std::string peer() const;
-  bool secure() const { return tls() != nullptr; }
+  // Whom the request is from, and whether it came over TLS.
+  void tell_client(Request& request) const;
   ConnectionOwner& owner() { return owner_; }
 
  private:
@@ -103,6 +102,7 @@ class Connection final {
   bool shake_hands();
   void speak_http2();
   void wait_write();
+  void wait(Socket::wait_type what, bool& waiting, void (Connection::*then)());
   void on_flushed();
   void block();
   void linger();
@@ -133,7 +133,6 @@ class Connection final {
   bool blocked_ = false;
   bool dead_ = false;
   bool finishing_ = false;
-  bool lingering_ = false;
 };
 
 template <class Function>

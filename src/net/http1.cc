@@ -79,10 +79,7 @@ Result<bool> Http1::parse_one() {
   reading.keep_alive = reading.parser.keep_alive() && connection_.owner().accepting();
   reading.request = TRY(reading.parser.take());
   reading.head_only = reading.request.method == "HEAD";
-  reading.request.peer = connection_.peer();
-  const HttpServerOptions& options = connection_.owner().options();
-  reading.request.peer = client_address(reading.request, options.trusted_proxies, options.forwarded);
-  reading.request.secure = connection_.secure();
+  connection_.tell_client(reading.request);
   return true;
 }
 

@@ -154,12 +154,11 @@ Http2Stream* Http2::find(std::int32_t id) const {
   return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, id));
 }
 
-Http2Stream* Http2::open(std::int32_t id) {
+void Http2::open(std::int32_t id) {
   auto stream = std::make_unique<Http2Stream>(*this, id);
   stream->place_ = static_cast<std::uint32_t>(streams_.size());
   nghttp2_session_set_stream_user_data(session_, id, stream.get());
   streams_.push_back(std::move(stream));
-  return streams_.back().get();
 }
 
 void Http2::close(Http2Stream& stream) {
@@ -231,9 +230,6 @@ void Http2::take(std::string_view bytes) {
 void Http2::dispatch() {
   for (const std::int32_t id : std::exchange(arrived_, {}))
     if (Http2Stream* stream = find(id)) stream->deliver();
-  // A tunnel that was opened just now may have bytes already.
-  for (const std::int32_t id : std::exchange(arrived_, {}))
-    if (Http2Stream* stream = find(id)) stream->deliver();
 }
 
 void Http2::fail_connection(std::string_view why) {
@@ -260,7 +256,7 @@ void Http2::schedule_flush() {
 void Http2::flush() {
   if (connection_.ended()) return;
   std::string& frames = connection_.owner().buffers().frames;
-  while (!connection_.blocked() && !connection_.dead()) {
+  while (!connection_.blocked() && !connection_.ended()) {
     frames.clear();
     while (frames.size() < kBurstBytes) {
       const std::uint8_t* bytes = nullptr;

@@ -1,16 +1,16 @@
 #pragma once
 // HTTP/2 (RFC 9113) on one connection, by nghttp2: requests come in, and each answer or stream is pulled
-// out of its exchange when the windows and the socket have room. WebSocket comes by extended CONNECT (RFC
-// 8441).
+// out of its exchange when the windows and the socket have room. WebSocket comes by extended CONNECT
+// (RFC 8441).
 //
 // Owner:  the connection. Thread: the loop's.
-// Bound:  limits::http2_streams_max streams; a stream holds back limits::http2_held_bytes and the rest of a
-// piece;
-//         request bodies together limits::http2_bodies_bytes_max. What costs work and brings nothing
-//         (resets, control frames, broken frames) is spent from a budget; beyond it the connection ends.
+// Bound:  limits::http2_streams_max streams; each holds back limits::http2_held_bytes and the rest of a
+//         piece; request bodies together limits::http2_bodies_bytes_max. What costs work and brings
+//         nothing (resets, control frames, broken frames) is spent from a budget; beyond it the
+//         connection ends.
 // Always: a request reaches the handler only after the read in which it came was taken whole, so one that
-// was
-//         reset at once never does. Nothing of nghttp2 is called from inside its callbacks but submissions.
+//         was reset at once never does. Nothing of nghttp2 is called from inside its callbacks but
+//         submissions.
 
 #include <nghttp2/nghttp2.h>
 
@@ -61,7 +61,7 @@ class Http2 final : public Protocol {
   void bury();
   void update_deadline();
   void fail_connection(std::string_view why);
-  Http2Stream* open(std::int32_t id);
+  void open(std::int32_t id);
   void close(Http2Stream& stream);
   Http2Stream* find(std::int32_t id) const;
   void on_frame(const nghttp2_frame& frame);

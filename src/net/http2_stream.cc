@@ -23,12 +23,6 @@ nghttp2_nv field(std::string_view name, std::string_view value) {
   return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
-}
-
 }  // namespace
 
 Http2Stream::Http2Stream(Http2& session, std::int32_t id)
@@ -44,9 +38,9 @@ void Http2Stream::take_header(std::string_view name, std::string_view value) {
   if (!incoming_ || incoming_->head_done) return;  // trailers
   Incoming& in = *incoming_;
   in.header_bytes += name.size() + value.size() + kFieldOverhead;
-  in.too_large = in.too_large || ++in.header_fields > limits::header_fields_max ||
-                 in.header_bytes > limits::header_bytes_max;
-  if (in.too_large) return;
+  if (++in.header_fields > limits::header_fields_max || in.header_bytes > limits::header_bytes_max)
+    in.refused = Code::header_too_large;
+  if (in.refused) return;
   if (name == ":method") {
     in.request.method = value;
   } else if (name == ":path") {
@@ -79,7 +73,7 @@ void Http2Stream::head_is_done(bool end_of_stream) {
   tunnel_ = !incoming_->protocol.empty();
   if (end_of_stream) return peer_is_done();
   // A tunnel has no end to wait for; what cannot be taken need not be waited for.
-  if (tunnel_ || incoming_->too_large) {
+  if (tunnel_ || incoming_->refused) {
     session_.arrived_.push_back(id_);
   } else if (incoming_->request.header("expect") == "100-continue") {
     const nghttp2_nv status = field(":status", "100");
@@ -93,12 +87,16 @@ void Http2Stream::take_data(std::string_view bytes) {
     inbox_ += bytes;
     return;
   }
-  if (!reading() || incoming_->too_large) return;
-  const bool one = incoming_->request.body.size() + bytes.size() > limits::body_bytes_max;
-  const bool all = session_.body_bytes_ + bytes.size() > limits::http2_bodies_bytes_max;
-  if (one || all || !incoming_->held.grow(bytes.size())) {
-    incoming_->too_large = true;
-    session_.body_bytes_ -= incoming_->request.body.size();
+  if (!reading() || incoming_->refused) return;
+  const std::size_t body = incoming_->request.body.size();
+  if (body + bytes.size() > limits::body_bytes_max ||
+      session_.body_bytes_ + bytes.size() > limits::http2_bodies_bytes_max) {
+    incoming_->refused = Code::body_too_large;
+  } else if (!incoming_->held.grow(bytes.size())) {
+    incoming_->refused = Code::overloaded;
+  }
+  if (incoming_->refused) {
+    session_.body_bytes_ -= body;
     incoming_->request.body = std::string();
     session_.arrived_.push_back(id_);
     return;
@@ -127,20 +125,18 @@ void Http2Stream::deliver() {
   } else {
     session_.connection_.owner().request_ready(*this);
   }
-  incoming_.reset();  // the handler has looked at it
-  if (tunnel_ && answered_ && !inbox_.empty()) session_.arrived_.push_back(id_);
+  incoming_.reset();                                       // the handler has looked at it
+  if (tunnel_ && answered_ && !inbox_.empty()) deliver();  // it has bytes already
 }
 
 Result<void> Http2Stream::finish_request() {
   Incoming& in = *incoming_;
   Request& request = in.request;
-  if (in.header_fields > limits::header_fields_max || in.header_bytes > limits::header_bytes_max)
-    return fail(Code::header_too_large);
-  if (in.too_large) return fail(Code::body_too_large);
+  if (in.refused) return fail(*in.refused);
   const auto host = request.header("host");
   if (in.authority.empty() && !host)
     return fail(Code::bad_request, "Neither :authority nor Host is there.");
-  if (host && !in.authority.empty() && lower(*host) != lower(in.authority))
+  if (host && !in.authority.empty() && lower_case(*host) != lower_case(in.authority))
     return fail(Code::bad_request, "Host differs from :authority.");
   if (!host) request.headers.emplace_back("host", in.authority);
   if (tunnel_) {
@@ -151,10 +147,7 @@ Result<void> Http2Stream::finish_request() {
   }
   TRY(check_content(request));
   TRY(parse_target(in.target, request));
-  request.secure = session_.connection_.secure();
-  request.peer = session_.connection_.peer();
-  const HttpServerOptions& options = session_.connection_.owner().options();
-  request.peer = client_address(request, options.trusted_proxies, options.forwarded);
+  session_.connection_.tell_client(request);
   return {};
 }
 
@@ -170,7 +163,7 @@ void Http2Stream::submit(int status, const std::vector<Field>& headers, bool wit
   names.reserve(headers.size() + owner.options().headers.size());  // the views must stay
   for (const auto* list : {&headers, &owner.options().headers}) {
     for (const auto& [name, value] : *list) {
-      names.push_back(lower(name));
+      names.push_back(lower_case(name));
       if (!is_forbidden(names.back())) fields.push_back(field(names.back(), value));
     }
   }
@@ -189,7 +182,6 @@ void Http2Stream::respond(Response response) {
   events_ = nullptr;
   end_ = true;
   const bool bodiless = head_only_ || response.status == 204 || response.status == 304;
-  const std::string length = std::to_string(response.body.size());
   if (!bodiless) out_ = std::move(response.body);
   progress();
   submit(response.status, response.headers, !bodiless && !out_.empty());

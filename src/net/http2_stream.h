@@ -2,6 +2,7 @@
 // One stream of HTTP/2: a request and its answer. Private to net.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,7 @@ class Http2Stream final : public Exchange {
     std::string target;
     std::size_t header_bytes = 0;
     std::size_t header_fields = 0;
-    bool too_large = false;
+    std::optional<Code> refused;  // for what was seen of it so far; the rest is not kept
     bool head_done = false;
   };
 

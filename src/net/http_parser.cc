@@ -18,12 +18,6 @@ Error parse_error(boost::system::error_code code) {
   return fail(Code::bad_request, "Not HTTP/1.1: " + code.message());
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
-}
-
 // Every malformed escape is refused; the rest of the target is what Boost.URL accepts.
 Result<std::string> decode(boost::urls::string_view text) {
   std::string out;
@@ -43,6 +37,12 @@ Result<std::string> decode(boost::urls::string_view text) {
 }
 
 }  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return out;
+}
 
 Result<void> parse_target(std::string_view target, Request& request) {
   const auto parsed = boost::urls::parse_origin_form({target.data(), target.size()});
@@ -85,7 +85,7 @@ Result<void> check_length(const Request& request) {
         return fail(Code::bad_request, "Content-Length must be a number.");
       ++said;
     } else if (name == "transfer-encoding") {
-      if (lower(value) != "chunked")
+      if (lower_case(value) != "chunked")
         return fail(Code::bad_request, "The only Transfer-Encoding is chunked.");
       ++said;
     }
@@ -148,7 +148,7 @@ Result<Request> RequestParser::take() {
   Request request;
   std::size_t hosts = 0;
   for (const auto& field : message) {
-    request.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+    request.headers.emplace_back(lower_case({field.name_string().data(), field.name_string().size()}),
                                  std::string(field.value()));
     hosts += field.name() == http::field::host ? 1u : 0u;
   }
@@ -199,7 +199,7 @@ Response ResponseParser::head() const {
   Response response;
   response.status = static_cast<int>(message.result_int());
   for (const auto& field : message)
-    response.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+    response.headers.emplace_back(lower_case({field.name_string().data(), field.name_string().size()}),
                                   std::string(field.value()));
   return response;
 }

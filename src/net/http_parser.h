@@ -55,6 +55,9 @@ class ResponseParser {
   std::unique_ptr<State> state_;
 };
 
+// ASCII letters only, as names of headers are compared (RFC 9110 section 5.1).
+std::string lower_case(std::string_view text);
+
 // What may be sent as a body: unsupported_media_type for a compressed one.
 Result<void> check_content(const Request& request);
 

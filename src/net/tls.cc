@@ -1,11 +1,9 @@
 #include "net/tls.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
-#include <ctime>
+#include "net/openssl.h"
 
 namespace belfry::net {
 
@@ -71,24 +69,13 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, c
   return SSL_TLSEXT_ERR_OK;
 }
 
-struct BioFree {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-struct CertificateFree {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-struct KeyFree {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-using Certificate = std::unique_ptr<X509, CertificateFree>;
-
 Result<void> use_chain(SSL_CTX* context, std::string_view chain) {
-  const std::unique_ptr<BIO, BioFree> bio(BIO_new_mem_buf(chain.data(), static_cast<int>(chain.size())));
-  const Certificate leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+  const BioPtr bio(BIO_new_mem_buf(chain.data(), static_cast<int>(chain.size())));
+  const CertificatePtr leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
   if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1)
     return fail(Code::config_invalid, "The certificate is no PEM certificate: " + openssl_reason() + ".");
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    const Certificate of_chain(next);
+    const CertificatePtr of_chain(next);
     SSL_CTX_add1_chain_cert(context, next);
   }
   ERR_clear_error();  // the end of the text
@@ -96,11 +83,10 @@ Result<void> use_chain(SSL_CTX* context, std::string_view chain) {
 }
 
 Result<void> use_key(SSL_CTX* context, std::string_view text) {
-  const std::unique_ptr<BIO, BioFree> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  const BioPtr bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   // Without the callback OpenSSL would ask the terminal for a pass phrase.
   const auto no_phrase = [](char*, int, int, void*) { return -1; };
-  const std::unique_ptr<EVP_PKEY, KeyFree> key(
-      PEM_read_bio_PrivateKey(bio.get(), nullptr, no_phrase, nullptr));
+  const KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_phrase, nullptr));
   if (!key) return fail(Code::config_invalid, "The key is no PEM key: " + openssl_reason() + ".");
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1)
     return fail(Code::config_invalid, "The key is not that of the certificate: " + openssl_reason() + ".");
@@ -141,12 +127,6 @@ void TlsContext::take_tickets_of(const TlsContext& other) {
   CHECK(SSL_CTX_get_tlsext_ticket_keys(other.context_, keys, sizeof keys) == 1);
   CHECK(SSL_CTX_set_tlsext_ticket_keys(context_, keys, sizeof keys) == 1);
   OPENSSL_cleanse(keys, sizeof keys);
-}
-
-Timestamp TlsContext::not_after() const {
-  std::tm parts{};
-  ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(context_)), &parts);
-  return {std::chrono::seconds(timegm(&parts))};
 }
 
 Tls::Tls(const TlsContext& context, LoopBuffers& buffers)

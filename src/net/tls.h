@@ -43,8 +43,6 @@ class TlsContext {
   static Result<TlsContext> from_pem(std::string_view chain, std::string_view key);
   // Tickets that the other one gave are still good here.
   void take_tickets_of(const TlsContext& other);
-  // When the certificate ends.
-  Timestamp not_after() const;
 
   explicit operator bool() const { return context_ != nullptr; }
   SSL_CTX* native() const { return context_; }
