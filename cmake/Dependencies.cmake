@@ -12,6 +12,10 @@ find_package(tomlplusplus 3.3 CONFIG REQUIRED)                                  
 find_package(CLI11 2.1 CONFIG REQUIRED)                                         # libcli11-dev: command line
 find_package(CURL 7.85 REQUIRED)                                                # libcurl4-openssl-dev: fetching key sets (JWKS) over HTTPS
 find_package(prometheus-cpp CONFIG REQUIRED)                                    # prometheus-cpp-dev: /metrics text
+# Optional, each for one module of src/ingest; without it the sources of that kind are told to be missing.
+find_package(PostgreSQL 15)                                                     # libpq-dev: outbox, tables, changes
+pkg_check_modules(rdkafka IMPORTED_TARGET rdkafka)                              # librdkafka-dev: Kafka
+pkg_check_modules(libmosquitto IMPORTED_TARGET libmosquitto)                    # libmosquitto-dev: MQTT
 if(BUILD_TESTING)
   find_package(GTest 1.12 CONFIG REQUIRED)                                      # libgtest-dev: unit and contract tests
   find_package(rapidcheck CONFIG REQUIRED)                                      # librapidcheck-dev: property tests

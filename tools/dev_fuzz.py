@@ -21,6 +21,11 @@ SOURCES = {
     "pattern": ["src/model/topic"],
     "config": ["src/server/config"],
     "hub": ["src/hub/", "src/log/tail"],
+    "pg_output": ["src/ingest/pg_output", "src/ingest/path"],
+    "kafka_record": ["src/ingest/kafka_record", "src/ingest/mapping", "src/ingest/read_json"],
+    "template": ["src/ingest/template", "src/ingest/condition", "src/ingest/path", "src/ingest/mapping"],
+    "event_grid": ["src/ingest/webhook", "src/ingest/mapping", "src/ingest/read_json"],
+    "signature": ["src/ingest/signature", "src/ingest/webhook"],
 }
 CI_SECONDS = 30
 

@@ -35,7 +35,17 @@ PACKAGES = {
         "libtomlplusplus-dev",
         "prometheus-cpp-dev",
     ],
+    # Client libraries, each for one module of src/ingest; a build without them works.
+    "modules": ["libpq-dev", "librdkafka-dev", "libmosquitto-dev"],
+    "sql": ["libpq-dev", "postgresql-15"],
+    "peers": ["libnginx-mod-nchan"],  # what ./dev bench peers compares with, beside those of npm and Go
     "test": [
+        "libpq-dev",
+        "librdkafka-dev",
+        "libmosquitto-dev",
+        "postgresql-15",  # real origins for the sources
+        "mosquitto",
+        "mosquitto-clients",
         "libgtest-dev",
         "librapidcheck-dev",
         "curl",  # a client that is not ours
@@ -46,6 +56,7 @@ PACKAGES = {
         "nginx-light",  # real proxies in front
         "haproxy",
         "varnish",
+        "caddy",
         "clang-19",  # libFuzzer
         "libclang-rt-19-dev",
     ],

@@ -1,5 +1,6 @@
 """./dev test: every floor of the pyramid, one summary, and a last line that counts."""
 
+import json
 import os
 import pathlib
 import re
@@ -8,16 +9,26 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+import dev_demo
 import dev_fuzz
+import dev_kafka
 import dev_setup
+import dev_web
 
-FLOORS = ["release", "protocol", "crash", "asan", "tsan", "fuzz", "tidy"]
+FLOORS = ["release", "protocol", "crash", "web", "browser", "asan", "tsan", "fuzz", "tidy"]
+BY_HAND = ["kafka"]  # needs Maven and a JDK
+FORMATTED = ("web", "examples", "tests/protocol")  # by prettier
 CRASH_CYCLES = 50
 
 
 class Tally:
     def __init__(self):
         self.rows = []
+        self.reasons = []
+
+    def why(self, floor, name, reason):
+        """Of a test that failed, said again at the end, where somebody looks first."""
+        self.reasons.append(f"FAILED {floor}: {name}: {reason}"[:400])
 
     def add(self, floor, passed, failed, began):
         self.rows.append((floor, passed, failed, time.monotonic() - began))
@@ -29,6 +40,8 @@ class Tally:
             print(f"{floor:13} {passed:7} {failed:7} {seconds:8.0f}")
         passed, failed = sum(row[1] for row in self.rows), sum(row[2] for row in self.rows)
         print(f"\n{passed} passed, {failed} failed", flush=True)
+        for reason in self.reasons:
+            print(reason, flush=True)
         return 0 if failed == 0 and passed > 0 else 1
 
 
@@ -70,6 +83,8 @@ def ctest(root, preset, tally, chosen=None):
                 print(f"FAILED {case.get('name')}")
                 output = case.findtext("system-out") or ""
                 print(output[-4000:])
+                said = [line for line in output.split("\n") if "Failure" in line or "ERROR" in line]
+                tally.why(preset, case.get("name"), said[0].strip() if said else "see above")
     if passed + failed == 0:
         failed = 1
         print(f"no test ran in {preset}")
@@ -77,41 +92,37 @@ def ctest(root, preset, tally, chosen=None):
 
 
 def node_environment(root):
-    folder = dev_setup.node()
-    return dict(
-        os.environ,
-        PATH=f"{folder}{os.pathsep}{os.environ['PATH']}",
-        BELFRY=str(root / "build/release/belfry"),
-    )
+    return dict(dev_web.environment(), BELFRY=str(root / "build/release/belfry"))
 
 
-def install_node_packages(root, environment):
-    folder = root / "tests" / "protocol"
-    lock, stamp = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
-    if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"],
-            cwd=folder,
-            env=environment,
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-    return folder
+def failures(tap):
+    """Of TAP: each test that failed, with what it said."""
+    lines, out = tap.split("\n"), []
+    for at, line in enumerate(lines):
+        if re.match(r"\s*not ok ", line):
+            out += lines[at : at + 30] + [""]
+    return "\n".join(out)[:40000]
 
 
-def node_tests(root, tally):
+def reasons(tap):
+    """Of TAP: (name, error) of each test that failed by itself, not because one inside it did."""
+    for found in re.finditer(r"^( *)not ok \d+ - (.*)\n((?:\1  .*\n)*)", tap, re.M):
+        error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", found[3], re.M)
+        if "failureType: 'subtestsFailed'" not in found[3]:
+            yield found[2], error[1] if error else "no error was told"
+
+
+def node_tests(floor, folder, environment, tally, concurrency=2, pattern="*.test.mjs"):
+    """The *.test.mjs of a folder, by Node's own runner."""
     began = time.monotonic()
-    environment = node_environment(root)
-    folder = install_node_packages(root, environment)
-    files = sorted(str(path.relative_to(folder)) for path in folder.glob("*.test.mjs"))
+    files = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
     done = subprocess.run(
         [
             "node",
             "--test",
             "--test-reporter=tap",
-            "--test-concurrency=2",
-            "--test-timeout=180000",
+            f"--test-concurrency={concurrency}",
+            "--test-timeout=420000",  # of a file; T8 alone is minutes
             "--test-force-exit",  # a client that a failed test left open must not keep everybody waiting
             *files,
         ],
@@ -130,14 +141,103 @@ def node_tests(root, tally):
     if done.returncode != 0 and failed == 0:
         failed = 1
     if failed:
+        print(failures(done.stdout))
+        print(done.stderr[-4000:])
+        for name, error in reasons(done.stdout):
+            tally.why(floor, name, error)
+    tally.add(floor, counts.get("pass", 0), failed, began)
+
+
+def web(root, tally):
+    """The packages without a browser: rules, types, tests, weight, whether they can be published."""
+    folder = dev_web.install(root / "web")
+    environment = node_environment(root)
+    binaries = folder / "node_modules" / ".bin"
+    ignored = ("--ignore-path", root / ".prettierignore")
+    checks = {
+        "format": [binaries / "prettier", "--check", *ignored, *(root / part for part in FORMATTED)],
+        **{f"types ({name})": [binaries / "tsc", "-p", name] for name in ("client", "react", "inbox")},
+        "sizes": ["node", "sizes.mjs"],
+        "without a browser": ["node", "ssr.mjs"],
+        **{
+            f"publint ({name})": [binaries / "publint", name, "--strict"]
+            for name in ("client", "react", "inbox")
+        },
+    }
+    for name, command in checks.items():
+        began = time.monotonic()
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=name != "sizes",
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 and done.stdout is not None:
+            print(done.stdout[-4000:] + done.stderr[-4000:])
+        tally.add(f"web {name}", int(done.returncode == 0), int(done.returncode != 0), began)
+    vitest(folder, environment, binaries, tally)
+    example = dev_web.install(root / "examples" / "booking") / "test"
+    node_tests("examples", example, environment, tally)
+
+
+def vitest(folder, environment, binaries, tally):
+    began = time.monotonic()
+    report = folder.parent / "build" / "web" / "vitest.json"
+    report.unlink(missing_ok=True)
+    done = subprocess.run(
+        [
+            str(binaries / "vitest"),
+            "run",
+            "--reporter=default",
+            "--reporter=json",
+            f"--outputFile.json={report}",
+        ],
+        cwd=folder,
+        env=dict(environment, NO_COLOR="1"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    counts = json.loads(report.read_text()) if report.exists() else {}
+    passed, total = counts.get("numPassedTests", 0), counts.get("numTotalTests", 0)
+    failed = total - passed  # what was skipped too
+    if (done.returncode != 0 or passed == 0) and failed == 0:
+        failed = 1
+    if failed:
         print(done.stdout[-20000:])
         print(done.stderr[-4000:])
-    tally.add("protocol", counts.get("pass", 0), failed, began)
+    tally.add("web tests", passed, failed, began)
+
+
+def browser(root, tally):
+    """The packages and the booking demo in Debian's Chromium."""
+    dev_web.install(root / "web")
+    dev_demo.build(root)
+    node_tests("browser", root / "web" / "browser", node_environment(root), tally, concurrency=1)
+
+
+def kafka(root, tally):
+    """The Kafka source on a real broker."""
+    folder = dev_web.install(root / "tests" / "protocol")
+    with dev_kafka.broker(root) as address:
+        environment = dict(node_environment(root), KAFKA_BROKERS=address)
+        node_tests("kafka", folder, environment, tally, pattern="sources_kafka.test.mjs")
+
+
+def figures(root, arguments):
+    """What sources take in, and how soon it is at a client."""
+    folder = dev_web.install(root / "tests" / "protocol")
+    command = ["node", "sources_figures.mjs", *arguments]
+    return subprocess.run(command, cwd=folder, env=node_environment(root), check=False).returncode
 
 
 def crash(root, cycles, batch=1):
     environment = node_environment(root)
-    folder = install_node_packages(root, environment)
+    folder = dev_web.install(root / "tests" / "protocol")
     return subprocess.run(
         ["node", "crash.mjs", "--cycles", str(cycles), "--batch", str(batch)],
         cwd=folder,
@@ -150,7 +250,7 @@ def crash(root, cycles, batch=1):
 def chaos(root):
     """The threats and faults in their full counts: hours, by hand."""
     environment = dict(node_environment(root), CHAOS="1")
-    folder = install_node_packages(root, environment)
+    folder = dev_web.install(root / "tests" / "protocol")
     files = sorted(
         str(path.relative_to(folder))
         for pattern in ("threats*.test.mjs", "proxies.test.mjs", "faults*.test.mjs")
@@ -168,16 +268,23 @@ def chaos(root):
 def run(root, build, only):
     wanted = only or FLOORS
     tally = Tally()
-    if {"release", "protocol", "crash"} & set(wanted):
+    if {"release", "protocol", "crash", "web", "browser", "kafka"} & set(wanted):
         build("release")
     if "release" in wanted:
         ctest(root, "release", tally)
     if "protocol" in wanted:
-        node_tests(root, tally)
+        folder = dev_web.install(root / "tests" / "protocol")
+        node_tests("protocol", folder, node_environment(root), tally)
     if "crash" in wanted:
         began = time.monotonic()
         failed = crash(root, CRASH_CYCLES) != 0
         tally.add("crash", int(not failed), int(failed), began)
+    if "web" in wanted:
+        web(root, tally)
+    if "browser" in wanted:
+        browser(root, tally)
+    if "kafka" in wanted:
+        kafka(root, tally)
     for preset in ("asan", "tsan"):
         if preset in wanted:
             build(preset)
@@ -187,7 +294,7 @@ def run(root, build, only):
         dev_fuzz.ci(root, tally)
     if "tidy" in wanted:
         began = time.monotonic()
-        for script in ("tidy_test.py", "tidy.py"):
+        for script in ("tidy_test.py", "dev_words_test.py", "tidy.py"):
             done = subprocess.run([sys.executable, str(root / "tools" / script)], cwd=root, check=False)
             tally.add(f"tidy ({script})", int(done.returncode == 0), int(done.returncode != 0), began)
     return tally.end()

@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 
 VOCABULARY = {"base", "model", "wire", "net"}  # rooms of which every header may be included from others
 BACKENDS = {("server", "store/sqlite/sqlite_store")}  # the roof names the backend
@@ -30,6 +31,11 @@ THREAD_FILES = {  # where threads meet, and why
     "src/server/server.cc": "the readiness flag and the stop request",
     "src/delivery/admission.h": "one bucket for all shards",
     "src/delivery/admission.cc": "the same",
+    "src/ingest/source.h": "a source's thread waits for the log-writer",
+    "src/ingest/runner.h": "the same",
+    "src/ingest/webhook.h": "counts what all shards take",
+    "src/server/sources.h": "all of them",
+    "src/server/sources.cc": "the same",
     "src/cli/tail.cc": "waits between two connections",
 }
 PURE_ROOMS = ("src/model/", "src/log/", "src/hub/")
@@ -46,7 +52,7 @@ BANNED_NAMES = re.compile(r"(util|helper|common|manager|handle|process)", re.I)
 LEFT_OVER = re.compile(
     r"\b(TODO|FIXME|XXX|NOLINT|DISABLED_|GTEST_SKIP)\b|\b(?:it|test|describe)\.(?:skip|only)\("
 )
-FOREIGN = re.compile(r"(/work/|registry\.npm|deb\.debian|pypi\.org)")
+FOREIGN = re.compile(r"(/wor[k]/|registry\.npm|deb\.debian|pypi\.org)")
 LINES_MAX, FUNCTION_MAX, COLUMNS_MAX = 500, 70, 109
 
 
@@ -214,18 +220,43 @@ def check_threats(texts):
 
 
 def check_cuts(texts):
-    """A block under <!-- cut: file#marker --> is what stands between the markers of a file that runs."""
+    """A block under <!-- cut: file#marker --> stands between the markers of a file; #all: the file."""
     for path, text in texts.items():
         if not path.endswith(".md"):
             continue
-        for source, marker, block in re.findall(r"<!-- cut: (\S+)#(\w+) -->\n```\w*\n(.*?)```", text, re.S):
-            found = re.search(rf"^# {marker}\n(.*?)^# end$", texts.get(source, ""), re.S | re.M)
-            if not found or found[1] != block:
+        blocks = re.findall(r"<!-- cut: (\S+)#([\w-]+) -->\n```\w*\n(.*?)```", text, re.S)
+        for source, marker, block in blocks:
+            mark = rf"^ *(?:#|(?:#|//|--) cut:) {marker}\n(.*?)^ *(?:#|//|--) end$"
+            found = re.search(mark, texts.get(source, ""), re.S | re.M)
+            whole = marker == "all" and texts.get(source) == block
+            if not whole and (not found or textwrap.dedent(found[1]) != block):
                 yield f"{path}: the block {marker} is not what stands in {source}"
+
+
+def check_fences(texts):
+    """A block that is opened is closed, and holds something."""
+    for path, text in texts.items():
+        if not path.endswith(".md"):
+            continue
+        opened = None
+        for number, line in enumerate(text.split("\n"), 1):
+            if not line.lstrip().startswith("```"):
+                continue
+            if opened is None:
+                opened = number
+            elif line.strip() != "```" or number == opened + 1:
+                yield f"{path}:{number}: a block that is not closed, or is empty"
+                break
+            else:
+                opened = None
+        else:
+            if opened is not None:
+                yield f"{path}:{opened}: a block that is not closed"
 
 
 RULES = [
     check_cuts,
+    check_fences,
     check_includes,
     check_doors,
     check_sizes,

@@ -54,6 +54,11 @@ class Tidy(unittest.TestCase):
         self.assertEqual(len(breaches(tidy.check_sizes, src__hub__x_dot_cc="\n" * 501)), 1)
         self.assertEqual(len(breaches(tidy.check_sizes, src__hub__x_dot_cc="x" * 110)), 1)
 
+    def test_fences(self):
+        self.assertEqual(breaches(tidy.check_fences, a_dot_md="```sh\nx\n```\ny\n```\nz\n```\n"), [])
+        for wrong in ("```sh\nx\n```toml\n```\n", "```\nx\n", "```\n```\n"):
+            self.assertEqual(len(breaches(tidy.check_fences, a_dot_md=wrong)), 1)
+
     def test_words(self):
         self.assertEqual(len(breaches(tidy.check_words, src__hub__x_util_dot_cc="")), 1)
         self.assertEqual(len(breaches(tidy.check_words, src__hub__x_dot_cc="// TO" + "DO: later")), 1)

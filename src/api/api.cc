@@ -51,10 +51,15 @@ const std::vector<Api::Route>& Api::routes() {
       {"GET", "/v1/presence", &Api::get_presence},
       {"POST", "/v1/tickets", &Api::post_tickets},
       {"POST", "/v1/revocations", &Api::post_revocations},
+      {"GET", "/v1/sources", &Api::get_sources},
+      {"POST", "/v1/sources/{name}", &Api::post_source},
+      {"POST", "/v1/sources/{name}/reset", &Api::post_reset},
       {"GET", "/healthz", &Api::get_health},
       {"GET", "/readyz", &Api::get_ready},
       {"GET", "/metrics", &Api::get_metrics},
       {"GET", "/", &Api::get_page},
+      {"GET", "/v1/diagnose", &Api::get_diagnose, true},
+      {"GET", "/sdk/{file}", &Api::get_sdk, true},
   };
   return table;
 }
@@ -86,6 +91,7 @@ void Api::on_request(net::Exchange& exchange) {
   const Route* found = nullptr;
   Arguments arguments, of_found;
   std::string allowed;
+  bool any_origin = false;
   for (const Route& route : routes()) {
     if (!fits(route.path, request.segments, arguments)) continue;
     const bool same = route.method == request.method || (route.method == "GET" && request.method == "HEAD");
@@ -95,9 +101,15 @@ void Api::on_request(net::Exchange& exchange) {
     }
     allowed += allowed.empty() ? "" : ", ";
     allowed += route.method;
+    any_origin |= route.any_origin;
   }
   if (allowed.empty()) return refuse(exchange, fail(Code::not_found));
-  if (request.method == "OPTIONS") return preflight(exchange, allowed);
+  // CloudEvents' webhooks ask for permission with the method that browsers use for CORS.
+  if (request.method == "OPTIONS" && request.header("webhook-request-origin") &&
+      request.segments.size() == 3 && request.segments[1] == "sources")
+    if (const auto* webhook = parts_.sources.webhook(request.segments[2]))
+      return take_webhook(exchange, *webhook);
+  if (request.method == "OPTIONS") return preflight(exchange, allowed, any_origin);
   if (found == nullptr) {
     net::Response response = net::error_response(fail(Code::method_not_allowed));
     response.headers.emplace_back("Allow", allowed);
@@ -154,8 +166,9 @@ std::vector<net::Field> Api::cors(const net::Request& request) const {
   return headers;
 }
 
-void Api::preflight(net::Exchange& exchange, const std::string& methods) {
+void Api::preflight(net::Exchange& exchange, const std::string& methods, bool any_origin) {
   net::Response response{204, cors(exchange.request()), {}};
+  if (any_origin) response.headers = {{"Vary", "Origin"}, {"Access-Control-Allow-Origin", "*"}};
   if (response.headers.size() > 1) {
     response.headers.emplace_back("Access-Control-Allow-Methods", methods);
     response.headers.emplace_back(

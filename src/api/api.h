@@ -21,6 +21,7 @@
 #include "api/token.h"
 #include "delivery/delivery.h"
 #include "feed/feed.h"
+#include "ingest/ingest.h"
 #include "log/log.h"
 #include "net/net.h"
 
@@ -48,14 +49,24 @@ class FeedPort {
   virtual void end_ticket_elsewhere(std::uint64_t ticket) = 0;
 };
 
+// What the routes of sources ask. Thread: any.
+class SourcePort {
+ public:
+  virtual ~SourcePort() = default;
+  virtual std::vector<ingest::SourceStatus> status() const = 0;
+  // Lives as long as the server; null: there is none of that name.
+  virtual const ingest::Webhook* webhook(std::string_view name) const = 0;
+  // Code::not_found.
+  virtual Result<void> reset(std::string_view name) = 0;
+};
+
 struct ApiOptions {
   std::vector<std::string> allowed_origins;  // exact; other web origins get no CORS headers
-  bool dev_page = false;                     // serve the page at `/`
+  bool dev = false;                          // serve the page at `/`; pages of this machine may come in
   std::string cookie;                        // name of one that may carry the token; empty: none
   std::string ticket_secret;
-  std::vector<std::string> presence;     // patterns of the topics that keep it
-  std::vector<std::string> ephemeral{};  // patterns of the topics that are not stored
-  net::Networks free_addresses{};  // whose streams are not counted by address: loopback, trusted proxies
+  std::vector<std::string> presence;  // patterns of the topics that keep it
+  net::Networks free_addresses{};     // whose streams are not counted by address: loopback, trusted proxies
 };
 
 struct ApiParts {
@@ -64,6 +75,7 @@ struct ApiParts {
   Desk& desk;
   Admission& admission;
   FeedPort& feed;
+  SourcePort& sources;
   const Tail& tail;
   const EpochTable& epochs;
   const Clock& clock;
@@ -102,13 +114,19 @@ class Api final : public net::Handler {
   void delete_user(net::Exchange& exchange, const Arguments& arguments);
   void get_presence(net::Exchange& exchange, const Arguments&);
   void post_tickets(net::Exchange& exchange, const Arguments&);
+  void get_sources(net::Exchange& exchange, const Arguments&);
+  void post_source(net::Exchange& exchange, const Arguments& arguments);
+  void post_reset(net::Exchange& exchange, const Arguments& arguments);
   void post_revocations(net::Exchange& exchange, const Arguments&);
   void get_health(net::Exchange& exchange, const Arguments&);
   void get_ready(net::Exchange& exchange, const Arguments&);
   void get_metrics(net::Exchange& exchange, const Arguments&);
   void get_page(net::Exchange& exchange, const Arguments&);
+  void get_diagnose(net::Exchange& exchange, const Arguments&);
+  void get_sdk(net::Exchange& exchange, const Arguments& arguments);
 
-  void preflight(net::Exchange& exchange, const std::string& methods);
+  void take_webhook(net::Exchange& exchange, const ingest::Webhook& webhook);
+  void preflight(net::Exchange& exchange, const std::string& methods, bool any_origin);
   void refuse(net::Exchange& exchange, const Error& error);
   void reply(net::Exchange& exchange, net::Response response);
   std::vector<net::Field> cors(const net::Request& request) const;
@@ -139,8 +157,6 @@ class Api final : public net::Handler {
   std::string counted_address(const net::Request& request) const;
   // A stream that cannot be had now, in the form that its client understands.
   void turn_away(net::Exchange& exchange, const Error& error);
-  // What may not be published at this load.
-  Result<void> check_load(const Principal& principal, const std::vector<Event>& events) const;
   void open_stream(net::Exchange& exchange, Attach attach, std::string_view since);
 
   ApiParts parts_;

@@ -11,7 +11,11 @@ struct Api::Route {
   std::string_view method;  // GET answers HEAD too, every path answers OPTIONS
   std::string_view path;    // `{x}` is one segment, `{x…}` the rest
   void (Api::*function)(net::Exchange& exchange, const Arguments& arguments);
+  bool any_origin = false;  // pages of every site may ask; nothing there is a user's
 };
+
+// Whether the origin is the one under which this request was addressed (RFC 6454 section 4).
+bool is_same_origin(const net::Request& request, std::string_view origin);
 
 // A request whose answer comes from another thread: the log-writer's outcome, or a page of a feed.
 class Api::Waiting final : public net::StreamEvents, public OutcomeReceiver {

@@ -9,18 +9,28 @@
 namespace belfry {
 namespace {
 
-// Whether the origin is the one under which this request was addressed (RFC 6454 section 4).
+// http://localhost:5173 and its like: a page that this machine serves.
+bool is_loopback(std::string_view origin) {
+  const auto scheme = origin.find("://");
+  if (scheme == std::string_view::npos) return false;
+  std::string_view host = origin.substr(scheme + 3);
+  if (const auto port = host.rfind(':'); port != std::string_view::npos && host.back() != ']')
+    host = host.substr(0, port);
+  return host == "localhost" || host == "127.0.0.1" || host == "[::1]" || host.ends_with(".localhost");
+}
+
+}  // namespace
+
 bool is_same_origin(const net::Request& request, std::string_view origin) {
   const auto scheme = origin.find("://");
   const auto host = request.header("host");
   return host && scheme != std::string_view::npos && origin.substr(scheme + 3) == *host;
 }
 
-}  // namespace
-
 bool Api::is_allowed(std::string_view origin) const {
   const auto& allowed = options_.allowed_origins;
-  return std::find(allowed.begin(), allowed.end(), origin) != allowed.end();
+  return std::find(allowed.begin(), allowed.end(), origin) != allowed.end() ||
+         (options_.dev && is_loopback(origin));
 }
 
 // A browser adds cookies to requests of any site. So what changes something needs an exact Origin and a

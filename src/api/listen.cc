@@ -186,7 +186,12 @@ void Api::get_health(net::Exchange& exchange, const Arguments&) {
 
 void Api::get_ready(net::Exchange& exchange, const Arguments&) {
   if (!parts_.ready) return refuse(exchange, fail(Code::shutting_down));
-  reply(exchange, {200, {{"Content-Type", "text/plain"}}, "ready\n"});
+  // A source that waits for its origin does not make this server less ready; it is told all the same.
+  std::string text = "ready\n";
+  for (const auto& source : parts_.sources.status())
+    text += "source " + source.name + " " + std::string(ingest::name_of(source.state)) +
+            (source.alarm ? " alarm\n" : "\n");
+  reply(exchange, {200, {{"Content-Type", "text/plain"}}, text});
 }
 
 void Api::get_metrics(net::Exchange& exchange, const Arguments&) {
@@ -196,7 +201,7 @@ void Api::get_metrics(net::Exchange& exchange, const Arguments&) {
 }
 
 void Api::get_page(net::Exchange& exchange, const Arguments&) {
-  if (!options_.dev_page) return refuse(exchange, fail(Code::not_found));
+  if (!options_.dev) return refuse(exchange, fail(Code::not_found));
   reply(exchange, {200,
                    {{"Content-Type", "text/html; charset=utf-8"},
                     {"Cache-Control", "no-cache"},

@@ -1,6 +1,5 @@
 // What backends do to the log: publish, schedule, take back.
 
-#include <algorithm>
 #include <charconv>
 
 #include "api/api_routes.h"
@@ -71,7 +70,7 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
   TRY(take_body(request, out));
   TRY(check_schedule(out.deliver_at, parts_.clock.wall()));
   TRY(authorize_events(principal.rights, out.events));
-  TRY(check_load(principal, out.events));
+  TRY(parts_.desk.check_load(principal, out.events));
   out.principal = std::move(principal.name);
   if (const auto key = request.header("idempotency-key")) {
     if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key))
@@ -82,20 +81,6 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
     out.body = hash_of_body(request.body);
   }
   return out;
-}
-
-// The last to be refused are the backends: what they tell is what everybody waits for.
-Result<void> Api::check_load(const Principal& principal, const std::vector<Event>& events) const {
-  const Load load = parts_.admission.load();
-  if (load == Load::normal) return {};
-  const bool of_user = !principal.user.empty();
-  const bool ephemeral = std::all_of(events.begin(), events.end(), [this](const Event& event) {
-    return std::any_of(options_.ephemeral.begin(), options_.ephemeral.end(),
-                       [&](const std::string& pattern) { return matches(pattern, event.topic); });
-  });
-  if (ephemeral || (of_user && load == Load::critical))
-    return parts_.admission.with_retry(fail(Code::overloaded));
-  return {};
 }
 
 void Api::post_events(net::Exchange& exchange, const Arguments&) {

@@ -14,6 +14,8 @@
 #include <array>
 #include <boost/json.hpp>
 
+#include "base/freed.h"
+
 namespace belfry {
 namespace {
 
@@ -44,13 +46,6 @@ constexpr std::array<Traits, 12> kTraits{{{"HS256", "oct", "SHA256", false, 32},
 
 const Traits& traits(Algorithm algorithm) { return kTraits[static_cast<std::size_t>(algorithm)]; }
 
-template <auto function>
-struct Freed {
-  template <class T>
-  void operator()(T* pointer) const {
-    function(pointer);
-  }
-};
 using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
 using Builder = std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>>;
 using Parameters = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;

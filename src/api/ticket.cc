@@ -39,8 +39,7 @@ Result<Ticket> read_ticket(std::string_view text, std::string_view secret, Times
   const auto dot = text.find('.');
   const auto given = dot == std::string_view::npos ? std::nullopt : from_base64url(text.substr(dot + 1));
   const std::string expected = hmac_sha256(secret, text.substr(0, dot));
-  if (!given || given->size() != expected.size() ||
-      CRYPTO_memcmp(given->data(), expected.data(), expected.size()) != 0)
+  if (!given || !same_secret(*given, expected))
     return fail(Code::token_invalid, "The ticket is not of this server.", "ticket");
   // From here on it is our own text.
   const json::value root = json::parse(*from_base64url(text.substr(0, dot)));

@@ -128,16 +128,6 @@ Result<Principal> principal_of(const json::object& claims, Timestamp now) {
 
 }  // namespace
 
-std::string hmac_sha256(std::string_view secret, std::string_view text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  std::size_t size = 0;
-  const auto* done =
-      EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, secret.data(), secret.size(),
-                reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, sizeof out, &size);
-  CHECK(done != nullptr);
-  return {reinterpret_cast<const char*>(out), size};
-}
-
 std::string mint_token(const TokenClaims& claims, std::string_view secret) {
   json::object body{{"sub", claims.subject},
                     {"iat", claims.issued.value.count() / 1000},
@@ -184,8 +174,7 @@ Result<Principal> verify_token(std::string_view token, const FindSignature& find
 Result<Principal> verify_token(std::string_view token, std::string_view secret, Timestamp now) {
   const auto find = [secret](const TokenHint& hint, std::string_view message, std::string_view signature) {
     const std::string expected = hmac_sha256(secret, message);
-    return hint.algorithm == Algorithm::HS256 && signature.size() == expected.size() &&
-           CRYPTO_memcmp(signature.data(), expected.data(), expected.size()) == 0;
+    return hint.algorithm == Algorithm::HS256 && same_secret(signature, expected);
   };
   return verify_token(token, find, {}, now);
 }

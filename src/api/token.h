@@ -22,7 +22,6 @@ struct TokenClaims {
   std::string id;  // `jti`; empty: none
 };
 
-std::string hmac_sha256(std::string_view secret, std::string_view text);
 // REQUIRES: a secret of at least 32 bytes.
 std::string mint_token(const TokenClaims& claims, std::string_view secret);
 

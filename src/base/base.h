@@ -12,6 +12,7 @@
 #include "base/encoding.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/hmac.h"
 #include "base/limits.h"
 #include "base/log_line.h"
 #include "base/mailbox.h"

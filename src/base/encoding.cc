@@ -71,6 +71,13 @@ std::string to_base64(std::string_view bytes) {
   return out;
 }
 
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string url(text);
+  while (url.ends_with('=')) url.pop_back();
+  for (char& c : url) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  return from_base64url(url);
+}
+
 std::optional<std::string> from_base64url(std::string_view text) {
   static constexpr auto kValues = url_values();
   if (text.size() % 4 == 1) return std::nullopt;

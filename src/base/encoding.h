@@ -14,6 +14,8 @@ std::string to_base64url(std::string_view bytes);
 std::string to_base64(std::string_view bytes);
 // Strict: no padding, no other alphabet, no stray trailing bits.
 std::optional<std::string> from_base64url(std::string_view text);
+// Either alphabet, with padding or without: what others send.
+std::optional<std::string> from_base64(std::string_view text);
 // Appends a JSON string: quotes, and escapes for '"', '\', control characters and DEL. REQUIRES: UTF-8.
 void append_json_string(std::string& out, std::string_view text);
 // RFC 3629: no overlong forms, no surrogates, at most U+10FFFF.

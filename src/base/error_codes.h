@@ -85,6 +85,14 @@ namespace belfry {
     "Free space; publishing resumes by itself.")                                                           \
   X(connection_failed, 502, 1011, later, "The server could not be reached.",                               \
     "Is it running at this address?")                                                                      \
+  X(signature_invalid, 403, 4403, never, "The signature of the webhook is not valid.",                     \
+    "Compare the secret and the scheme of the source with those of the sender.")                           \
+  X(source_failed, 502, 1011, later, "The source could not be read.",                                      \
+    "It is tried again by itself; 'belfry source status' shows since when.")                               \
+  X(source_gap, 409, 4409, never, "Records of the source are gone that were not read.",                    \
+    "Bring the clients to load their state anew, then 'belfry source reset NAME'.")                        \
+  X(source_ahead, 409, 4409, never, "The source was read further than it goes: it was restored.",          \
+    "See what is missing there, then 'belfry source reset NAME'.")                                         \
   X(config_invalid, 500, 1011, never, "The configuration is not valid.", "See belfry config check.")
 
 enum class Code {

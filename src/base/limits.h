@@ -95,8 +95,10 @@ inline constexpr milliseconds retry_far{120'000};     // where very many are exp
 inline constexpr std::uint32_t poll_after_ms = 5000;  // the server's advice to short polls
 
 // One write, one page, one turn.
-inline constexpr std::size_t write_events_max = 256;       // pieces of one gathered write (IOV_MAX is 1024)
-inline constexpr std::size_t write_bytes_max = 64 * 1024;  // also the most a slow session holds back
+inline constexpr std::size_t cache_line_bytes = 64;
+inline constexpr std::size_t write_events_max = 256;  // pieces of one gathered write (IOV_MAX is 1024)
+inline constexpr std::size_t frame_run_bytes_max = 64 * 1024;  // frames put side by side for many sessions
+inline constexpr std::size_t write_bytes_max = 64 * 1024;      // also the most a slow session holds back
 inline constexpr std::size_t page_events_max = 256;
 inline constexpr std::size_t page_bytes_max = 64 * 1024;
 inline constexpr std::size_t page_scan_rows_max = 4096;     // rows a page may pass over with a filter
@@ -108,17 +110,31 @@ inline constexpr int notsent_lowat_bytes = 16 * 1024;       // TCP_NOTSENT_LOWAT
 // The log.
 inline constexpr std::size_t commit_rows_max = 256;              // a group is at least one request, whole
 inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;  // default of log.tail_bytes
-inline constexpr std::size_t index_batch_rows = 16 * 1024;       // rows indexed together, in topic order
+inline constexpr std::size_t index_batch_rows = 64 * 1024;       // rows indexed together, in topic order
+inline constexpr std::size_t index_batch_bytes = 20 * 1024 * 1024;  // of their events, likewise
 inline constexpr std::chrono::hours idempotency_time{24};
+
+// What brings events in.
+inline constexpr std::size_t dead_letters_max = 10'000;             // older ones are forgotten
+inline constexpr std::size_t source_batch_records = 1000;           // mapped and committed together
+inline constexpr std::size_t source_batch_bytes = 4 * 1024 * 1024;  // likewise
+inline constexpr std::size_t source_rules_max = 64;                 // config_invalid; of one source
+inline constexpr std::size_t source_relations_max = 10'000;         // tables whose columns are remembered
+inline constexpr milliseconds source_pause_min{250};                // after a failure, doubled each time
+inline constexpr milliseconds source_pause_max{30'000};
+inline constexpr seconds source_poll{1};              // what a lost wake-up costs at most
+inline constexpr seconds source_answer_time_max{30};  // of a source's server
 
 // Threads.
 inline constexpr std::size_t mailbox_publishes_max = 8192;  // full: overloaded (503)
 inline constexpr std::size_t mailbox_pages_max = 65'536;    // full: asked again at the next tick
 inline constexpr std::size_t accept_batch_max = 64;
+inline constexpr std::size_t reactor_events_max = 256;  // in one look of a loop
 inline constexpr std::size_t descriptors_reserved = 256;
 
 static_assert(write_bytes_max >= event_bytes_max, "one event must fit into one write");
 static_assert(body_bytes_max >= event_bytes_max, "one event must fit into one body");
+static_assert(2 * index_batch_bytes < tail_bytes_max, "the tail has room for what is not indexed");
 static_assert(write_events_max <= 1024, "IOV_MAX");
 
 }  // namespace belfry::limits

@@ -80,6 +80,19 @@ struct DoctorCommand {
   std::string config;
 };
 
+struct SourceCommand {
+  ServerChoice server;
+  std::string name, config, sample, url, schema = "belfry", kind;
+  std::string data = "belfry-data";
+  unsigned limit = 20;
+  bool json = false, print = false;
+};
+
+int run_source_install(const SourceCommand& command);
+int run_source_test(const SourceCommand& command);
+int run_source_status(const SourceCommand& command);
+int run_source_dead(const SourceCommand& command);
+int run_source_reset(const SourceCommand& command);
 int run_feed(const FeedCommand& command);
 int run_mark(const MarkWords& command);
 int run_follow(const FollowWords& command);

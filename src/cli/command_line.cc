@@ -63,6 +63,7 @@ class CommandLine {
     add_token();
     add_keys();
     add_data();
+    add_sources();
     add_config();
   }
 
@@ -83,6 +84,9 @@ class CommandLine {
  private:
   void add_running() {
     auto* dev = app_.add_subcommand("dev", "Start a server for development: loopback, no configuration");
+    dev->add_option("-c,--config", serve_.config,
+                    "Configuration file, for sources and limits; keys are dev's own")
+        ->envname("BELFRY_CONFIG");
     dev->add_option("--listen", serve_.listen,
                     "Address and port; port 0 lets the system choose [127.0.0.1:8080]");
     dev->add_option("--data", serve_.data, "Data folder [belfry-data]");
@@ -187,6 +191,40 @@ class CommandLine {
     doctor->callback([this] { action_ = [this] { return run_doctor(doctor_); }; });
   }
 
+  void add_sources() {
+    auto* source = app_.add_subcommand("source", "What brings events in: databases, Kafka, MQTT, webhooks");
+    source->require_subcommand(1);
+    auto* install = source->add_subcommand("install", "Put into a database what a source needs there");
+    install->add_option("kind", source_.kind, "postgres")->required()->check(CLI::IsMember({"postgres"}));
+    install->add_option("--url", source_.url, "postgres://user@host/database")
+        ->envname("BELFRY_DATABASE_URL");
+    install->add_option("--schema", source_.schema, "Schema to make")->capture_default_str();
+    install->add_flag("--print", source_.print, "Print the SQL; change nothing");
+    install->callback([this] { action_ = [this] { return run_source_install(source_); }; });
+    auto* test =
+        source->add_subcommand("test", "Print the events that a sample would become; nothing is stored");
+    test->add_option("name", source_.name, "Name of the source")->required();
+    test->add_option("--sample", source_.sample, "JSON, or one a line: FILE, or - for standard input")
+        ->required();
+    test->add_option("-c,--config", source_.config, "Configuration file")->envname("BELFRY_CONFIG");
+    test->footer("Example:\n  belfry source test orders --sample order.json -c belfry.toml");
+    test->callback([this] { action_ = [this] { return run_source_test(source_); }; });
+    auto* status = source->add_subcommand("status", "State, position, lag and errors of all sources");
+    status->add_flag("--json", source_.json, "As JSON");
+    add_server(*status, source_.server);
+    status->callback([this] { action_ = [this] { return run_source_status(source_); }; });
+    auto* dead = source->add_subcommand("dead", "Records that could not become an event, newest first");
+    dead->add_option("name", source_.name, "Name of the source")->required();
+    dead->add_option("--data", source_.data, "Data folder of the server")->capture_default_str();
+    dead->add_option("--limit", source_.limit, "At most so many")->capture_default_str();
+    dead->callback([this] { action_ = [this] { return run_source_dead(source_); }; });
+    auto* reset =
+        source->add_subcommand("reset", "Forget its position: it begins as its configuration says");
+    reset->add_option("name", source_.name, "Name of the source")->required();
+    add_server(*reset, source_.server);
+    reset->callback([this] { action_ = [this] { return run_source_reset(source_); }; });
+  }
+
   void add_token() {
     auto* token = app_.add_subcommand("token", "Make a token for a user");
     token->add_option("--user", token_.user, "User id")->required();
@@ -237,6 +275,7 @@ class CommandLine {
   KeyCommand key_;
   DataCommand data_;
   DoctorCommand doctor_;
+  SourceCommand source_;
   bool version_json_ = false;
   std::function<int()> action_;
 };

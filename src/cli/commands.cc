@@ -130,6 +130,13 @@ int run_config_show(const std::string& file) {
     std::printf("# %s\n%-48s # %s\n", std::string(field.explanation).c_str(), line.c_str(),
                 loaded.config.origins.find(field.name)->second.c_str());
   }
+  for (const auto& source : loaded.config.sources) {
+    std::printf("\n[source.%s]\nkind = \"%s\"\n", source.name.c_str(), source.kind.c_str());
+    for (const auto& [name, values] : source.settings)
+      for (const auto& value : values)
+        std::printf("%s = \"%s\"\n", name.c_str(), ingest::without_credentials(value).c_str());
+    std::printf("# %zu rules\n", source.rules.size());
+  }
   return loaded.problems.empty() ? exit_ok : exit_config;
 }
 

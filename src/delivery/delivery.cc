@@ -60,6 +60,19 @@ Result<void> Stream::take_user_seat(std::string_view user) {
   return {};
 }
 
+wire::Welcome Stream::welcome(const Attach& attach) const {
+  wire::Welcome out;
+  out.cursor = parts().epochs.text(attach.position);
+  out.user = attach.user;
+  out.heartbeat_ms = static_cast<std::uint32_t>(parts().heartbeat.count());
+  // Each stream has its own, so that clients do not all come back at once when the server is gone.
+  out.retry_ms = parts().admission.retry_ms();
+  if (attach.expires.value != Duration::max())
+    out.ttl_ms = static_cast<std::uint64_t>(
+        std::max(Duration{0}, attach.expires.value - parts().clock.wall().value).count());
+  return out;
+}
+
 void Stream::attach(Attach attach) {
   session_ = parts().shard.attach(*this, std::move(attach), parts().clock.now());
   parts().schedule_turn();
@@ -80,6 +93,11 @@ void Stream::on_writable() {
 void Stream::on_closed() {
   detach();
   finished();
+}
+
+Written Stream::write_frames(std::span<const Entry* const> entries, FrameOf frame_of) {
+  const net::Taken taken = exchange_->write(owner_.run_.of(entries, frame_of));
+  return {taken.pieces, taken.blocked ? OutletState::blocked : OutletState::open};
 }
 
 OutletState Stream::write_one(std::string_view bytes) {

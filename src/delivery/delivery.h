@@ -18,6 +18,7 @@
 
 #include "delivery/admission.h"
 #include "delivery/desk.h"
+#include "delivery/frame_run.h"
 #include "hub/hub.h"
 #include "net/net.h"
 #include "wire/wire.h"
@@ -113,9 +114,9 @@ class Streams {
   DeliveryParts parts_;
   std::vector<std::unique_ptr<Stream>> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::vector<Stream*> timed_;            // those with a deadline
-  std::vector<std::string_view> pieces_;  // of the write that is being put together
-  std::vector<Stream*> turn_end_;         // those that want on_turn_end
+  std::vector<Stream*> timed_;     // those with a deadline
+  FrameRun run_;                   // of the last write
+  std::vector<Stream*> turn_end_;  // those that want on_turn_end
   std::size_t count_ = 0;
 };
 

@@ -25,4 +25,15 @@ std::string answer_of(const Published& published) {
   return wire::publish_answer(events, published.replayed);
 }
 
+Result<void> Desk::check_load(const Principal& principal, const std::vector<Event>& events) const {
+  const Load load = admission_.load();
+  if (load == Load::normal) return {};
+  const bool of_user = !principal.user.empty();
+  const bool ephemeral = std::all_of(events.begin(), events.end(),
+                                     [this](const Event& event) { return log_.is_ephemeral(event.topic); });
+  if (ephemeral || (of_user && load == Load::critical))
+    return admission_.with_retry(fail(Code::overloaded));
+  return {};
+}
+
 }  // namespace belfry

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "delivery/admission.h"
 #include "log/log.h"
 
 namespace belfry {
@@ -30,7 +31,13 @@ class Desk {
   // Takes a request to the log-writer; false: no room.
   using Submit = std::function<bool(PublishRequest request, std::uint64_t ticket)>;
 
-  explicit Desk(Submit submit) : submit_(std::move(submit)) {}
+  // Both outlive the desk.
+  Desk(Submit submit, const Log& log, const Admission& admission)
+      : submit_(std::move(submit)), log_(log), admission_(admission) {}
+
+  // Whether it may be published at this load: the last to be refused are the backends, because what they
+  // tell is what everybody waits for. Code::overloaded, with the time after which to come back.
+  Result<void> check_load(const Principal& principal, const std::vector<Event>& events) const;
 
   // Code::overloaded if there is no room. The ticket is never 0.
   Result<std::uint64_t> submit(PublishRequest request, OutcomeReceiver& receiver) {
@@ -51,6 +58,8 @@ class Desk {
 
  private:
   const Submit submit_;
+  const Log& log_;
+  const Admission& admission_;
   std::uint64_t last_ticket_ = 0;
   std::unordered_map<std::uint64_t, OutcomeReceiver*> waiting_;
 };

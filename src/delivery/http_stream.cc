@@ -5,16 +5,6 @@
 namespace belfry {
 namespace {
 
-// Each stream has its own retry, so that clients do not all come back at once when the server is gone and
-// cannot say more.
-std::string begin_sse(const DeliveryParts& parts, std::string_view cursor) {
-  return wire::sse_begin(cursor, parts.admission.retry_ms());
-}
-
-std::string begin_json_lines(const DeliveryParts& parts, std::string_view cursor) {
-  return wire::control_connected(cursor, {}, static_cast<std::uint32_t>(parts.heartbeat.count())) + '\n';
-}
-
 Dialect with_frame(Dialect dialect, const std::string& (*frame)(const Entry& entry)) {
   dialect.frame = frame;
   return dialect;
@@ -27,7 +17,7 @@ std::string json_line_of(std::string text) { return std::move(text) + '\n'; }
 const Dialect sse_dialect{
     "text/event-stream",
     [](const Entry& entry) -> const std::string& { return entry.frame(Format::sse, wire::sse_frame); },
-    begin_sse,
+    wire::sse_begin,
     wire::sse_reset,
     wire::sse_heartbeat,
     wire::sse_end};
@@ -41,7 +31,7 @@ const Dialect json_lines_dialect{
     [](const Entry& entry) -> const std::string& {
       return entry.frame(Format::json_line, wire::json_line);
     },
-    begin_json_lines,
+    [](const wire::Welcome& welcome) { return json_line_of(wire::control_connected(welcome)); },
     [](ResetReason reason, std::string_view cursor) {
       return json_line_of(wire::control_reset(reason, cursor));
     },
@@ -66,7 +56,7 @@ void HttpStream::start(Attach attach, const std::vector<net::Field>& headers) {
                               {"X-Accel-Buffering", "no"}};
   all.insert(all.end(), headers.begin(), headers.end());
   exchange().begin(200, all, *this);
-  write_one(dialect_.begin(parts(), parts().epochs.text(attach.position)));
+  write_one(dialect_.begin(welcome(attach)));
   Stream::attach(std::move(attach));
 }
 

@@ -10,7 +10,7 @@ namespace belfry {
 struct Dialect {
   std::string_view media_type;
   const std::string& (*frame)(const Entry& entry);
-  std::string (*begin)(const DeliveryParts& parts, std::string_view cursor);
+  std::string (*begin)(const wire::Welcome& welcome);
   std::string (*reset)(ResetReason reason, std::string_view cursor);
   std::string (*heartbeat)(std::string_view cursor, std::uint64_t written);
   std::string (*end)(const Error& error);

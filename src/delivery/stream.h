@@ -16,6 +16,13 @@ class Stream : public Outlet, public net::StreamEvents {
       : owner_(owner), exchange_(&exchange), seat_(seat.release()) {}
   ~Stream() override { parts().admission.give_back(seat_); }
 
+  // The exchange may begin within a cache line that holds other things of the write. One that has answered
+  // is null, and fetching from there does nothing.
+  void fetch() const override {
+    const auto address = reinterpret_cast<std::uintptr_t>(exchange_);
+    __builtin_prefetch(reinterpret_cast<const void*>(address), 1);
+    __builtin_prefetch(reinterpret_cast<const void*>(address - limits::cache_line_bytes), 1);
+  }
   void on_writable() override;
   void on_bytes(std::string_view) override {}
   void on_closed() override;
@@ -35,11 +42,12 @@ class Stream : public Outlet, public net::StreamEvents {
 
   // Counts for the user from now on; Code::too_many_streams beyond the cap.
   Result<void> take_user_seat(std::string_view user);
+  // What the client is told first of a session that begins so.
+  wire::Welcome welcome(const Attach& attach) const;
   void attach(Attach attach);
   void detach();
   // Offers frames of the entries; `frame_of` gives an entry's bytes for this transport.
-  template <class FrameOf>
-  Written write_frames(std::span<const Entry* const> entries, FrameOf&& frame_of);
+  Written write_frames(std::span<const Entry* const> entries, FrameOf frame_of);
   // One message of our own. Blocked if it was not taken whole; then it is lost, except for a begun rest.
   OutletState write_one(std::string_view bytes);
   // The stream has answered whole; its exchange is gone.
@@ -56,14 +64,5 @@ class Stream : public Outlet, public net::StreamEvents {
   SessionId session_ = no_session;
   static constexpr SessionId no_session = ~SessionId{0};
 };
-
-template <class FrameOf>
-Written Stream::write_frames(std::span<const Entry* const> entries, FrameOf&& frame_of) {
-  auto& pieces = owner_.pieces_;
-  pieces.clear();
-  for (const Entry* entry : entries) pieces.emplace_back(frame_of(*entry));
-  const net::Taken taken = exchange_->write(pieces);
-  return {taken.pieces, taken.blocked ? OutletState::blocked : OutletState::open};
-}
 
 }  // namespace belfry

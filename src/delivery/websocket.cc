@@ -16,7 +16,7 @@ void WebSocketStream::start() {
 }
 
 void WebSocketStream::on_deadline() {
-  if (!principal_) close(fail(Code::timeout, "No connect message came in time."));
+  if (!speaker_) close(fail(Code::timeout, "No connect message came in time."));
 }
 
 void WebSocketStream::on_bytes(std::string_view bytes) {
@@ -52,15 +52,15 @@ void WebSocketStream::take(net::WebSocketMessage message) {
 
 void WebSocketStream::take_text(std::string_view text) {
   const auto parsed = wire::parse_client_message(text);
-  if (!parsed) return principal_ ? refuse(parsed.error(), {}) : close(parsed.error());
+  if (!parsed) return speaker_ ? refuse(parsed.error(), {}) : close(parsed.error());
   const wire::ClientMessage& message = parsed.value();
   using Action = wire::ClientMessage::Action;
-  if (!principal_ && message.action != Action::connect)
+  if (!speaker_ && message.action != Action::connect)
     return close(fail(Code::unauthenticated, "The first message must be a connect message."));
   switch (message.action) {
     case Action::connect:
-      return principal_ ? refuse(fail(Code::bad_request, "Already connected."), message.id)
-                        : connect(message);
+      return speaker_ ? refuse(fail(Code::bad_request, "Already connected."), message.id)
+                      : connect(message);
     case Action::subscribe:
       return subscribe(message);
     case Action::unsubscribe:
@@ -89,23 +89,23 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
     selectors = std::move(checked).value();
   }
   if (auto seated = take_user_seat(principal.value().user); !seated) return close(seated.error());
-  principal_ = std::make_unique<Principal>(std::move(principal).value());
+  const Principal& known = principal.value();
   deadline_ = Instant::never();
   Attach attach = place_session(wish.since, parts().epochs, parts().tail.head());
   attach.selectors = std::move(selectors);
-  if (wish.feed) attach_feed(attach, principal_->user, wish.types);
-  attach.credential = credential_of(*principal_);
-  attach.user = principal_->user;
-  attach.expires = principal_->expires.value_or(Timestamp{Duration::max()});
-  say(wire::control_connected(parts().epochs.text(attach.position), principal_->user,
-                              static_cast<std::uint32_t>(parts().heartbeat.count())));
+  if (wish.feed) attach_feed(attach, known.user, wish.types);
+  attach.credential = credential_of(known);
+  attach.user = known.user;
+  attach.expires = known.expires.value_or(Timestamp{Duration::max()});
+  speaker_ = std::make_unique<Speaker>(std::move(principal).value());
+  say(wire::control_connected(welcome(attach)));
   Stream::attach(std::move(attach));
 }
 
 void WebSocketStream::subscribe(const wire::ClientMessage& message) {
-  auto selectors = check_selectors({message.topics, message.types}, *principal_);
+  auto selectors = check_selectors({message.topics, message.types}, speaker_->principal());
   if (!selectors) return refuse(selectors.error(), message.id);
-  if (!parts().shard.subscribe(session(), selectors.value(), principal_->user))
+  if (!parts().shard.subscribe(session(), selectors.value(), speaker_->user()))
     return refuse(fail(Code::too_many_topics, {}, "topics"), message.id);
   say(wire::control_subscribed(message.topics, parts().epochs.text(position()), message.id));
   parts().schedule_turn();
@@ -133,26 +133,28 @@ void WebSocketStream::submit(PublishRequest request, const wire::ClientMessage& 
 }
 
 void WebSocketStream::mark(const wire::ClientMessage& message) {
-  if (principal_->user.empty())
+  if (!speaker_->is_user)
     return refuse(fail(Code::forbidden, "A backend has no feed of its own."), message.id);
   auto body = wire::parse_mark_body(message.body);
   if (!body) return refuse(body.error(), message.id);
   PublishRequest request;
   request.command =
-      MarkCommand{principal_->user, body.value().mark, std::move(body.value().ids), body.value().upto};
+      MarkCommand{speaker_->user(), body.value().mark, std::move(body.value().ids), body.value().upto};
   submit(std::move(request), message);
 }
 
 void WebSocketStream::publish(const wire::ClientMessage& message) {
   auto body = wire::parse_publish_body(message.body, wire::BodyForm::json);
   if (!body) return refuse(body.error(), message.id);
-  if (auto allowed = authorize_events(principal_->rights, body.value().events); !allowed)
+  if (auto allowed = authorize_events(speaker_->rights, body.value().events); !allowed)
     return refuse(allowed.error(), message.id);
+  if (auto room = parts().desk.check_load(speaker_->principal(), body.value().events); !room)
+    return refuse(room.error(), message.id);
   if (!body.value().deliver_at.empty())
     return refuse(fail(Code::bad_parameter, "Schedule by HTTP.", "deliver_at"), message.id);
   PublishRequest request;
   request.events = std::move(body.value().events);
-  request.principal = principal_->name;
+  request.principal = speaker_->name;
   request.idempotency_key = message.idempotency_key;
   if (!request.idempotency_key.empty()) request.body = hash_of_body(message.body);
   submit(std::move(request), message);
@@ -185,19 +187,20 @@ void WebSocketStream::on_closed() {
 void WebSocketStream::renew(const wire::ClientMessage& message) {
   auto renewed = parts().gate.authenticate(message.token);
   if (!renewed) return refuse(renewed.error(), message.id);
-  if (renewed.value().name != principal_->name)
+  if (renewed.value().name != speaker_->name)
     return refuse(fail(Code::forbidden, "The token is of somebody else.", "token"), message.id);
-  *principal_ = std::move(renewed).value();
+  const Timestamp expires = renewed.value().expires.value_or(Timestamp{Duration::max()});
+  const Credential credential = credential_of(renewed.value());
+  speaker_->rights = std::move(renewed.value().rights);
   std::vector<Selector> lost;
   std::vector<std::string> topics;
   for (auto& selector : parts().shard.selectors(session())) {
-    if (authorize(principal_->rights, Act::subscribe, selector.topic)) continue;
+    if (authorize(speaker_->rights, Act::subscribe, selector.topic)) continue;
     topics.push_back(selector.topic);
     lost.push_back(std::move(selector));
   }
   parts().shard.unsubscribe(session(), lost);
-  parts().shard.renew(session(), principal_->expires.value_or(Timestamp{Duration::max()}),
-                      credential_of(*principal_));
+  parts().shard.renew(session(), expires, credential);
   say(wire::control_renewed(topics, message.id));
   parts().schedule_turn();
 }

@@ -48,9 +48,22 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   void close(const Error& error);
   Offset position() const;
 
+  // What an idle socket keeps of its principal; the rest has gone to the session.
+  struct Speaker {
+    explicit Speaker(Principal principal)
+        : name(std::move(principal.name)), rights(std::move(principal.rights)) {
+      is_user = !principal.user.empty();
+    }
+    std::string user() const { return is_user ? name.substr(std::string_view("user:").size()) : ""; }
+    Principal principal() const { return {name, user(), rights, {}}; }
+    std::string name;
+    Rights rights;
+    bool is_user = false;
+  };
+
   std::unique_ptr<net::WebSocketParser> parser_;  // only while a frame or a message is incomplete
   std::unique_ptr<Principal> known_;              // by a cookie, until it is connected
-  std::unique_ptr<Principal> principal_;          // once connected
+  std::unique_ptr<Speaker> speaker_;              // once connected
   // Requests whose outcome is awaited: the client's id of each.
   std::unique_ptr<std::map<std::uint64_t, std::string>> awaited_;
   Instant deadline_ = Instant::never();

@@ -11,6 +11,18 @@ namespace {
 
 constexpr std::int64_t kNever = Duration::max().count();
 
+// Ten thousand sessions are not in the cache. While one is written to, which takes the kernel microseconds,
+// the next ones are fetched, each step one pointer further: the session, its outlet, what the outlet
+// touches.
+void fetch_ahead(const std::vector<Session*>& sessions, std::size_t at) {
+  if (at + 3 >= sessions.size()) return;
+  __builtin_prefetch(sessions[at + 3], 1);
+  const char* outlet = reinterpret_cast<const char*>(sessions[at + 2]->outlet);
+  __builtin_prefetch(outlet);
+  __builtin_prefetch(outlet + limits::cache_line_bytes);
+  sessions[at + 1]->outlet->fetch();
+}
+
 }  // namespace
 
 Shard::Shard(const Tail& tail, PageSource& pages, ShardOptions options)
@@ -167,9 +179,7 @@ void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
     if (!accepts_kind(group->selector, entry.event()) && !planted_.skip_type_filter) continue;
     const auto& members = group->members;
     for (std::size_t i = 0; i < members.size(); ++i) {
-      // Ten thousand sessions are not in the cache: the next ones are fetched while this one is written to.
-      if (i + 2 < members.size()) __builtin_prefetch(members[i + 2], 1);
-      if (i + 1 < members.size()) __builtin_prefetch(members[i + 1]->outlet);
+      fetch_ahead(members, i);
       Session* session = members[i];
       if (session->state != SessionState::live) continue;
       if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
@@ -232,7 +242,10 @@ void Shard::write_single(Session& session, const Entry& entry) {
 
 void Shard::flush() {
   Parts& parts = *parts_;
-  for (Session* session : parts.touched) flush_session(*session, parts.turn_base);
+  for (std::size_t i = 0; i < parts.touched.size(); ++i) {
+    fetch_ahead(parts.touched, i);
+    flush_session(*parts.touched[i], parts.turn_base);
+  }
   parts.touched.clear();
   parts.pending.clear();
   for (const auto& [id, state] : parts.stopped)

@@ -35,6 +35,9 @@ class Outlet {
  public:
   virtual ~Outlet() = default;
 
+  // A write follows shortly: what it will touch may be fetched into the cache. Must not read memory that
+  // may not be there yet: the outlet's own is.
+  virtual void fetch() const {}
   // Offers entries in order, at most limits::write_events_max. `position` is the session's once all are
   // taken.
   virtual Written write(std::span<const Entry* const> entries, Offset position) = 0;

@@ -54,7 +54,7 @@ struct PresencePart {
 };
 
 // What a delivery touches stands together at the front, in one cache line.
-struct alignas(64) Session {
+struct alignas(limits::cache_line_bytes) Session {
   Outlet* outlet = nullptr;
   std::uint64_t newest_delivery = 0;  // an event that two of its selectors accept is written once
   std::uint64_t written = 0;          // events taken by the outlet

@@ -194,6 +194,7 @@ void Log::take(Group& group, std::size_t index, PublishRequest& request, Timesta
     part.order.emplace_back(durable, events.size());
     events.push_back(std::move(event));
   }
+  for (Change& change : request.changes) group.changes.push_back(std::move(change));
   if (!request.idempotency_key.empty()) {
     // `first` names the request until commit() knows where its events begin.
     group.records.push_back({request.principal, request.idempotency_key, request.body, index,

@@ -36,6 +36,7 @@ struct PublishRequest {
   std::vector<BodyHash> event_bodies{};  // as many as event_keys
   std::vector<Timestamp> deliver_at{};   // as many as events: they are scheduled instead; or none
   std::optional<Command> command{};      // instead of events
+  std::vector<Change> changes{};         // of a source: its position, in the transaction of its events
 };
 
 // Where one event went. Ephemeral and scheduled events have offset and seq 0 and no cursor.

@@ -2,8 +2,11 @@
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <exception>
 
 #include "net/client_address.h"
@@ -17,12 +20,25 @@ constexpr std::chrono::seconds kLingerTime{2};
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 section 3.4
 constexpr std::size_t kRecordBytes = 16 * 1024;                            // RFC 8446 section 5.1
 
+// The pieces as one, if each begins where the one before ends; else nothing.
+std::string_view joined(std::span<const std::string_view> pieces) {
+  if (pieces.empty()) return {};
+  const char* end = pieces[0].data();
+  for (const std::string_view piece : pieces) {
+    if (piece.data() != end) return {};
+    end += piece.size();
+  }
+  return {pieces[0].data(), static_cast<std::size_t>(end - pieces[0].data())};
+}
+
 }  // namespace
 
-Connection::Connection(ConnectionOwner& owner, Socket socket, std::uint32_t slot)
-    : owner_(owner), socket_(std::move(socket)), http1_(*this), protocol_(&http1_), slot_(slot) {}
+Connection::Connection(ConnectionOwner& owner, int descriptor, std::uint32_t slot)
+    : descriptor_(descriptor), slot_(slot), owner_(owner), http1_(*this), protocol_(&http1_) {}
 
-Connection::~Connection() = default;
+Connection::~Connection() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
 
 Connection::More& Connection::more() {
   if (!more_) more_ = std::make_unique<More>();
@@ -35,6 +51,7 @@ void Connection::start(const TlsContext& tls) {
   http1_.start();
   if (tls) set_deadline(limits::tls_time_max);
   wait_read();
+  if (!owner_.reactor().watch(descriptor_, *this)) die();
 }
 
 void Connection::set_deadline(Duration from_now) {
@@ -47,8 +64,11 @@ void Connection::clear_deadline() {
 
 std::string Connection::peer() const {
   if (more_ && !more_->announced.empty()) return more_->announced;
-  boost::system::error_code failed;
-  return socket_.remote_endpoint(failed).address().to_string();
+  boost::asio::ip::tcp::endpoint peer;
+  auto size = static_cast<socklen_t>(peer.capacity());
+  if (::getpeername(descriptor_, peer.data(), &size) != 0) return {};
+  peer.resize(size);
+  return peer.address().to_string();
 }
 
 void Connection::tell_client(Request& request) const {
@@ -60,35 +80,51 @@ void Connection::tell_client(Request& request) const {
 
 void Connection::limit_backlog() {
   int bytes = limits::notsent_lowat_bytes;
-  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+  ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
 void Connection::done_with_operation() {
   if (--operations_ == 0 && dead_) owner_.remove(slot_);  // deletes this
 }
 
-void Connection::wait(Socket::wait_type what, bool& waiting, void (Connection::*then)()) {
-  if (waiting || dead_) return;
-  waiting = true;
-  ++operations_;
-  socket_.async_wait(what, [this, &waiting, then](boost::system::error_code failed) {
-    waiting = false;
-    if (failed) {
-      die();
-    } else {
-      guarded([this, then] { (this->*then)(); });
-    }
-    done_with_operation();
-  });
+void Connection::on_events(Reactor::Events events) {
+  if (dead_) return;
+  readable_ |= events.readable || events.ended;
+  peer_ended_ |= events.ended;
+  if (readable_) read_now();
+  if (!write_waiting_ || dead_ || !(events.writable || events.ended)) return;
+  write_waiting_ = false;
+  guarded([this] { on_flushed(); });
 }
 
-void Connection::wait_read() { wait(Socket::wait_read, read_waiting_, &Connection::on_readable); }
-void Connection::wait_write() { wait(Socket::wait_write, write_waiting_, &Connection::on_flushed); }
+void Connection::read_now() {
+  if (!read_waiting_) return;
+  read_waiting_ = false;
+  guarded([this] { on_readable(); });
+}
+
+void Connection::wait_read() {
+  if (read_waiting_ || dead_) return;
+  read_waiting_ = true;
+  if (readable_) later([this] { read_now(); });  // its edge will not come again
+}
+
+void Connection::wait_write() {
+  if (write_waiting_ || dead_) return;
+  write_waiting_ = true;
+  owner_.reactor().tell_again(descriptor_, *this);  // it may have become writable just now
+}
 
 void Connection::on_readable() {
   std::string& buffer = owner_.buffers().read;
-  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return wait_read();
+  const ssize_t got = ::recv(descriptor_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  // A stream that gives less than is asked for is empty; the next byte is an edge, the end was one.
+  if (got < static_cast<ssize_t>(buffer.size()) && !peer_ended_) readable_ = false;
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    readable_ = errno == EINTR;
+    peer_ended_ = false;
+    return wait_read();
+  }
   if (got <= 0) return die();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
   if (opening_) {
@@ -254,9 +290,8 @@ void Connection::send_or_hold(std::string_view bytes) {
 }
 
 ssize_t Connection::send_now(std::span<const std::string_view> pieces) {
-  const ssize_t sent = pieces.size() == 1 ? ::send(socket_.native_handle(), pieces[0].data(),
-                                                   pieces[0].size(), MSG_NOSIGNAL | MSG_DONTWAIT)
-                                          : send_gathered(pieces);
+  const std::string_view adjacent = joined(pieces);
+  const ssize_t sent = adjacent.empty() ? send_gathered(pieces) : send_bytes(adjacent);
   if (sent >= 0) {
     owner_.count_sent(static_cast<std::size_t>(sent));
     return sent;
@@ -264,6 +299,13 @@ ssize_t Connection::send_now(std::span<const std::string_view> pieces) {
   if (errno == EAGAIN || errno == EINTR) return 0;
   later([this] { die(); });
   return -1;
+}
+
+// By the system call itself: send() of the C library is a point of cancellation, which costs two atomic
+// operations.
+ssize_t Connection::send_bytes(std::string_view bytes) {
+  return ::syscall(SYS_sendto, descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+                   nullptr, 0);
 }
 
 ssize_t Connection::send_gathered(std::span<const std::string_view> pieces) {
@@ -274,7 +316,7 @@ ssize_t Connection::send_gathered(std::span<const std::string_view> pieces) {
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = count;
-  return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void Connection::block() {
@@ -312,7 +354,7 @@ void Connection::finish() {
 
 // Says that no more comes, and gives the peer a moment to read what was sent before the socket goes.
 void Connection::linger() {
-  ::shutdown(socket_.native_handle(), SHUT_WR);
+  ::shutdown(descriptor_, SHUT_WR);
   owner_.set_deadline(slot_, owner_.now() + kLingerTime);
   wait_read();
 }
@@ -332,8 +374,8 @@ void Connection::die() {
   if (dead_) return;
   dead_ = true;
   owner_.set_deadline(slot_, Instant::never());
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  ::close(std::exchange(descriptor_, -1));  // the reactor forgets it by that
+  later([] {});                             // deletes this, when nothing holds it any more
   protocol_->on_dead();
 }
 

@@ -3,20 +3,19 @@
 // mean is the protocol's business: HTTP/1.1 unless the client chooses HTTP/2, by ALPN or by its preface.
 //
 // Owner:  HttpServer, by slot. Thread: the loop's.
-// Bound:  an idle connection holds this object, one waiting read and, with TLS, its state: buffers belong
-//         to the loop. At most one piece of a write and limits::control_bytes_max are held back, or one
+// Bound:  an idle connection holds this object and, with TLS, its state: buffers belong to the loop. At
+// most one piece of a write and limits::control_bytes_max are held back, or one
 //         burst of HTTP/2.
 // Always: deleted only when dead and no operation is pending; an exception ends the connection, not the
 //         process.
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <memory>
 #include <string>
 
 #include "net/http1.h"
 #include "net/http_server.h"
+#include "net/reactor.h"
 #include "net/tls.h"
 
 namespace belfry::net {
@@ -33,19 +32,20 @@ class ConnectionOwner {
   virtual void set_deadline(std::uint32_t slot, Instant deadline) = 0;
   virtual Instant now() const = 0;
   virtual LoopBuffers& buffers() = 0;  // shared by all connections of the loop
+  virtual Reactor& reactor() = 0;
   virtual std::string_view date() = 0;
   virtual void count_sent(std::size_t bytes) = 0;
   virtual bool accepting() const = 0;
   virtual const HttpServerOptions& options() const = 0;
 };
 
-using Socket =
-    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
-
-class Connection final {
+class Connection final : private Reactor::Watcher {
  public:
-  Connection(ConnectionOwner& owner, Socket socket, std::uint32_t slot);
+  // The descriptor is the connection's from here on; it does not block.
+  Connection(ConnectionOwner& owner, int descriptor, std::uint32_t slot);
   ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   void start(const TlsContext& tls);
   // The deadline has passed.
@@ -94,6 +94,8 @@ class Connection final {
   More& more();
   Tls* tls() const { return more_ ? more_->tls.get() : nullptr; }
 
+  void on_events(Reactor::Events events) override;
+  void read_now();
   void on_readable();
   void open(std::string_view bytes);
   bool open_proxy(std::string_view& bytes);
@@ -102,12 +104,12 @@ class Connection final {
   bool shake_hands();
   void speak_http2();
   void wait_write();
-  void wait(Socket::wait_type what, bool& waiting, void (Connection::*then)());
   void on_flushed();
   void block();
   void linger();
   // Sends what the socket takes; -1 when the peer is gone.
   ssize_t send_now(std::span<const std::string_view> pieces);
+  ssize_t send_bytes(std::string_view bytes);
   ssize_t send_gathered(std::span<const std::string_view> pieces);
   Taken write_plain(std::span<const std::string_view> pieces);
   Taken write_encrypted(std::span<const std::string_view> pieces);
@@ -117,28 +119,31 @@ class Connection final {
   void guarded(Function function);
   void done_with_operation();
 
-  ConnectionOwner& owner_;
-  Socket socket_;
-  Http1 http1_;
-  Protocol* protocol_;
-  std::unique_ptr<More> more_;
+  // What every write looks at stands together, around the beginning of http1_.
   std::unique_ptr<std::string> rest_;  // taken, but not yet by the socket
-  const std::uint32_t slot_;
   std::uint32_t control_held_ = 0;
-  std::uint16_t operations_ = 0;  // pending, with posted ones
+  std::uint16_t operations_ = 0;  // posted
   bool opening_ = true;           // the protocol is not chosen yet
   bool proxy_awaited_ = false;
+  bool readable_ = false;  // there may be something: its edge came, and it was not read to its end
+  bool peer_ended_ = false;
   bool read_waiting_ = false;
   bool write_waiting_ = false;
   bool blocked_ = false;
   bool dead_ = false;
   bool finishing_ = false;
+  int descriptor_;  // -1: closed
+  const std::uint32_t slot_;
+  ConnectionOwner& owner_;
+  std::unique_ptr<More> more_;
+  Http1 http1_;
+  Protocol* protocol_;
 };
 
 template <class Function>
 void Connection::later(Function function) {
   ++operations_;
-  boost::asio::post(socket_.get_executor(), [this, function = std::move(function)]() mutable {
+  boost::asio::post(owner_.reactor().context(), [this, function = std::move(function)]() mutable {
     guarded(function);
     done_with_operation();
   });

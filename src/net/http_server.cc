@@ -88,6 +88,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   void set_deadline(std::uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
   Instant now() const override { return clock_.now(); }
   LoopBuffers& buffers() override { return buffers_; }
+  Reactor& reactor() override { return loop_.reactor(); }
   const HttpServerOptions& options() const override { return options_; }
   void set_tls(TlsContext tls) override { options_.tls = std::move(tls); }
   void count_sent(std::size_t bytes) override { counts_.bytes_sent += bytes; }
@@ -166,14 +167,6 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 20);
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 8);
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 3);
-    boost::system::error_code failed;
-    Socket socket(loop_.context().get_executor());
-    socket.assign(acceptor_.local_endpoint(failed).protocol(), descriptor, failed);
-    if (failed) {
-      ::close(descriptor);
-      if (options_.budget != nullptr) options_.budget->give_back(address_slot);
-      return;
-    }
     if (free_slots_.empty()) {
       free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
       slots_.emplace_back();
@@ -184,7 +177,7 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     free_slots_.pop_back();
     ++count_;
     address_slots_[slot] = address_slot;
-    slots_[slot] = std::make_unique<Connection>(*this, std::move(socket), slot);
+    slots_[slot] = std::make_unique<Connection>(*this, descriptor, slot);
     slots_[slot]->start(options_.tls);
   }
 

@@ -6,6 +6,8 @@
 #include <deque>
 #include <exception>
 
+#include "net/reactor.h"
+
 namespace belfry::net {
 
 namespace asio = boost::asio;
@@ -29,7 +31,10 @@ struct Loop::Timers {
 };
 
 // One thread runs a loop, but others post to it, so Asio's own locking stays on.
-Loop::Loop() : context_(std::make_unique<asio::io_context>()), timers_(std::make_unique<Timers>()) {}
+Loop::Loop()
+    : context_(std::make_unique<asio::io_context>()),
+      timers_(std::make_unique<Timers>()),
+      reactor_(std::make_unique<Reactor>(*context_)) {}
 
 Loop::~Loop() = default;
 
@@ -53,6 +58,15 @@ void Loop::post(std::function<void()> function) { asio::post(*context_, std::mov
 void Loop::every(Duration interval, std::function<void()> function) {
   timers_->all.push_back({asio::steady_timer(*context_), interval, std::move(function)});
   timers_->all.back().arm();
+}
+
+void Loop::after(std::chrono::microseconds delay, std::function<void()> function) {
+  auto timer = std::make_unique<asio::steady_timer>(*context_, delay);
+  auto& waiting = *timer;  // lives in its own handler
+  waiting.async_wait(
+      [timer = std::move(timer), function = std::move(function)](boost::system::error_code failed) {
+        if (!failed) function();
+      });
 }
 
 }  // namespace belfry::net

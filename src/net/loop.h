@@ -4,6 +4,7 @@
 // Thread: run() binds it to the calling thread; post and stop may be called from any, everything else from
 // its own.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -14,6 +15,8 @@ class io_context;
 }
 
 namespace belfry::net {
+
+class Reactor;
 
 class Loop {
  public:
@@ -30,12 +33,17 @@ class Loop {
   // Calls the function every `interval` until the loop stops. Its own thread, or before run().
   void every(Duration interval, std::function<void()> function);
 
+  // Once, after so long. Its own thread.
+  void after(std::chrono::microseconds delay, std::function<void()> function);
+
   boost::asio::io_context& context() { return *context_; }
+  Reactor& reactor() { return *reactor_; }
 
  private:
   struct Timers;
   std::unique_ptr<boost::asio::io_context> context_;
   std::unique_ptr<Timers> timers_;
+  std::unique_ptr<Reactor> reactor_;
 };
 
 }  // namespace belfry::net

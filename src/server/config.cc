@@ -10,14 +10,16 @@
 
 #include "model/model.h"
 #include "net/net.h"
+#include "server/config_sources.h"
 
 namespace belfry {
 namespace {
 
 constexpr std::string_view kPrefix = "BELFRY_";
 // Read by the command line, not by the configuration.
-const std::vector<std::string> kOtherVariables{"BELFRY_URL", "BELFRY_TOKEN_FILE", "BELFRY_KEY_FILE",
-                                               "BELFRY_CA_FILE", "BELFRY_CONFIG"};
+const std::vector<std::string> kOtherVariables{"BELFRY_URL",      "BELFRY_TOKEN_FILE",
+                                               "BELFRY_KEY_FILE", "BELFRY_CA_FILE",
+                                               "BELFRY_CONFIG",   "BELFRY_DATABASE_URL"};
 
 const ConfigField* field_named(std::string_view name) {
   const auto& fields = config_fields();
@@ -63,6 +65,12 @@ class Loader {
     for (auto&& [table_key, node] : root) {
       const std::string table(table_key.str());
       const auto* entries = node.as_table();
+      if (table == "source" && entries != nullptr) {
+        read_sources(*entries, out_.config.sources, [&](toml::source_position at, const std::string& text) {
+          problem(place(path, at), text);
+        });
+        continue;
+      }
       if (entries == nullptr || !known_table(table)) {
         problem(place(path, table_key.source().begin),
                 "There is no table [" + table + "]." + did_you_mean(table, tables()));
@@ -128,7 +136,7 @@ class Loader {
     return path + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
   }
   static std::vector<std::string> tables() {
-    return {"http", "limits", "store", "log", "presence", "auth", "server"};
+    return {"http", "limits", "store", "log", "presence", "auth", "server", "source"};
   }
   static bool known_table(const std::string& name) {
     const auto all = tables();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/base.h"
+#include "ingest/ingest.h"
 #include "store/store.h"
 
 namespace belfry {
@@ -47,6 +48,7 @@ struct Config {
   std::uint64_t server_shutdown_timeout_s = 10;
   std::string server_log_format = "auto";
   std::string server_log_level = "info";
+  std::vector<ingest::SourceConfig> sources;  // the tables [source.NAME]
 
   // Where each value came from: "default", "belfry.toml:3", "BELFRY_HTTP__LISTEN", "--listen".
   std::map<std::string, std::string, std::less<>> origins;

@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <sched.h>
+
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -9,6 +11,7 @@
 #include "server/keys.h"
 #include "server/notify.h"
 #include "server/settings.h"
+#include "server/sources.h"
 #include "server/threads.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -20,6 +23,15 @@ constexpr int kExitConfig = 3;
 constexpr int kExitStore = 74;
 constexpr std::size_t kReaders = 2;
 constexpr Duration kLagMax{250};  // of a loop: pressure 1
+
+// Cores that this process may run on: a container's cpuset or taskset may leave fewer than the machine has.
+std::size_t usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (::sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) > 0)
+    return static_cast<std::size_t>(CPU_COUNT(&cores));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
 
 int tell(const Error& error) {
   std::fprintf(stderr, "belfry: %s\n        %s\n", error.text().c_str(), std::string(error.hint()).c_str());
@@ -113,6 +125,7 @@ class Server {
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::unique_ptr<StoreReaders> readers_;
   std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Sources> sources_;
   std::string url_;
 };
 
@@ -151,7 +164,7 @@ Result<void> Server::start_shards() {
   const ListenAddress listen = TRY(parse_listen(config_.http_listen));
   if (listen.port != 0) TRY(net::HttpServer::check_free(listen.host, listen.port));
   std::size_t count = static_cast<std::size_t>(config_.server_shards);
-  if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
+  if (count == 0) count = usable_cores();
   budget_ =
       std::make_unique<net::ConnectionBudget>(connections_max(config_), config_.limits_streams_per_address);
   budget_->set_bytes_max(request_bytes_max(config_));
@@ -173,6 +186,7 @@ Result<void> Server::start_shards() {
                      reads_,
                      ready_,
                      admission_,
+                     *sources_,
                      std::chrono::seconds(config_.http_heartbeat_s),
                      [this](auto function) {
                        for (auto& shard : shards_) shard->post(function);
@@ -188,8 +202,14 @@ Result<void> Server::start_shards() {
 
 Result<void> Server::start() {
   TRY(fill_keyring(keyring_, config_, mode_));
+  sources_ =
+      std::make_unique<Sources>(clock_, metrics_, [this](PublishRequest request, std::uint64_t ticket) {
+        return publishes_.push({std::move(request), shards_.size(), ticket});
+      });
+  TRY(sources_->prepare(config_.sources));
   TRY(open_log());
   TRY(start_keys());
+  const std::vector<Position> positions = TRY(store_->positions());
   std::vector<std::unique_ptr<StoreReader>> readers;
   for (std::size_t i = 0; i < kReaders; ++i) readers.push_back(TRY(store_->open_reader()));
   TRY(start_shards());
@@ -207,6 +227,7 @@ Result<void> Server::start() {
     for (auto& shard : shards_) shard->wake();
   };
   callbacks.answer = [this](std::size_t shard, std::vector<PublishedTicket> answers) {
+    if (shard == shards_.size()) return sources_->answer(std::move(answers));
     shards_[shard]->answer_publishes(std::move(answers));
   };
   callbacks.revoked = [this](const Revocation& revocation) {
@@ -214,8 +235,9 @@ Result<void> Server::start() {
     for (auto& shard : shards_) shard->revoke(revocation);
   };
   callbacks.failed = [this](const Error& error) { stop_request_.store_failed(error); };
-  writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size(),
+  writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size() + 1,
                                         std::move(callbacks));
+  sources_->start(positions);
   std::size_t expected = 0;
   std::ifstream(config_.store_path + "/sessions") >> expected;
   admission_.expect(expected);
@@ -271,6 +293,7 @@ void Server::watch() {
   if (key_file_.reload(keyring_)) log_info("the backend keys have changed", {});
   const std::size_t count = sessions();
   report(pressure);
+  sources_->report();
   if (looks_ % 40 == 0) save_expected(count);
   if (looks_ > 240) admission_.expect(count);  // by now those of before the start have come back
 }
@@ -303,7 +326,7 @@ void Server::reload() {
   for (const auto& problem : loaded.problems)
     log_error("the configuration was not reloaded", {{"at", problem.where}, {"problem", problem.text}});
   if (loaded.problems.empty()) {
-    for (const auto& name : needs_restart(config_, loaded.config))
+    for (const auto& name : keep_running(config_, loaded.config))
       log_warn("a changed setting needs a restart", {{"setting", name}});
     if (auto taken = take_up(std::move(loaded.config)); !taken)
       log_error("the configuration was not reloaded", {{"problem", taken.error().text()}});
@@ -346,6 +369,7 @@ void Server::stop() {
   const std::size_t clients = sessions();
   save_expected(clients);
   admission_.expect(clients);
+  sources_->stop();
   const Duration most = std::chrono::seconds(config_.server_shutdown_timeout_s);
   const Duration window = std::min(most, Duration{static_cast<Duration::rep>(clients)});  // 1,000 a second
   for (auto& shard : shards_) shard->drain(window);

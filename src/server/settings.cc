@@ -100,11 +100,10 @@ net::HttpServerOptions http_options_of(const Config& config, const ListenAddress
 ApiOptions api_options_of(const Config& config, ServerMode mode, std::string ticket_secret) {
   ApiOptions out;
   out.allowed_origins = config.http_allowed_origins;
-  out.dev_page = mode != ServerMode::serve;
+  out.dev = mode != ServerMode::serve;
   out.cookie = config.auth_cookie;
   out.ticket_secret = std::move(ticket_secret);
   out.presence = config.presence_topics;
-  out.ephemeral = config.log_ephemeral;
   return out;
 }
 
@@ -136,11 +135,17 @@ std::uint64_t memory_used() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-std::vector<std::string> needs_restart(const Config& before, const Config& after) {
+std::vector<std::string> keep_running(const Config& running, Config& fresh) {
   std::vector<std::string> out;
-  for (const ConfigField& field : config_fields())
-    if (!field.at_once && config_value(before, field) != config_value(after, field))
-      out.emplace_back(field.name);
+  for (const ConfigField& field : config_fields()) {
+    if (field.at_once || config_value(running, field) == config_value(fresh, field)) continue;
+    out.emplace_back(field.name);
+    std::visit([&](auto member) { fresh.*member = running.*member; }, field.member);
+  }
+  if (fresh.sources != running.sources) {
+    out.emplace_back("source");
+    fresh.sources = running.sources;
+  }
   return out;
 }
 

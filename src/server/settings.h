@@ -33,8 +33,8 @@ std::size_t request_bytes_max(const Config& config);
 // What the process holds now (resident).
 std::uint64_t memory_used();
 
-// Names of settings that differ and count only after a restart.
-std::vector<std::string> needs_restart(const Config& before, const Config& after);
+// Puts settings that count only after a restart back to what runs; the names of those that differed.
+std::vector<std::string> keep_running(const Config& running, Config& fresh);
 
 // What people see when it starts.
 void announce(const Config& config, ServerMode mode, const std::string& url, const Clock& clock);

@@ -28,7 +28,7 @@ struct RetentionSettings {
 
 struct PublishJob {
   PublishRequest request;
-  std::size_t shard = 0;
+  std::size_t shard = 0;  // who asked; one more than there are: a source
   std::uint64_t ticket = 0;
 };
 
@@ -117,6 +117,7 @@ struct ShardSetup {
   Mailbox<ReadJob>& reads;
   const std::atomic<bool>& ready;
   Admission& admission;
+  SourcePort& sources;
   Duration heartbeat;
   // Calls the function with the shard, on every shard's thread.
   std::function<void(std::function<void(Shard& shard, std::size_t index)>)> on_all_shards;
@@ -159,6 +160,7 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
  private:
   explicit ShardThread(ShardSetup setup);
   void turn();
+  bool wait_for_more();
   void tick();
   void drain_some();
   void report();
@@ -172,7 +174,10 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   Instant ticked_;
   Instant drain_until_;
   Instant presence_renewed_;
-  bool held_back_ = false;  // the last wake-up was left to the next one
+  bool held_back_ = false;                  // the last wake-up was left to the next one
+  bool waiting_ = false;                    // for what else comes before the next turn
+  Instant turned_;                          // when the last turn ended
+  std::chrono::microseconds turn_took_{0};  // of the clock's milliseconds
   net::Loop loop_;
   Shard shard_;
   Desk desk_;

@@ -49,6 +49,23 @@ bool remove_event(MemoryDisk& disk, Offset offset) {
 
 namespace {
 
+bool apply_source_change(MemoryDisk& disk, const Change& change) {
+  if (const auto* put = std::get_if<PutPosition>(&change)) {
+    disk.positions[{put->position.source, put->position.part}] = put->position;
+  } else if (const auto* forget = std::get_if<ForgetPositions>(&change)) {
+    std::erase_if(disk.positions, [forget](const auto& row) { return row.first.first == forget->source; });
+  } else if (const auto* put_letter = std::get_if<PutDeadLetter>(&change)) {
+    DeadLetter letter = put_letter->letter;
+    letter.id = ++disk.last_dead_letter;
+    disk.dead_letters.emplace(letter.id, std::move(letter));
+    if (disk.dead_letters.size() > limits::dead_letters_max)
+      disk.dead_letters.erase(disk.dead_letters.begin());
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void erase_user(MemoryDisk& disk, const std::string& user, Committed& committed) {
   const std::string topic = user_topic(user);
   for (auto it = disk.log.begin(); it != disk.log.end();) {
@@ -74,6 +91,7 @@ void put_scheduled(MemoryDisk& disk, Scheduled scheduled, Committed& committed) 
 }  // namespace
 
 void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed& committed) {
+  if (apply_source_change(disk, change)) return;
   if (const auto* read = std::get_if<PutReadState>(&change)) {
     disk.users[read->user].read = read->state;
   } else if (const auto* mutes = std::get_if<PutMutes>(&change)) {

@@ -196,6 +196,19 @@ class MemoryStore final : public Store {
     return out;
   }
 
+  Result<std::vector<Position>> positions() override {
+    std::vector<Position> out;
+    for (const auto& [key, row] : disk().positions) out.push_back(row);
+    return out;
+  }
+
+  Result<std::vector<DeadLetter>> dead_letters(std::string_view source, std::size_t rows_max) override {
+    std::vector<DeadLetter> out;
+    for (auto it = disk().dead_letters.rbegin(); it != disk().dead_letters.rend(); ++it)
+      if (it->second.source == source && out.size() < rows_max) out.push_back(it->second);
+    return out;
+  }
+
   FeedRows& feed_rows() override {
     if (!feed_rows_) feed_rows_ = std::make_unique<MemoryFeedRows>(disk());
     return *feed_rows_;

@@ -34,6 +34,9 @@ struct MemoryDisk {
   std::map<std::uint64_t, Scheduled> scheduled;
   std::uint64_t last_scheduled = 0;
   std::map<std::pair<std::string, std::string>, Revocation> revocations;  // by user and token id
+  std::map<std::pair<std::string, std::string>, Position> positions;      // by source and part
+  std::map<std::uint64_t, DeadLetter> dead_letters;
+  std::uint64_t last_dead_letter = 0;
 
   // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as
   // after a crash between the flush and its answer.

@@ -89,8 +89,36 @@ struct DropScheduled {
 struct PutRevocation {
   Revocation revocation;
 };
-using Change = std::variant<PutReadState, BeginFollow, EndFollow, PutMutes, Withdraw, EraseUser,
-                            PutScheduled, DropScheduled, PutRevocation>;
+// How far a source (room ingest) was read, kept with the events that it brought. `value` is the source's
+// own text; `part` is empty, or names one of several (a partition).
+struct Position {
+  std::string source;
+  std::string part;
+  std::string value;
+  bool operator==(const Position&) const = default;
+};
+struct PutPosition {
+  Position position;
+};
+// The source begins anew.
+struct ForgetPositions {
+  std::string source;
+};
+// A record that could not become an event. The newest limits::dead_letters_max are kept.
+struct DeadLetter {
+  std::uint64_t id = 0;  // given by the store, growing
+  std::string source;
+  std::string position;  // of the record
+  std::string reason;
+  std::string record;  // its beginning, at most limits::event_bytes_max
+  Timestamp time;
+};
+struct PutDeadLetter {
+  DeadLetter letter;  // without id
+};
+using Change =
+    std::variant<PutReadState, BeginFollow, EndFollow, PutMutes, Withdraw, EraseUser, PutScheduled,
+                 DropScheduled, PutRevocation, PutPosition, ForgetPositions, PutDeadLetter>;
 
 // One transaction.
 struct Commit {
@@ -221,6 +249,10 @@ class Store {
   virtual Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) = 0;
   virtual Result<std::optional<Scheduled>> scheduled(std::uint64_t id) = 0;
   virtual Result<std::vector<Revocation>> revocations() = 0;
+  // Of all sources, in the order of their names.
+  virtual Result<std::vector<Position>> positions() = 0;
+  // Of one source, newest first.
+  virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view source, std::size_t rows_max) = 0;
   // For the log-writer: what is committed so far.
   virtual FeedRows& feed_rows() = 0;
   // The newest offset whose event is older than `before`; 0 if none is.

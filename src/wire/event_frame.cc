@@ -86,12 +86,14 @@ std::string sse_message_frame(const Event& event) { return sse(event, false); }
 std::string json_line(const Event& event) { return envelope(event) + '\n'; }
 
 // The `id` line alone moves EventSource's Last-Event-ID; without data nothing is dispatched.
-std::string sse_begin(std::string_view cursor, std::uint32_t retry_ms) {
-  return fmt::format("retry: {}\nid: {}\n\n", retry_ms, cursor);
+// What EventSource has no field for stands in a comment, as on the other transports.
+std::string sse_begin(const Welcome& welcome) {
+  return fmt::format(": {}\nretry: {}\nid: {}\n\n", control_connected(welcome), welcome.retry_ms,
+                     welcome.cursor);
 }
 
 std::string sse_heartbeat(std::string_view cursor, std::uint64_t written) {
-  return fmt::format(": heartbeat {}\nid: {}\n\n", written, cursor);
+  return fmt::format(": {}\nid: {}\n\n", control_heartbeat(cursor, written), cursor);
 }
 
 std::string sse_reset(ResetReason reason, std::string_view cursor) {
@@ -107,10 +109,12 @@ std::string sse_end(const Error& error) {
   return out;
 }
 
-std::string control_connected(std::string_view cursor, std::string_view user, std::uint32_t heartbeat_ms) {
-  std::string out = fmt::format("{{\"control\":\"connected\",\"cursor\":\"{}\"", cursor);
-  if (!user.empty()) append_text_field(out, "user", user);
-  append_field(out, "heartbeat_ms", fmt::format_int(heartbeat_ms).str());
+std::string control_connected(const Welcome& welcome) {
+  std::string out = fmt::format("{{\"control\":\"connected\",\"cursor\":\"{}\"", welcome.cursor);
+  if (!welcome.user.empty()) append_text_field(out, "user", welcome.user);
+  append_field(out, "heartbeat_ms", fmt::format_int(welcome.heartbeat_ms).str());
+  append_field(out, "retry_ms", fmt::format_int(welcome.retry_ms).str());
+  if (welcome.ttl_ms) append_field(out, "ttl_ms", fmt::format_int(*welcome.ttl_ms).str());
   out += '}';
   return out;
 }
@@ -130,6 +134,18 @@ std::string control_error(const Error& error, std::string_view request_id) {
   if (!request_id.empty()) append_text_field(out, "id", request_id);
   out += '}';
   return out;
+}
+
+std::string diagnose_answer(const std::vector<Finding>& findings) {
+  std::string out = "{\"checks\":[";
+  for (const Finding& finding : findings) {
+    if (out.back() == '}') out += ',';
+    out += fmt::format("{{\"name\":\"{}\",\"ok\":{}", finding.name, !finding.error);
+    if (!finding.value.empty()) append_text_field(out, "value", finding.value);
+    if (finding.error) append_error(out, *finding.error);
+    out += '}';
+  }
+  return out + "]}";
 }
 
 std::string poll_body(std::string_view events_json, std::string_view cursor, std::string_view next,

@@ -8,8 +8,10 @@
 // Absent parts are left out; an ephemeral event has no id and no seq. Values; any thread.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/model.h"
 
@@ -24,20 +26,39 @@ std::string sse_message_frame(const Event& event);
 // The envelope and a line feed (NDJSON).
 std::string json_line(const Event& event);
 
+// What a stream tells its client first. The token's time is relative, so a wrong clock of the client does
+// no harm; retry_ms is when this client comes back should the stream break without a word.
+struct Welcome {
+  std::string cursor;
+  std::string user;  // empty: a backend
+  std::uint32_t heartbeat_ms = 0;
+  std::uint32_t retry_ms = 0;
+  std::optional<std::uint64_t> ttl_ms{};
+};
+
 // Messages about the stream itself. On SSE `reset` is an event of that name; on WebSocket and NDJSON every
 // message has a "control" field, which events never have.
-std::string sse_begin(std::string_view cursor, std::uint32_t retry_ms);
+std::string sse_begin(const Welcome& welcome);
 std::string sse_heartbeat(std::string_view cursor, std::uint64_t written);
 std::string sse_reset(ResetReason reason, std::string_view cursor);
 // The last event of a stream that the server ends, with the time after which EventSource comes back.
 std::string sse_end(const Error& error);
 
-std::string control_connected(std::string_view cursor, std::string_view user, std::uint32_t heartbeat_ms);
+std::string control_connected(const Welcome& welcome);
 std::string control_heartbeat(std::string_view cursor, std::uint64_t written);
 std::string control_reset(ResetReason reason, std::string_view cursor);
 std::string control_error(const Error& error, std::string_view request_id = {});
 
 // The answer to a poll: {"events":[…],"cursor":"…","next":"/v1/events?…","poll_after_ms":5000}.
+// One thing that was looked at, and what is wrong with it.
+struct Finding {
+  std::string_view name;  // server, origin, token, topic
+  std::string value;      // the origin, the user, the topic
+  std::optional<Error> error;
+};
+// {"checks":[{"name","ok","value"?,"code"?,"message"?,"hint"?,…}]}
+std::string diagnose_answer(const std::vector<Finding>& findings);
+
 std::string poll_body(std::string_view events_json, std::string_view cursor, std::string_view next,
                       std::uint32_t poll_after_ms);
 

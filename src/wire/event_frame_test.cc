@@ -77,7 +77,8 @@ TEST(Sse, OneEventOneDispatch) {
 }
 
 TEST(Sse, HeartbeatsMoveTheIdAndDispatchNothing) {
-  const std::string stream = sse_begin("e.1", 700) + sse_heartbeat("e.7", 3) + sse_frame(sample());
+  const std::string stream =
+      sse_begin({"e.1", "ana", 20000, 700, 5000}) + sse_heartbeat("e.7", 3) + sse_frame(sample());
   EXPECT_EQ(interpret(stream).size(), 1u);
   const std::string later = sse_heartbeat("e.7", 3) + "data: x\n\n";
   EXPECT_EQ(interpret(later)[0].id, "e.7");
@@ -102,7 +103,7 @@ RC_GTEST_PROP(Sse, AnyTextComesBack, (const std::string& text, const std::string
 
 TEST(Control, MessagesAreJson) {
   for (const auto& text :
-       {control_connected("c", "a\"b", 20000), control_heartbeat("c", 1),
+       {control_connected({"c", "a\"b", 20000, 700}), control_heartbeat("c", 1),
         control_reset(ResetReason::lost, "c"), control_error(fail(Code::bad_topic, "x", "topic"), "9")})
     EXPECT_TRUE(boost::json::parse(text).as_object().contains("control")) << text;
   const auto body = boost::json::parse(poll_body("{},{}", "c", "/v1/events?since=c", 5)).as_object();

@@ -201,10 +201,10 @@ TYPED_TEST(StoreContract, ARareTopicIsReadWithoutLookingAtOthers) {
 // The index grows behind the log: pages end where it ends, and nothing is skipped over any opening.
 TYPED_TEST(StoreContract, TheIndexFollowsTheLog) {
   Offset head = 0;
-  for (int i = 0; i < 70; ++i) {
+  for (int i = 0; i < 210; ++i) {
     this->commit(std::vector<std::string>(1000, "t/" + std::to_string(i % 7)));
     head += 1000;
-    if (i % 20 == 19) this->reopen();
+    if (i % 60 == 59) this->reopen();
     const Offset indexed = this->store->indexed();
     ASSERT_LE(indexed, head);
     ASSERT_LE(head - indexed, 2 * limits::index_batch_rows + 1000);
@@ -212,7 +212,19 @@ TYPED_TEST(StoreContract, TheIndexFollowsTheLog) {
   }
   ASSERT_TRUE(this->store->index_now());
   EXPECT_EQ(this->store->indexed(), head);
-  EXPECT_EQ(this->all({{"t/3", {}}}, 0, head).size(), 10'000u);
+  EXPECT_EQ(this->all({{"t/3", {}}}, 0, head).size(), 30'000u);
+}
+
+// The tail must hold what is not indexed yet, so large events are indexed sooner.
+TYPED_TEST(StoreContract, LargeEventsAreIndexedBeforeTheyFillTheTail) {
+  std::vector<Event> events(limits::index_batch_bytes / 60'000 + 1);
+  for (Event& event : events) {
+    event.topic = "t";
+    event.data = std::string(60'000, '1');
+    event.time = Timestamp{Duration{this->clock++}};
+  }
+  ASSERT_TRUE(this->store->commit({events}));
+  EXPECT_EQ(this->store->indexed(), events.size());
 }
 
 // The same random history on both implementations gives the same answers.
@@ -298,6 +310,46 @@ TEST(SqliteStore, WhatIsNotADatabaseIsRefusedAndLeftAlone) {
   std::fclose(file);
   EXPECT_FALSE(open_sqlite_store(options));
   EXPECT_EQ(std::filesystem::file_size(options.path), text.size());
+}
+
+TYPED_TEST(StoreContract, PositionsOfSourcesComeAndGoWithTheirEvents) {
+  std::vector<Event> events(1);
+  events[0].topic = "bookings/7";
+  const std::vector<Change> first{PutPosition{{"orders", "3", "41"}}, PutPosition{{"mail", "", "a"}},
+                                  PutPosition{{"orders", "10", "7"}}};
+  ASSERT_TRUE(this->store->commit({events, {}, first}));
+  const std::vector<Change> second{PutPosition{{"orders", "3", "42"}}};
+  ASSERT_TRUE(this->store->commit({{}, {}, second}))
+      << "a position alone, when nothing came of the records";
+  this->reopen();
+  EXPECT_EQ(this->opened.head, 1u);
+  const std::vector<Position> kept{{"mail", "", "a"}, {"orders", "10", "7"}, {"orders", "3", "42"}};
+  EXPECT_EQ(this->store->positions().value(), kept);
+  const std::vector<Change> forget{ForgetPositions{"orders"}};
+  ASSERT_TRUE(this->store->commit({{}, {}, forget}));
+  EXPECT_EQ(this->store->positions().value(), (std::vector<Position>{{"mail", "", "a"}}));
+}
+
+TYPED_TEST(StoreContract, DeadLettersAreKeptUpToABound) {
+  const auto letter = [](std::string source, std::size_t n) {
+    return Change{PutDeadLetter{{0, std::move(source), std::to_string(n), "It is not JSON.", "{", {}}}};
+  };
+  for (std::size_t n = 0; n < limits::dead_letters_max + 10;) {
+    std::vector<Change> some;
+    for (int i = 0; i < 100; ++i) some.push_back(letter(n % 2 == 0 ? "even" : "odd", n)), ++n;
+    ASSERT_TRUE(this->store->commit({{}, {}, some}));
+  }
+  this->reopen();
+  const auto newest = this->store->dead_letters("odd", 3).value();
+  ASSERT_EQ(newest.size(), 3u);
+  EXPECT_EQ(newest[0].position, "10099");
+  EXPECT_EQ(newest[1].position, "10097");
+  EXPECT_EQ(newest[0].reason, "It is not JSON.");
+  EXPECT_EQ(newest[0].record, "{");
+  EXPECT_GT(newest[0].id, newest[1].id);
+  const auto all = this->store->dead_letters("even", limits::dead_letters_max * 2).value();
+  EXPECT_EQ(all.size(), limits::dead_letters_max / 2);
+  EXPECT_EQ(this->store->dead_letters("none", 3).value().size(), 0u);
 }
 
 }  // namespace

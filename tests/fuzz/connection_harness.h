@@ -55,6 +55,12 @@ struct Everything : net::Handler, net::StreamEvents {
   void on_closed() override { stream = nullptr; }
 };
 
+inline net::Reactor& reactor() {
+  static boost::asio::io_context context(1);
+  static net::Reactor made(context);
+  return made;
+}
+
 struct Owner final : net::ConnectionOwner {
   ManualClock clock;
   Everything handler;
@@ -67,6 +73,7 @@ struct Owner final : net::ConnectionOwner {
   void set_deadline(std::uint32_t, Instant) override {}
   Instant now() const override { return clock.now(); }
   net::LoopBuffers& buffers() override { return all_buffers; }
+  net::Reactor& reactor() override { return fuzz::reactor(); }
   std::string_view date() override { return "Sat, 21 Nov 2026 00:00:00 GMT"; }
   void count_sent(std::size_t) override {}
   bool accepting() const override { return true; }
@@ -75,13 +82,11 @@ struct Owner final : net::ConnectionOwner {
 
 // Gives the bytes in pieces of `step`, and reads what comes back.
 inline std::string talk(std::string_view bytes, std::size_t step) {
-  static boost::asio::io_context context(1);
+  auto& context = reactor().context();
   int ends[2];
   CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
   Owner owner;
-  net::Socket socket(context.get_executor());
-  socket.assign(boost::asio::ip::tcp::v4(), ends[0]);
-  owner.connection = std::make_unique<net::Connection>(owner, std::move(socket), 0);
+  owner.connection = std::make_unique<net::Connection>(owner, ends[0], 0);
   owner.connection->start({});
   std::string answer;
   char buffer[65536];

@@ -170,3 +170,12 @@ export class PollClient extends Client {
 
 export const ids = (client) => client.events.map((event) => event.id);
 export const offsets = (client) => client.events.map((event) => Number(event.id.split('.')[1]));
+
+// Each transport's name, its client, and the options that make it that.
+export const kinds = [
+  ['server-sent events', SseClient, {}],
+  ['WebSocket', WebSocketClient, {}],
+  ['HTTP streaming', LineClient, {}],
+  ['long poll', PollClient, { wait: 20 }],
+  ['short poll', PollClient, {}],
+];

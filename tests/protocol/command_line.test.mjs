@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -235,4 +235,18 @@ describe('the command line', () => {
     assert.equal(nobody.code, 1);
     assert.match(nobody.stdout, /FAIL/);
   });
+});
+
+it('has a shard for each core that it may use, not for each that there is', async () => {
+  const server = await Server.start({ before: ['taskset', '-c', '0'] });
+  try {
+    const tasks = `/proc/${server.pid}/task`;
+    const names = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/comm`, 'utf8').trim());
+    assert.deepEqual(
+      names.filter((name) => name.startsWith('shard-')),
+      ['shard-0'],
+    );
+  } finally {
+    await server.stop();
+  }
 });

@@ -3,7 +3,8 @@
 //   node crash.mjs --cycles 50 --batch 1
 //
 // With `--batch n` each publish carries n events.
-// Counts what was acknowledged and lost, hidden gaps, repeats and wrong order. Ends with 1 unless all are 0.
+// Counts what was acknowledged and lost, hidden gaps, repeats and wrong order. Ends with 1 unless all are
+// 0.
 import { setMaxListeners } from 'node:events';
 import { parseArgs } from 'node:util';
 

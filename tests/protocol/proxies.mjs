@@ -1,7 +1,7 @@
 // Debian's nginx, HAProxy and Varnish in front of a server, on ports that the kernel gave, with folders of
 // their own.
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -36,8 +36,18 @@ async function start(command, args, port, options = {}) {
   };
 }
 
+// What docs/how-to/behind-a-proxy.md shows, with the server's port in it.
+const example = (name, server) =>
+  readFileSync(new URL(`../../examples/proxies/${name}`, import.meta.url), 'utf8').replace(
+    '127.0.0.1:8080',
+    `127.0.0.1:${server.port}`,
+  );
+// Nothing but an address: HTTP/1.0 to the server, no upgrade, no cache.
+const bare = (server) => `location / { proxy_pass http://127.0.0.1:${server.port}; }`;
+
 // As it comes: buffering on, gzip on, and a cache for what may be cached.
-export async function nginx(folder, server) {
+export async function nginx(folder, server, { plain = false } = {}) {
+  const location = plain ? bare(server) : example('nginx.conf', server);
   const port = await freePort();
   for (const name of ['cache', 'body', 'proxy']) mkdirSync(join(folder, name), { recursive: true });
   const config = join(folder, 'nginx.conf');
@@ -53,13 +63,8 @@ http {
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   server {
     listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://127.0.0.1:${server.port};
-      proxy_cache c; proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-    }
+    proxy_cache c;
+    ${location}
   }
 }
 `,
@@ -79,13 +84,11 @@ defaults
   timeout connect 5s
   timeout client 30s
   timeout server 30s
-  timeout tunnel 1h
 frontend f
+  mode http
   bind 127.0.0.1:${port}
-  option forwardfor
-  default_backend b
-backend b
-  server s 127.0.0.1:${server.port}${proxyProtocol ? ' send-proxy-v2' : ''}
+  default_backend belfry
+${example('haproxy.cfg', server).trimEnd()}${proxyProtocol ? ' send-proxy-v2' : ''}
 `,
   );
   return start('haproxy', ['-db', '-f', config], port);
@@ -127,4 +130,13 @@ sub vcl_backend_response {
     'default,32m',
   ];
   return start('varnishd', args, port);
+}
+
+export async function caddy(folder, server) {
+  const port = await freePort();
+  const config = join(folder, 'Caddyfile');
+  const site = example('Caddyfile', server).trim();
+  writeFileSync(config, `{\n  admin off\n  auto_https off\n}\nhttp://127.0.0.1:${port} {\n  ${site}\n}\n`);
+  const env = { ...process.env, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder, HOME: folder };
+  return start('caddy', ['run', '--config', config, '--adapter', 'caddyfile'], port, { env });
 }

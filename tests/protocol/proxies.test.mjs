@@ -1,28 +1,21 @@
-// Behind real proxies with their defaults: every transport works, nobody sees what is another's, and nothing
-// hides in a request.
+// Behind real proxies with their defaults: every transport works, nobody sees what is another's, and
+// nothing hides in a request.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
-import { LineClient, PollClient, SseClient, WebSocketClient } from './clients.mjs';
-import { haproxy, nginx, varnish } from './proxies.mjs';
+import { kinds, SseClient } from './clients.mjs';
+import { caddy, haproxy, nginx, varnish } from './proxies.mjs';
 import { Server, unique, until } from './server.mjs';
 import { count, exchange } from './threats.mjs';
-
-const kinds = [
-  ['server-sent events', SseClient, {}],
-  ['WebSocket', WebSocketClient, {}],
-  ['HTTP streaming', LineClient, {}],
-  ['long poll', PollClient, { wait: 20 }],
-  ['short poll', PollClient, {}],
-];
 
 for (const [name, start] of [
   ['nginx', nginx],
   ['HAProxy', haproxy],
   ['Varnish', varnish],
+  ['Caddy', caddy],
 ]) {
   describe(`behind ${name}`, () => {
     let server, folder, proxy, behind;
@@ -88,8 +81,7 @@ for (const [name, start] of [
     });
 
     it('threat 11: a request that the proxy lets through ends where the proxy thinks', async () => {
-      const marker = unique();
-      const inner = `GET /smuggled-${marker} HTTP/1.1\r\nHost: h\r\n\r\n`;
+      const inner = `GET /smuggled-${unique()} HTTP/1.1\r\nHost: h\r\n\r\n`;
       const bodies = ['0\r\n\r\n', '5\r\nhello\r\n0\r\n\r\n', '5;\nx\r\nhello\r\n0\r\n\r\n', '0\n\n', ''];
       const lengths = [
         'Content-Length: 0',
@@ -104,8 +96,6 @@ for (const [name, start] of [
         'Transfer-Encoding\t: chunked',
         'Transfer-Encoding: chunked, identity',
       ];
-      const requests = async () => (await server.metric('belfry_requests_total')) ?? 0;
-      await until(async () => (await requests()) > 0, 'counted');
       let vectors = 0;
       for (const body of bodies) {
         for (const length of lengths) {

@@ -104,6 +104,9 @@ export class RawHttp2 {
   answers() {
     return this.frames.filter((one) => one.type === types.headers).length;
   }
+  pongs() {
+    return this.frames.filter((one) => one.type === types.ping && one.flags === 1).length;
+  }
   close() {
     this.socket.destroy();
   }

@@ -32,6 +32,10 @@ export class Server {
     const before = this.options.before ?? [];
     const place = ['--listen', `${this.host}:${this.port}`, '--data', this.data];
     const dev = this.options.tls ? ['dev', '--tls'] : ['dev'];
+    if (this.options.devConfig !== undefined) {
+      writeFileSync(join(this.folder, 'dev.toml'), this.options.devConfig);
+      dev.push('-c', join(this.folder, 'dev.toml'));
+    }
     const mode = this.options.config === undefined ? dev : ['serve', '-c', this.writeConfig()];
     const command = [...before, binary, ...mode, ...place];
     const environment = { ...process.env, ...this.options.environment };
@@ -139,7 +143,8 @@ export class Server {
       headers: { ...this.bearer(token), ...(body ? { 'Content-Type': 'application/json' } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
-    return { status: answer.status, body: JSON.parse(await answer.text()) };
+    const text = await answer.text();
+    return { status: answer.status, body: text && JSON.parse(text) };
   }
 
   address(topics, rest = {}) {

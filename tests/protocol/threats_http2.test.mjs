@@ -39,8 +39,10 @@ describe('threats: HTTP/2', () => {
         for (let stream = 1; !raw.closed && sent < times;) {
           const burst = [];
           for (let i = 0; i < 200 && sent < times; ++i, ++sent, stream += 2) burst.push(make(stream));
-          await raw.send(...burst);
-          await new Promise(setImmediate);
+          // The server's word is awaited: what is sent before it can say anything, it cannot stop.
+          const pongs = raw.pongs();
+          await raw.send(...burst, frame(types.ping, 0, 0, Buffer.alloc(8)));
+          await until(() => raw.closed || raw.goaway() !== undefined || raw.pongs() > pongs, 'an answer');
           if (raw.goaway() !== undefined) break;
         }
         await raw.send(frame(types.ping, 0, 0, Buffer.alloc(8)));
@@ -65,6 +67,7 @@ describe('threats: HTTP/2', () => {
     assert.ok(memory(server) - before < 16, `memory grew by ${memory(server) - before} MiB`);
     await new Promise((resolve) => setTimeout(resolve, 600));
     const handled = (await server.metric('belfry_requests_total')) - requests;
+    assert.ok(handled < total / 20, `${handled} of ${total} requests reached a handler`);
     console.log(
       `rapid reset: ${total} resets, honest p99 ${p99.toFixed(1)} ms, ${handled} requests handled`,
     );
@@ -85,11 +88,10 @@ describe('threats: HTTP/2', () => {
       'HEADERS after END_STREAM': (s) => [headers(s), headers(s)],
       'DATA after END_STREAM': (s) => [headers(s), frame(types.data, 0, s, Buffer.from('x'))],
     };
-    const topic = '/v1/events?topic=a'; // would be answered late, if it were allowed at all
     for (const [name, make] of Object.entries(ways)) {
-      await flood(count(1000, 100_000), (s) => Buffer.concat(make(s)), 4);
+      const used = await flood(count(4000, 100_000), (s) => Buffer.concat(make(s)), 4);
+      assert.ok(used > 4, `${name}: whoever goes on is closed`);
       await alive();
-      assert.ok((await server.metric('belfry_sessions')) === 0, `${name} on ${topic}: no session is left`);
     }
   });
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 
-import { LineClient, offsets, PollClient, SseClient, WebSocketClient } from './clients.mjs';
+import { kinds, LineClient, offsets, PollClient, SseClient, WebSocketClient } from './clients.mjs';
 import { Server, unique, until } from './server.mjs';
 
 const run = promisify(execFile);
@@ -15,13 +15,6 @@ describe('one resource, every transport', () => {
   });
   after(() => server.stop());
 
-  const kinds = [
-    ['server-sent events', SseClient, {}],
-    ['WebSocket', WebSocketClient, {}],
-    ['HTTP streaming', LineClient, {}],
-    ['long poll', PollClient, { wait: 20 }],
-    ['short poll', PollClient, {}],
-  ];
   for (const [name, Kind, options] of kinds) {
     it(`${name}: live events arrive in order, filtered by topic and type`, async () => {
       const topic = unique();
@@ -75,7 +68,7 @@ describe('one resource, every transport', () => {
       server.address(topic, { since }),
     ]).catch((error) => error);
     const frames = stdout.split('\n\n');
-    assert.match(frames[0], /^retry: \d+\nid: [0-9a-f]{16}\.\d+$/);
+    assert.match(frames[0], /^: \{"control":"connected".*\}\nretry: \d+\nid: [0-9a-f]{16}\.\d+$/);
     assert.match(
       frames[1],
       new RegExp(

@@ -25,6 +25,7 @@ Scheduled scheduled_of_row(const Statement& row) {
 
 Result<void> ChangeWriter::prepare(Database& database) {
   database_ = &database;
+  TRY(sources_.prepare(database));
   TRY(database.prepare(
       put_read_,
       "INSERT INTO users(name, read) VALUES(?, ?) ON CONFLICT DO UPDATE SET read = excluded.read"));
@@ -61,6 +62,9 @@ Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& c
   if (const auto* user = std::get_if<EraseUser>(&change)) return erase(*user, committed);
   if (const auto* put = std::get_if<PutScheduled>(&change)) return schedule(put->scheduled, committed);
   if (const auto* revoke = std::get_if<PutRevocation>(&change)) return apply_one(*revoke);
+  if (const auto* position = std::get_if<PutPosition>(&change)) return sources_.put(position->position);
+  if (const auto* forget = std::get_if<ForgetPositions>(&change)) return sources_.forget(forget->source);
+  if (const auto* letter = std::get_if<PutDeadLetter>(&change)) return sources_.put(letter->letter);
   return drop_scheduled_.bind(1, to_signed(std::get<DropScheduled>(change).id)).run();
 }
 

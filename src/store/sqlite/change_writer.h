@@ -5,6 +5,7 @@
 // Owner: SqliteStore. Thread: the log-writer; every call inside a transaction.
 
 #include "store/sqlite/event_writer.h"
+#include "store/sqlite/source_rows.h"
 #include "store/store.h"
 
 namespace belfry::sqlite {
@@ -20,6 +21,7 @@ class ChangeWriter {
   Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max);
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id);
   Result<std::vector<Revocation>> revocations();
+  SourceRows& sources() { return sources_; }
 
  private:
   Result<void> apply_one(const PutReadState& change);
@@ -32,6 +34,7 @@ class ChangeWriter {
   Result<void> schedule(const Scheduled& scheduled, Committed& committed);
 
   EventWriter& events_;
+  SourceRows sources_;
   Database* database_ = nullptr;
   Statement put_read_, put_mutes_, begin_follow_, end_follow_, erase_user_, erase_follows_, select_topic_,
       insert_scheduled_, drop_scheduled_, select_due_, select_scheduled_, put_revocation_,

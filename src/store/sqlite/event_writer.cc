@@ -78,7 +78,7 @@ Result<Offset> EventWriter::insert(Event& event) {
   Offset replaced = 0;
   if (!event.key.empty()) replaced = TRY(replace_key(topic.id, event));
   TRY(insert_row(event, topic));
-  index_.add(topic.id, event.offset);
+  index_.add(topic.id, event.offset, sizeof(Event) + event.bytes());
   if (!event.notification.empty()) TRY(notifications_.add(topic.id, event.type, event.offset));
   if (event.expires)
     TRY(put_expiry_.bind(1, event.expires->value.count()).bind(2, to_signed(event.offset)).run());

@@ -3,7 +3,7 @@
 namespace belfry::sqlite {
 namespace {
 
-constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kVersion = 3;
 
 // `events` only ever grows at its end. What needs random writes stands apart, in topic_index, and is
 // written in sorted batches behind it (docs/decisions/0002). topics.last_seq counts what retention has
@@ -75,6 +75,18 @@ constexpr const char* kSchema2 = R"sql(
   COMMIT;
 )sql";
 
+// What brings events in: how far each source was read, and what could not become an event.
+constexpr const char* kSchema3 = R"sql(
+  BEGIN;
+  CREATE TABLE positions(
+    source TEXT, part TEXT, value TEXT NOT NULL, PRIMARY KEY(source, part)) WITHOUT ROWID;
+  CREATE TABLE dead_letters(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, position TEXT NOT NULL,
+    reason TEXT NOT NULL, record TEXT NOT NULL, time INTEGER NOT NULL);
+  PRAGMA user_version = 3;
+  COMMIT;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(Database& database) {
@@ -88,6 +100,7 @@ Result<void> prepare_schema(Database& database) {
                                         std::to_string(version) + ").");
   if (version < 1) TRY(database.execute(kSchema));
   if (version < 2) TRY(database.execute(kSchema2));
+  if (version < 3) TRY(database.execute(kSchema3));
   return {};
 }
 

@@ -62,6 +62,10 @@ class SqliteStore final : public Store {
   }
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id) override { return changes_.scheduled(id); }
   Result<std::vector<Revocation>> revocations() override { return changes_.revocations(); }
+  Result<std::vector<Position>> positions() override { return changes_.sources().positions(); }
+  Result<std::vector<DeadLetter>> dead_letters(std::string_view source, std::size_t rows_max) override {
+    return changes_.sources().dead_letters(source, rows_max);
+  }
   FeedRows& feed_rows() override { return feed_rows_; }
   Result<Offset> last_before(Timestamp before) override;
   Result<std::unique_ptr<StoreReader>> open_reader() override;

@@ -34,6 +34,10 @@ Result<void> backup_database(const std::string& path, const std::string& to);
 // What is wrong with it, one sentence each; empty: nothing. `summary` says what is in it.
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary);
 
+// Of one source, newest first.
+Result<std::vector<DeadLetter>> dead_letters_of(const std::string& path, std::string_view source,
+                                                std::size_t rows_max);
+
 // Code::store_failed if a process has it open for writing.
 Result<void> check_unused(const std::string& path);
 

@@ -45,7 +45,7 @@ class TopicCache {
   }
 
  private:
-  static constexpr std::size_t kGeneration = 100'000;
+  static constexpr std::size_t kGeneration = 200'000;
   static_assert(kGeneration > 3 * limits::index_batch_rows,
                 "topics of rows that are not indexed must stay");
 

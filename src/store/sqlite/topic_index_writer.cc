@@ -14,7 +14,7 @@ void TopicIndexWriter::restart(Offset indexed) {
   indexed_ = last_added_ = batch_last_ = indexed;
   gathered_.clear();
   batch_.clear();
-  at_ = added_ = 0;
+  at_ = added_ = bytes_ = 0;
 }
 
 void TopicIndexWriter::forget(std::int64_t topic, Offset offset) {
@@ -34,13 +34,13 @@ void TopicIndexWriter::close_batch() {
   if (batch_last_ > indexed_ || last_added_ == batch_last_) return;
   batch_.swap(gathered_);
   gathered_.clear();
-  at_ = added_ = 0;
+  at_ = added_ = bytes_ = 0;
   batch_last_ = last_added_;
   std::sort(batch_.begin(), batch_.end());
 }
 
 Result<Offset> TopicIndexWriter::insert_slice(std::size_t rows_max) {
-  if (added_ >= limits::index_batch_rows) close_batch();
+  if (added_ >= limits::index_batch_rows || bytes_ >= limits::index_batch_bytes) close_batch();
   if (batch_last_ <= indexed_) return indexed_;
   const std::size_t end = std::min(batch_.size(), at_ + rows_max);
   for (; at_ < end; ++at_)

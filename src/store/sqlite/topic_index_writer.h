@@ -2,7 +2,8 @@
 // Builds the (topic, offset) index behind the log, in sorted batches and small slices, so that the random
 // writes are few and off the publish path (docs/decisions/0002). Private to sqlite/.
 //
-// Owner: SqliteStore. Thread: the log-writer. Bound: two batches of limits::index_batch_rows.
+// Owner: SqliteStore. Thread: the log-writer. Bound: two batches of limits::index_batch_rows and
+// index_batch_bytes.
 // Always: `indexed` moves only when a whole batch is in, in the same transaction; a batch that a crash cut
 // in half is
 //         inserted again, which changes nothing.
@@ -19,11 +20,12 @@ class TopicIndexWriter {
   Result<void> prepare(Database& database);
   void restart(Offset indexed);
 
-  // A row that is being committed. Rows come in offset order.
-  void add(std::int64_t topic, Offset offset) {
+  // A row that is being committed, and the bytes of its event in memory. Rows come in offset order.
+  void add(std::int64_t topic, Offset offset, std::size_t bytes = 0) {
     gathered_.emplace_back(topic, offset);
     last_added_ = offset;
     ++added_;
+    bytes_ += bytes;
   }
 
   // A row that was taken out before it was indexed, or after.
@@ -46,6 +48,7 @@ class TopicIndexWriter {
   std::vector<Row> batch_;     // in topic order; rows before at_ are in
   std::size_t at_ = 0;
   std::size_t added_ = 0;  // rows of gathered_, forgotten ones too
+  std::size_t bytes_ = 0;  // of their events
   Offset last_added_ = 0;
   Offset batch_last_ = 0;
   Offset indexed_ = 0;

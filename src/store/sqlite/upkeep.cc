@@ -8,6 +8,7 @@
 
 #include "store/sqlite/database.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/source_rows.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace belfry {
@@ -89,6 +90,13 @@ Result<std::vector<std::string>> check_database(const std::string& path, Databas
                   "l.id)",
                   "topics whose counts are wrong"));
   return problems;
+}
+
+Result<std::vector<DeadLetter>> dead_letters_of(const std::string& path, std::string_view source,
+                                                std::size_t rows_max) {
+  sqlite::Database database = TRY(open_to_read(path));
+  sqlite::Statement select = TRY(database.prepare(sqlite::dead_letters_sql));
+  return sqlite::read_dead_letters(select, source, rows_max);
 }
 
 Result<void> check_unused(const std::string& path) {

@@ -1,0 +1,218 @@
+// The MQTT source on a real Mosquitto.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { createServer } from 'node:net';
+import { Mosquitto } from './mosquitto.mjs';
+import { until } from './server.mjs';
+import { held, holds, onceEach, running, sourceStatus, withSources } from './sources.mjs';
+
+let broker;
+before(async () => {
+  broker = await Mosquitto.start();
+});
+after(() => broker.stop());
+
+const source = (name, filter, more = '') =>
+  `kind = "mqtt"\nurl = "${broker.url}"\nsubscriptions = ["${filter}"]\nclient_id = "${name}"\n${more}`;
+
+for (const version of ['5', '3.1.1'])
+  describe(`MQTT ${version}`, () => {
+    const id = `v${version[0]}`;
+    it('brings messages, retained ones once, and what came while Belfry was away', async () => {
+      await broker.publish(`${id}/kept`, '"retained"', '-r');
+      const server = await withSources({ mqtt: source(id, `${id}/#`, `version = "${version}"\n`) });
+      try {
+        await running(server, 'mqtt');
+        await broker.publish(`${id}/rooms/7`, '{"degrees": 21.5}');
+        await broker.publish(`${id}/plain`, 'not json');
+        await broker.publish(`${id}/a/b/c/d/e/f/g/h/i`, '1');
+        const events = await holds(server, 3);
+        assert.deepEqual(
+          events.map((event) => [event.topic, event.data]),
+          [
+            [`${id}/kept`, 'retained'],
+            [`${id}/rooms/7`, { degrees: 21.5 }],
+            [`${id}/plain`, 'not json'],
+          ],
+        );
+        await until(
+          async () => (await sourceStatus(server, 'mqtt')).dead_letters === 1,
+          'a topic that is too deep',
+        );
+        await server.kill();
+        await broker.publish(`${id}/away`, '1');
+        await server.launch();
+        assert.equal((await holds(server, 4)).at(-1).topic, `${id}/away`);
+        await running(server, 'mqtt');
+        await broker.publish(`${id}/again`, '2');
+        assert.equal((await holds(server, 5)).length, 5, 'the retained one did not come again');
+      } finally {
+        await server.stop();
+      }
+    });
+
+    it('loses and doubles nothing when Belfry and the broker die', async () => {
+      const server = await withSources({
+        mqtt: source(`${id}-many`, `${id}-many/#`, `version = "${version}"\n`),
+      });
+      try {
+        await running(server, 'mqtt');
+        const count = 3000;
+        let wrote = 0;
+        for (let round = 0; round < 6; round += 1) {
+          const lines = Array.from({ length: count / 6 }, (_, n) => String(wrote + n + 1));
+          wrote += lines.length;
+          const published = broker.publishLines(`${id}-many/t`, lines);
+          await new Promise((resolve) => setTimeout(resolve, 15 * round));
+          await server.kill();
+          await server.launch();
+          await published;
+        }
+        const events = await holds(server, count);
+        onceEach(events, count);
+        await broker.kill('SIGTERM');
+        await until(async () => (await sourceStatus(server, 'mqtt')).state === 'waiting', 'it waits');
+        await broker.launch();
+        await running(server, 'mqtt');
+        await broker.publish(`${id}-many/t`, '3001');
+        assert.equal((await holds(server, count + 1)).length, count + 1);
+        assert.equal((await sourceStatus(server, 'mqtt')).alarm, null);
+      } finally {
+        await server.stop();
+      }
+    });
+  });
+
+it('user properties and rules', async () => {
+  const rules = `[[source.mqtt.map]]
+    when = "properties.tenant == 'a' and not retain"
+    topic = "tenants/{properties.tenant}/{topic}"
+    type = "{properties.kind ?? 'reading'}"
+    data = "{payload.value}"`;
+  const server = await withSources({ mqtt: source('props', 'props/+', rules) });
+  try {
+    await running(server, 'mqtt');
+    const tenant = (name, ...more) => [
+      '-V',
+      'mqttv5',
+      '-D',
+      'publish',
+      'user-property',
+      'tenant',
+      name,
+      ...more,
+    ];
+    await broker.publish('props/x', '{"value": 1}', ...tenant('b'));
+    await broker.publish('props/x', '{"value": 2}', ...tenant('a'));
+    await broker.publish(
+      'props/y',
+      '{"value": 3}',
+      ...tenant('a', '-D', 'publish', 'user-property', 'kind', 'alarm'),
+    );
+    const events = await holds(server, 2);
+    assert.deepEqual(
+      events.map((event) => [event.topic, event.type, event.data]),
+      [
+        ['tenants/a/props%2Fx', 'reading', 2],
+        ['tenants/a/props%2Fy', 'alarm', 3],
+      ],
+    );
+  } finally {
+    await server.stop();
+  }
+});
+
+it('a session that the broker has forgotten is an alarm', async () => {
+  const server = await withSources({ mqtt: source('forgotten', 'forgotten/#') });
+  try {
+    await running(server, 'mqtt');
+    await broker.publish('forgotten/1', '1');
+    await holds(server, 1);
+    await server.kill();
+    await broker.forget();
+    await broker.publish('forgotten/2', '2');
+    await server.launch();
+    await until(async () => (await sourceStatus(server, 'mqtt')).alarm?.code === 'source_gap', 'an alarm');
+    await running(server, 'mqtt');
+    await broker.publish('forgotten/3', '3');
+    assert.deepEqual(
+      (await holds(server, 2)).map((event) => event.topic),
+      ['forgotten/1', 'forgotten/3'],
+    );
+    assert.equal((await held(server)).length, 2);
+  } finally {
+    await server.stop();
+  }
+});
+
+// A broker of a few lines, because Mosquitto refuses no SUBSCRIBE. Packets are shorter than 128 bytes: the
+// remaining length is one byte (MQTT 5 section 1.5.5).
+class Refusing {
+  static async start() {
+    const broker = new Refusing();
+    broker.connections = 0;
+    broker.asked = []; // [connection, filter]
+    broker.refuses = new Set();
+    broker.listener = createServer((socket) => broker.serve(socket));
+    await new Promise((resolve) => broker.listener.listen(0, '127.0.0.1', resolve));
+    broker.url = `mqtt://127.0.0.1:${broker.listener.address().port}`;
+    return broker;
+  }
+  serve(socket) {
+    const connection = ++this.connections;
+    let bytes = Buffer.alloc(0);
+    socket.on('error', () => {});
+    socket.on('data', (more) => {
+      bytes = Buffer.concat([bytes, more]);
+      while (bytes.length >= 2 && bytes.length >= 2 + bytes[1]) {
+        this.take(connection, socket, bytes.subarray(0, 2 + bytes[1]));
+        bytes = bytes.subarray(2 + bytes[1]);
+      }
+    });
+  }
+  take(connection, socket, packet) {
+    const type = packet[0] >> 4;
+    if (type === 1) socket.write(Buffer.from([0x20, 3, connection > 1 ? 1 : 0, 0, 0])); // CONNACK
+    if (type === 12) socket.write(Buffer.from([0xd0, 0])); // PINGRESP
+    if (type !== 8) return;
+    const [high, low, properties] = packet.subarray(2);
+    const rest = packet.subarray(5 + properties);
+    const filter = rest.subarray(2, 2 + rest.readUInt16BE(0)).toString();
+    this.asked.push([connection, filter]);
+    socket.write(Buffer.from([0x90, 4, high, low, 0, this.refuses.has(filter) ? 0x87 : 1])); // SUBACK
+  }
+  stop() {
+    this.listener.close();
+  }
+}
+
+it('a subscription that is refused is asked for again, and one that was granted is not', async () => {
+  const refusing = await Refusing.start();
+  refusing.refuses.add('b');
+  const config = `kind = "mqtt"\nurl = "${refusing.url}"\nsubscriptions = ["a", "b"]\n`;
+  const server = await withSources({ mqtt: config });
+  try {
+    await until(() => refusing.connections >= 2, 'it connects again');
+    const { state, error } = await until(async () => {
+      const status = await sourceStatus(server, 'mqtt');
+      return status.error && status;
+    }, 'it says why');
+    assert.notEqual(state, 'running');
+    assert.match(error.message + error.detail, /refuses to subscribe to b/);
+    refusing.refuses.clear();
+    await running(server, 'mqtt');
+    const last = refusing.connections;
+    assert.deepEqual(
+      refusing.asked.filter(([, filter]) => filter === 'a'),
+      [[1, 'a']],
+    );
+    assert.deepEqual(
+      refusing.asked.filter(([connection]) => connection === last),
+      [[last, 'b']],
+    );
+  } finally {
+    await server.stop();
+    refusing.stop();
+  }
+});
