@@ -1,12 +1,14 @@
 #include "delivery/admission.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace belfry {
 namespace {
 
-constexpr double kLeave = 0.05;  // a level is left this much lower than it was entered
-constexpr Duration kLagMax{100};
+constexpr double kLeave = 0.05;    // a level is left this much lower than it was entered
+constexpr Duration kLagSlow{100};  // the bucket is slowed down
+constexpr Duration kLagMax{250};   // pressure 1
 constexpr double kShareMin = 0.05;
 
 struct Level {
@@ -72,21 +74,26 @@ Result<Seat> Admission::take_seat(std::string_view user, std::string_view addres
   return seat;
 }
 
-bool Admission::set_pressure(double pressure, Duration lag) {
+bool Admission::look(double fullness, Duration lag) {
+  lags_[looks_++ % lags_.size()] = lag;
+  auto worst = lags_;
+  std::nth_element(worst.begin(), worst.begin() + 1, worst.end(), std::greater<>{});
+  const auto lasting = static_cast<double>(worst[1].count());
+  pressure_ = std::max(fullness, lasting / static_cast<double>(kLagMax.count()));
   {
     // Additive increase, multiplicative decrease: +5 % a second, × 0.7 when the loops are late.
     const std::lock_guard lock(mutex_);
-    share_ = lag > kLagMax ? std::max(kShareMin, share_ * 0.7) : std::min(1.0, share_ + 0.05 / 4);
+    share_ = lag > kLagSlow ? std::max(kShareMin, share_ * 0.7) : std::min(1.0, share_ + 0.05 / 4);
     rate_ = static_cast<std::uint64_t>(std::max(1.0, rate()));
   }
   Load level = load();
   const Load before = level;
   while (level != Load::critical) {
     const Load next = static_cast<Load>(static_cast<int>(level) + 1);
-    if (pressure < level_of(next).from) break;
+    if (pressure_ < level_of(next).from) break;
     level = next;
   }
-  while (level != Load::normal && pressure < level_of(level).from - kLeave)
+  while (level != Load::normal && pressure_ < level_of(level).from - kLeave)
     level = static_cast<Load>(static_cast<int>(level) - 1);
   load_ = level;
   return level != before;

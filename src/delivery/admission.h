@@ -6,6 +6,7 @@
 // Owner:  server. Thread: any; one lock, taken once a stream, never once a delivery.
 // Bound:  an entry for each user and address that has a stream.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -83,9 +84,12 @@ class Admission {
 
   // Every part of the server that sheds load asks this.
   Load load() const { return load_.load(std::memory_order_relaxed); }
-  // `pressure` from 0 to 1; `lag`: how late the slowest loop is. Called four times a second by one thread.
-  // True if the level has changed.
-  bool set_pressure(double pressure, Duration lag);
+  // `fullness` of memory and store from 0 to 1; `lag`: how late the slowest loop was since the last look.
+  // Called four times a second by one thread. Every late look slows the bucket down; the level heeds the
+  // second worst of eight looks, for one late turn is no load. True if the level has changed.
+  bool look(double fullness, Duration lag);
+  // The figure that the level was chosen by; the thread of look().
+  double pressure() const { return pressure_; }
   void set_limits(AdmissionLimits limits);
   // How many clients may come back at once: they are spread over the time in which that many can be let in.
   void expect(std::uint64_t clients) { expected_ = clients; }
@@ -105,6 +109,9 @@ class Admission {
   Instant filled_;
   CountTable users_, addresses_;
   AdmissionCounts counts_;
+  std::array<Duration, 8> lags_{};  // of the last looks
+  std::size_t looks_ = 0;
+  double pressure_ = 0;
   std::atomic<Load> load_{Load::normal};
   std::atomic<std::uint64_t> expected_{0};
   std::atomic<std::uint64_t> rate_{5'000};  // for retry_ms, which takes no lock

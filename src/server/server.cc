@@ -22,7 +22,6 @@ constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 3;
 constexpr int kExitStore = 74;
 constexpr std::size_t kReaders = 2;
-constexpr Duration kLagMax{250};  // of a loop: pressure 1
 
 // Cores that this process may run on: a container's cpuset or taskset may leave fewer than the machine has.
 std::size_t usable_cores() {
@@ -279,20 +278,20 @@ void Server::watch() {
   Duration lag{0};
   for (const auto& shard : shards_) lag = std::max(lag, shard->take_lag());
   const auto part = [](auto is, auto most) { return static_cast<double>(is) / static_cast<double>(most); };
-  const double pressure =
-      std::max({part(memory_used(), memory_limit(config_)), part(lag.count(), kLagMax.count()),
-                part(publishes_.size(), limits::mailbox_publishes_max)});
-  const bool changed = admission_.set_pressure(pressure, lag);
+  const double fullness = std::max(part(memory_used(), memory_limit(config_)),
+                                   part(publishes_.size(), limits::mailbox_publishes_max));
+  const bool changed = admission_.look(fullness, lag);
   const Load load = admission_.load();
   if (changed)
-    log_warn("load", {{"level", std::string(name_of(load))}, {"pressure", std::to_string(pressure)}});
+    log_warn("load",
+             {{"level", std::string(name_of(load))}, {"pressure", std::to_string(admission_.pressure())}});
   if (changed || load == Load::critical)
     for (auto& shard : shards_) shard->set_load(load);
   if (++looks_ % 4 != 0) return;
   // Once a second: a revoked backend key is refused within two.
   if (key_file_.reload(keyring_)) log_info("the backend keys have changed", {});
   const std::size_t count = sessions();
-  report(pressure);
+  report(admission_.pressure());
   sources_->report();
   if (looks_ % 40 == 0) save_expected(count);
   if (looks_ > 240) admission_.expect(count);  // by now those of before the start have come back

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { binary, Server, until } from './server.mjs';
 
@@ -30,6 +31,12 @@ export async function held(server, topics = '#') {
   for (;;) {
     const answer = await fetch(address, { headers: { ...server.bearer(), Accept: 'application/json' } });
     if (answer.status === 304) return events;
+    if (answer.status === 503) {
+      // The machine is busy, as it may be here: told when to come back, a client does.
+      await setTimeout(1000 * Number(answer.headers.get('retry-after')));
+      continue;
+    }
+    if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}\n${server.log}`);
     const page = await answer.json();
     if (page.events.length === 0) return events;
     events.push(...page.events);
@@ -40,7 +47,7 @@ export async function held(server, topics = '#') {
 export const holds = (server, count, topics = '#') =>
   until(
     async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50)); // each look reads everything
+      await setTimeout(50); // each look reads everything
       const events = await held(server, topics);
       return events.length >= count ? events : undefined;
     },
