@@ -108,10 +108,10 @@ inline constexpr std::size_t control_bytes_max = 4 * 1024;  // WebSocket control
 inline constexpr int notsent_lowat_bytes = 16 * 1024;       // TCP_NOTSENT_LOWAT of streams
 
 // The log.
-inline constexpr std::size_t commit_rows_max = 256;              // a group is at least one request, whole
-inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;  // default of log.tail_bytes
-inline constexpr std::size_t index_batch_rows = 64 * 1024;       // rows indexed together, in topic order
-inline constexpr std::size_t index_batch_bytes = 20 * 1024 * 1024;  // of their events, likewise
+inline constexpr std::size_t commit_rows_max = 256;                // a group is at least one request, whole
+inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;    // default of log.tail_bytes
+inline constexpr std::size_t index_batch_rows = 1024;              // rows indexed together
+inline constexpr std::size_t index_batch_bytes = 4 * 1024 * 1024;  // of their events, likewise
 inline constexpr std::chrono::hours idempotency_time{24};
 
 // What brings events in.

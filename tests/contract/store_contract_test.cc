@@ -207,7 +207,7 @@ TYPED_TEST(StoreContract, TheIndexFollowsTheLog) {
     if (i % 60 == 59) this->reopen();
     const Offset indexed = this->store->indexed();
     ASSERT_LE(indexed, head);
-    ASSERT_LE(head - indexed, 2 * limits::index_batch_rows + 1000);
+    ASSERT_LE(head - indexed, limits::index_batch_rows + 1000);
     ASSERT_EQ(this->page({{"t/3", {}}}, head - 1).upto, std::max(indexed, head - 1));
   }
   ASSERT_TRUE(this->store->index_now());

@@ -7,16 +7,15 @@ Result<void> EventWriter::prepare(Database& database) {
   TRY(database.prepare(insert_event_, "INSERT INTO events VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   TRY(database.prepare(insert_topic_, "INSERT INTO topics(name, floor, last_seq) VALUES(?, 0, 0)"));
   TRY(database.prepare(select_topic_, "SELECT id, last_seq, last_plain FROM topics WHERE name = ?"));
-  TRY(database.prepare(
-      select_newest_,
-      "SELECT seq, plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = "
-      "?)"));
+  TRY(database.prepare(select_newest_,
+                       "SELECT seq, plain FROM events WHERE offset = (SELECT rowid FROM topic_offsets "
+                       "WHERE topic_offsets MATCH ? ORDER BY "
+                       "rowid DESC LIMIT 1)"));
   TRY(database.prepare(
       select_row_,
       "SELECT topic, seq, plain, type, notification IS NOT NULL, key, expires FROM events WHERE offset = "
       "?"));
   TRY(database.prepare(delete_event_, "DELETE FROM events WHERE offset = ?"));
-  TRY(database.prepare(delete_index_, "DELETE FROM topic_index WHERE topic = ? AND offset = ?"));
   TRY(database.prepare(keep_last_,
                        "UPDATE topics SET floor = max(floor, ?), last_seq = max(last_seq, ?), last_plain = "
                        "max(last_plain, ?) WHERE id = ?"));
@@ -130,7 +129,6 @@ Result<bool> EventWriter::remove(Offset offset, Removal removal) {
     expires = select_row_.integer(6);
   }
   TRY(delete_event_.bind(1, to_signed(offset)).run());
-  TRY(delete_index_.bind(1, topic).bind(2, to_signed(offset)).run());
   index_.forget(topic, offset);
   if (notifies) TRY(notifications_.remove(topic, type, offset));
   if (!key.empty())

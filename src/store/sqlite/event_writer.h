@@ -2,7 +2,7 @@
 // An event in all the tables that know of it: put in, and taken out. Private to sqlite/.
 //
 // Owner: SqliteStore. Thread: the log-writer; every call inside a transaction.
-// Bound: the caches of TopicCache and NotificationIndex, two batches of TopicIndexWriter.
+// Bound: the caches of TopicCache and NotificationIndex, a batch of TopicIndexWriter.
 
 #include "store/sqlite/notification_index.h"
 #include "store/sqlite/topic_cache.h"
@@ -36,7 +36,7 @@ class EventWriter {
 
   Database* database_ = nullptr;
   Statement insert_event_, insert_topic_, select_topic_, select_newest_, select_row_, delete_event_,
-      delete_index_, keep_last_, select_keyed_, put_keyed_, delete_keyed_, put_expiry_, delete_expiry_;
+      keep_last_, select_keyed_, put_keyed_, delete_keyed_, put_expiry_, delete_expiry_;
   TopicIndexWriter index_;
   TopicCache topics_;
   NotificationIndex notifications_;

@@ -13,13 +13,14 @@ Result<void> Retention::prepare(Database& database) {
   TRY(database.prepare(select_oldest_,
                        "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
   TRY(database.prepare(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
-  TRY(database.prepare(
-      select_newest_,
-      "SELECT plain FROM events WHERE offset = (SELECT max(offset) FROM topic_index WHERE topic = ?)"));
-  TRY(database.prepare(
-      select_rows_,
-      "SELECT e.offset, e.plain, e.time FROM topic_index i JOIN events e ON e.offset = i.offset WHERE "
-      "i.topic = ? ORDER BY i.offset LIMIT ?"));
+  TRY(database.prepare(select_newest_,
+                       "SELECT plain FROM events WHERE offset = (SELECT rowid FROM topic_offsets WHERE "
+                       "topic_offsets MATCH ? ORDER BY "
+                       "rowid DESC LIMIT 1)"));
+  TRY(database.prepare(select_rows_,
+                       "SELECT e.offset, e.plain, e.time FROM topic_offsets i CROSS JOIN events e ON "
+                       "e.offset = i.rowid WHERE i.topic_offsets MATCH ? AND i.rowid > " +
+                           std::string(trimmed_sql) + " ORDER BY i.rowid LIMIT ?"));
   TRY(database.prepare(
       select_last_own_,
       "SELECT max(seq - plain) FROM events INDEXED BY events_own WHERE topic = ? AND type >= 'belfry.' "

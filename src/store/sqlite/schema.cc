@@ -3,11 +3,10 @@
 namespace belfry::sqlite {
 namespace {
 
-constexpr std::int64_t kVersion = 3;
+constexpr std::int64_t kVersion = 4;
 
-// `events` only ever grows at its end. What needs random writes stands apart, in topic_index, and is
-// written in sorted batches behind it (docs/decisions/0002). topics.last_seq counts what retention has
-// removed.
+// `events` only ever grows at its end. topics.last_seq counts what retention has removed. (topic_index gave
+// way to topic_offsets.)
 constexpr const char* kSchema = R"sql(
   BEGIN;
   CREATE TABLE topics(
@@ -87,6 +86,21 @@ constexpr const char* kSchema3 = R"sql(
   COMMIT;
 )sql";
 
+// The offsets of each topic, written behind the log (docs/decisions/0002): FTS5 keeps them as a
+// log-structured merge tree, whose cost of a row does not grow with the table. The one term of a row is its
+// topic's id.
+constexpr const char* kSchema4 = R"sql(
+  BEGIN;
+  CREATE VIRTUAL TABLE topic_offsets USING fts5(
+    topic, content='', columnsize=0, detail=none, tokenize='ascii');
+  INSERT INTO topic_offsets(rowid, topic)
+    SELECT offset, topic FROM events WHERE offset <= (SELECT value FROM meta WHERE name = 'indexed')
+    ORDER BY offset;
+  DROP TABLE topic_index;
+  PRAGMA user_version = 4;
+  COMMIT;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(Database& database) {
@@ -101,6 +115,7 @@ Result<void> prepare_schema(Database& database) {
   if (version < 1) TRY(database.execute(kSchema));
   if (version < 2) TRY(database.execute(kSchema2));
   if (version < 3) TRY(database.execute(kSchema3));
+  if (version < 4) TRY(database.execute(kSchema4));
   return {};
 }
 

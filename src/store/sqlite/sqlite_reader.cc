@@ -52,9 +52,9 @@ Result<void> SqliteReader::prepare() {
   select_topic_ = TRY(database_.prepare("SELECT id, floor FROM topics WHERE name = ?"));
   select_range_ = TRY(
       database_.prepare("SELECT id, floor, name FROM topics WHERE name >= ? AND name < ? ORDER BY name"));
-  select_offsets_ =
-      TRY(database_.prepare("SELECT offset FROM topic_index WHERE topic = ? AND offset > ? AND offset <= ? "
-                            "ORDER BY offset LIMIT ?"));
+  select_offsets_ = TRY(
+      database_.prepare("SELECT rowid FROM topic_offsets WHERE topic_offsets MATCH ? AND rowid > max(?, " +
+                        std::string(trimmed_sql) + ") AND rowid <= ? ORDER BY rowid LIMIT ?"));
   select_event_ = TRY(database_.prepare(events + "= ?"));
   select_log_ = TRY(database_.prepare(events + "> ? AND e.offset <= ? ORDER BY e.offset LIMIT ?"));
   select_floors_ = TRY(database_.prepare(
@@ -141,27 +141,23 @@ Result<void> SqliteReader::resolve_pattern(const std::string& pattern, Resolved&
   return {};
 }
 
-// The offsets of all topics, merged: only rows of these topics are looked at.
+// The offsets of all topics, merged by FTS5: only rows of these topics are looked at.
 Result<Page> SqliteReader::read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed,
                                        Page page) {
+  if (resolved.topics.empty()) return page;
   const std::size_t limit = request.events_max + 1;
+  std::string any;
+  for (const Topic& topic : resolved.topics) any += (any.empty() ? "" : " OR ") + std::to_string(topic.id);
   std::vector<Offset> offsets;
-  Offset upto = indexed;
-  for (const Topic& topic : resolved.topics) {
+  {
     const ResetAtEnd end(select_offsets_);
-    select_offsets_.bind(1, topic.id)
+    select_offsets_.bind(1, std::string_view(any))
         .bind(2, to_signed(request.after))
-        .bind(3, to_signed(upto))
+        .bind(3, to_signed(indexed))
         .bind(4, to_signed(limit));
     while (TRY(select_offsets_.step())) offsets.push_back(to_unsigned(select_offsets_.integer(0)));
-    if (offsets.size() <= limit) continue;
-    const auto last = offsets.begin() + static_cast<std::ptrdiff_t>(limit - 1);
-    std::nth_element(offsets.begin(), last, offsets.end());
-    upto = *last;  // no later topic needs to be read beyond what this page can hold
-    offsets.resize(limit);
   }
   page.rows_read += offsets.size();
-  std::sort(offsets.begin(), offsets.end());
   // With `limit` offsets there may be more behind the last one.
   if (offsets.size() >= limit) page.upto = offsets.back();
   std::size_t bytes = 0;

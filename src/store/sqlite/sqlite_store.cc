@@ -73,10 +73,11 @@ class SqliteStore final : public Store {
  private:
   Result<void> prepare();
   Result<void> reload();
+  using IndexAmount = TopicIndexWriter::Amount;
   template <class Work>
-  Result<void> in_transaction(Work work);
+  Result<void> in_transaction(Work work, IndexAmount amount = IndexAmount::batches);
   Error give_up(Error error);
-  Result<Committed> write(const Commit& commit, Offset& indexed);
+  Result<Committed> write(const Commit& commit);
   Result<void> write_record(const IdempotencyRecord& record, Offset base, const Committed& committed);
   Result<void> checkpoint_if_due();
 
@@ -170,14 +171,22 @@ Error SqliteStore::give_up(Error error) {
 // All or nothing. An error at the end, where the flush happens, leaves it unknown: it is never tried again
 // (the kernel may have dropped what it could not write), the store is closed for good instead.
 template <class Work>
-Result<void> SqliteStore::in_transaction(Work work) {
+Result<void> SqliteStore::in_transaction(Work work, IndexAmount amount) {
   if (failure_) return *failure_;
   if (auto begun = database_.execute("BEGIN IMMEDIATE"); !begun) return give_up(std::move(begun).error());
-  Result<void> done = work();
-  if (done) done = database_.execute("COMMIT");
-  if (done) return {};
+  Offset indexed = 0;
+  const auto work_and_index = [&]() -> Result<void> {
+    TRY(work());
+    indexed = TRY(events_.index().write(amount));
+    return database_.execute("COMMIT");
+  };
+  const Result<void> done = work_and_index();
+  if (done) {
+    indexed_.store(indexed, std::memory_order_release);
+    return {};
+  }
   if (sqlite3_get_autocommit(database_.handle()) == 0) (void)database_.execute("ROLLBACK");
-  const Error error = give_up(std::move(done).error());
+  const Error error = give_up(done.error());
   if (!failure_) {
     if (auto reloaded = reload(); !reloaded) return give_up(std::move(reloaded).error());
   }
@@ -187,11 +196,10 @@ Result<void> SqliteStore::in_transaction(Work work) {
 Result<Committed> SqliteStore::commit(const Commit& commit) {
   for (const Change& change : commit.changes)
     if (std::holds_alternative<EraseUser>(change)) TRY(index_now());
-  Offset indexed = indexed_;
   const Offset before = head_;
   Committed committed;
   const auto write_all = [&]() -> Result<void> {
-    committed = TRY(write(commit, indexed));
+    committed = TRY(write(commit));
     return {};
   };
   const auto done = in_transaction(write_all);
@@ -199,12 +207,11 @@ Result<Committed> SqliteStore::commit(const Commit& commit) {
     head_ = before;
     return done.error();
   }
-  indexed_.store(indexed, std::memory_order_release);
   TRY(checkpoint_if_due());
   return committed;
 }
 
-Result<Committed> SqliteStore::write(const Commit& commit, Offset& indexed) {
+Result<Committed> SqliteStore::write(const Commit& commit) {
   const Offset base = head_;
   Committed committed;
   for (const Change& change : commit.changes) TRY(changes_.apply(change, base, committed));
@@ -217,7 +224,6 @@ Result<Committed> SqliteStore::write(const Commit& commit, Offset& indexed) {
   for (const auto& record : commit.records) TRY(write_record(record, base, committed));
   // The head is remembered apart, for the case that its row goes.
   if (!committed.withdrawn.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
-  indexed = TRY(events_.index().insert_slice(commit.events.size() * 2));
   return committed;
 }
 
@@ -247,18 +253,8 @@ Result<void> SqliteStore::checkpoint_if_due() {
 }
 
 Result<void> SqliteStore::index_now() {
-  TopicIndexWriter& index = events_.index();
-  while (!index.complete()) {
-    index.close_batch();
-    Offset indexed = indexed_;
-    const auto insert_all = [&]() -> Result<void> {
-      indexed = TRY(index.insert_slice(limits::index_batch_rows));
-      return {};
-    };
-    TRY(in_transaction(insert_all));
-    indexed_.store(indexed, std::memory_order_release);
-  }
-  return {};
+  if (events_.index().complete()) return {};
+  return in_transaction([]() -> Result<void> { return {}; }, IndexAmount::all);
 }
 
 Result<std::optional<IdempotencyRecord>> SqliteStore::find_idempotency(std::string_view principal,

@@ -1,0 +1,81 @@
+// What SQLite's file goes through beside serving: taken over from an older version, and checked.
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include "shelves.h"
+
+namespace belfry {
+namespace {
+
+constexpr Offset kEvents = 3000;  // some batches of the index, and some that it does not hold yet
+
+class SqliteUpkeep : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto store = shelf.open();
+    ASSERT_TRUE(store->open(Epoch{1}));
+    for (Offset first = 0; first < kEvents; first += 100) {
+      std::vector<Event> events(100);
+      for (std::size_t i = 0; i < events.size(); ++i) {
+        events[i].topic = "t/" + std::to_string((first + i) % 7);
+        events[i].key = (first + i) % 50 == 0 ? "k" : "";
+      }
+      ASSERT_TRUE(store->commit({events}));
+    }
+    ASSERT_LT(store->indexed(), kEvents);
+    ASSERT_GT(store->indexed(), kEvents / 3);
+  }
+
+  void run(const char* sql) {
+    sqlite3* database = nullptr;
+    CHECK(sqlite3_open(path().c_str(), &database) == SQLITE_OK);
+    char* error = nullptr;
+    sqlite3_exec(database, sql, nullptr, nullptr, &error);
+    EXPECT_EQ(error, nullptr) << error;
+    sqlite3_close(database);
+  }
+
+  std::vector<Offset> offsets_of(std::string topic, Epoch epoch) {
+    const auto store = shelf.open();
+    CHECK(store->open(epoch));
+    CHECK(store->index_now());
+    const auto page =
+        store->open_reader().value()->read({{{std::move(topic), {}}}, 0, kEvents, 1 << 20}).value();
+    std::vector<Offset> offsets;
+    for (const Event& event : page.events) offsets.push_back(event.offset);
+    return offsets;
+  }
+
+  std::vector<std::string> problems() {
+    DatabaseSummary summary;
+    return check_database(path(), summary).value();
+  }
+
+  std::string path() { return shelf.folder.path("belfry.db"); }
+  SqliteShelf shelf;
+};
+
+TEST_F(SqliteUpkeep, AnIndexOfSchema3IsTakenOver) {
+  const std::vector<Offset> before = offsets_of("t/3", Epoch{2});
+  ASSERT_GT(before.size(), kEvents / 8);
+  run("BEGIN; CREATE TABLE topic_index(topic INTEGER, offset INTEGER, PRIMARY KEY(topic, offset)) WITHOUT "
+      "ROWID; INSERT INTO topic_index SELECT topic, offset FROM events; DROP TABLE topic_offsets; PRAGMA "
+      "user_version = 3; COMMIT");
+  EXPECT_EQ(offsets_of("t/3", Epoch{3}), before);
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+TEST_F(SqliteUpkeep, ACheckFindsWhatTheIndexLost) {
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+  run("INSERT INTO topic_offsets(topic_offsets, rowid, topic) SELECT 'delete', offset, topic FROM events "
+      "WHERE offset IN (12, 13)");
+  EXPECT_EQ(problems(), std::vector<std::string>{"2 events that the index has lost"});
+  run("INSERT INTO topic_offsets(rowid, topic) SELECT offset, topic + 1 FROM events WHERE offset IN (12, "
+      "13)");
+  EXPECT_EQ(problems(), (std::vector<std::string>{"2 events that the index has lost",
+                                                  "2 entries of the index without their event"}));
+}
+
+}  // namespace
+}  // namespace belfry
