@@ -5,7 +5,7 @@ find_package(Boost 1.81.0 EXACT CONFIG REQUIRED COMPONENTS headers url json)    
 find_package(simdjson 3 CONFIG REQUIRED)                                        # libsimdjson-dev: JSON on the publish path
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libnghttp2 REQUIRED IMPORTED_TARGET libnghttp2)               # libnghttp2-dev: HTTP/2
-find_package(SQLite3 REQUIRED)                                                  # libsqlite3-dev: the embedded store
+find_package(SQLite3 REQUIRED)                                                  # libsqlite3-dev: the embedded store; with FTS5
 find_package(fmt 9 CONFIG REQUIRED)                                             # libfmt-dev: text formatting
 find_package(spdlog 1.10 CONFIG REQUIRED)                                       # libspdlog-dev: log lines (compiled target)
 find_package(tomlplusplus 3.3 CONFIG REQUIRED)                                  # libtomlplusplus-dev: configuration file

@@ -10,10 +10,9 @@
 // more. Offsets grow by exactly 1 over the log, seq by exactly 1 within a topic, also over restarts and
 // retention.
 //
-// Rows are found by topic through an index of (topic, offset) that is built in sorted batches behind the
-// log: `indexed()` is the offset up to which it is complete. Rows above it are found in the log's tail,
-// which keeps them until they are indexed; that keeps the random writes off the publish path
-// (docs/decisions/0002).
+// Rows are found by topic through an index of (topic, offset) that is built in batches behind the log:
+// `indexed()` is the offset up to which it is complete. Rows above it are found in the log's tail, which
+// keeps them until they are indexed (docs/decisions/0002).
 
 #include <array>
 #include <cstdint>

@@ -8,9 +8,7 @@ Result<void> EventWriter::prepare(Database& database) {
   TRY(database.prepare(insert_topic_, "INSERT INTO topics(name, floor, last_seq) VALUES(?, 0, 0)"));
   TRY(database.prepare(select_topic_, "SELECT id, last_seq, last_plain FROM topics WHERE name = ?"));
   TRY(database.prepare(select_newest_,
-                       "SELECT seq, plain FROM events WHERE offset = (SELECT rowid FROM topic_offsets "
-                       "WHERE topic_offsets MATCH ? ORDER BY "
-                       "rowid DESC LIMIT 1)"));
+                       "SELECT seq, plain FROM events WHERE offset = " + std::string(newest_sql)));
   TRY(database.prepare(
       select_row_,
       "SELECT topic, seq, plain, type, notification IS NOT NULL, key, expires FROM events WHERE offset = "

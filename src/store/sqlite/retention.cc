@@ -14,9 +14,7 @@ Result<void> Retention::prepare(Database& database) {
                        "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
   TRY(database.prepare(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
   TRY(database.prepare(select_newest_,
-                       "SELECT plain FROM events WHERE offset = (SELECT rowid FROM topic_offsets WHERE "
-                       "topic_offsets MATCH ? ORDER BY "
-                       "rowid DESC LIMIT 1)"));
+                       "SELECT plain FROM events WHERE offset = " + std::string(newest_sql)));
   TRY(database.prepare(select_rows_,
                        "SELECT e.offset, e.plain, e.time FROM topic_offsets i CROSS JOIN events e ON "
                        "e.offset = i.rowid WHERE i.topic_offsets MATCH ? AND i.rowid > " +

@@ -16,6 +16,9 @@ inline constexpr std::string_view event_columns =
 inline constexpr std::string_view head_sql =
     "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = "
     "'head'))";
+// The newest offset of a topic, of those that are indexed; null if there is none.
+inline constexpr std::string_view newest_sql =
+    "(SELECT rowid FROM topic_offsets WHERE topic_offsets MATCH ? ORDER BY rowid DESC LIMIT 1)";
 // Nothing is left up to this offset. Entries that were taken out of topic_offsets may be walked over until
 // FTS5 merges them away; nobody needs to walk over these.
 inline constexpr std::string_view trimmed_sql = "(SELECT coalesce(min(offset), 1) - 1 FROM events)";
