@@ -92,8 +92,9 @@ std::vector<Description> chosen_servers(const Options& options) {
   std::vector<Description> out;
   for (const std::string& name : options.servers) {
     out.push_back(read_description(folder + name + ".json"));
-    const std::string program =
-        filled(out.back().command.at(0), {{"peers", std::string(BELFRY_SOURCE_DIR) + "/build/peers"}});
+    const Description& last = out.back();
+    const std::string program = filled(last.needs.empty() ? last.command.at(0) : last.needs,
+                                       {{"peers", std::string(BELFRY_SOURCE_DIR) + "/build/peers"}});
     if (program.starts_with('/') && !std::filesystem::exists(program)) {
       std::fprintf(stderr, "bench: %s is not installed here and is left out\n", name.c_str());
       out.pop_back();

@@ -82,6 +82,7 @@ Description read_description(const std::string& file) {
   out.command = list_in(object, "command");
   out.environment = list_in(object, "environment");
   out.credentials = text_in(object, "credentials");
+  out.needs = text_in(object, "needs");
   out.sse = channel_in(object, "sse");
   out.websocket = channel_in(object, "websocket");
   out.http2 = channel_in(object, "http2");
@@ -89,6 +90,7 @@ Description read_description(const std::string& file) {
   const auto* publish = object.if_contains("publish");
   if (publish != nullptr) {
     out.post = text_in(publish->as_object(), "post");
+    out.publish_port = text_in(publish->as_object(), "port");
     out.headers = list_in(publish->as_object(), "headers");
     out.body = text_in(publish->as_object(), "body");
     out.durable = publish->as_object().contains("durable");

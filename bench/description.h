@@ -38,9 +38,11 @@ struct Description {
   std::vector<std::string> environment;      // NAME=value
   std::string credentials;                   // "belfry": made from what it writes to {folder}/data
   Channel sse, websocket, http2, poll;
-  std::string post;  // target of a publish
+  std::string needs;         // a file without which it is not installed; empty: the command's
+  std::string post;          // target of a publish
+  std::string publish_port;  // as Channel::port
   std::vector<std::string> headers;
-  std::string body;  // {data} is a JSON object
+  std::string body;  // {data} is a JSON object, {escaped} the same as the inside of a JSON string
   bool durable = false;
 
   const Channel& channel(Transport transport) const {

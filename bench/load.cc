@@ -60,6 +60,7 @@ double seconds() {
 }
 
 struct Load::Connection {
+  int port = 0;
   int socket = -1;
   std::size_t opening = 0;  // of openings_
   bool session = false, closed = false, upgraded = false, ready = false, busy = false;
@@ -94,25 +95,29 @@ void Load::close_all() {
 }
 
 Load::Connection& Load::connect(int port) {
-  auto made = std::make_unique<Connection>();
-  made->socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  connections_.push_back(std::make_unique<Connection>());
+  connections_.back()->port = port == 0 ? target_.port() : port;
+  dial(*connections_.back());
+  return *connections_.back();
+}
+
+void Load::dial(Connection& connection) {
+  connection.socket = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port == 0 ? target_.port() : port));
+  address.sin_port = htons(static_cast<std::uint16_t>(connection.port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(made->socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  if (::connect(connection.socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     std::fprintf(stderr, "bench: connect: %s\n", std::strerror(errno));
     std::exit(1);
   }
   const int on = 1;
-  ::setsockopt(made->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::fcntl(made->socket, F_SETFL, O_NONBLOCK);
+  ::setsockopt(connection.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::fcntl(connection.socket, F_SETFL, O_NONBLOCK);
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.ptr = made.get();
-  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, made->socket, &event);
-  connections_.push_back(std::move(made));
-  return *connections_.back();
+  event.data.ptr = &connection;
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.socket, &event);
 }
 
 void Load::send(Connection& connection, const std::string& text) const {
@@ -236,7 +241,8 @@ void Load::wait_ready() {
 }
 
 void Load::connect_publishers(std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) publishers_.push_back(&connect());
+  const std::string port = filled(target_.description().publish_port, target_.words(""));
+  for (std::size_t i = 0; i < count; ++i) publishers_.push_back(&connect(std::atoi(port.c_str())));
 }
 
 void Load::turn(int timeout_ms) {
@@ -249,13 +255,18 @@ void Load::turn(int timeout_ms) {
     if (got > 0) {
       take(connection, {buffer, static_cast<std::size_t>(got)});
     } else if (got == 0 || errno != EAGAIN) {
-      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.socket, nullptr);
-      if (!connection.session) continue;
-      now_ready(connection);
-      connection.closed = true;
-      ++closed_;
+      ended(connection);
     }
   }
+}
+
+// By the server, or refused.
+void Load::ended(Connection& connection) {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, connection.socket, nullptr);
+  if (!connection.session) return;
+  now_ready(connection);
+  connection.closed = true;
+  ++closed_;
 }
 
 void Load::take(Connection& connection, std::string_view bytes) {
@@ -267,6 +278,8 @@ void Load::take(Connection& connection, std::string_view bytes) {
     if (!connection.upgraded) {
       const auto head = connection.carry.find("\r\n\r\n");
       if (head == std::string::npos) return;
+      const int status = std::atoi(connection.carry.c_str() + std::strlen("HTTP/1.1 "));
+      if (status >= 400) return ended(connection);
       connection.carry.erase(0, head + 4);
       connection.upgraded = true;
       if (!connection.hello.empty()) send(connection, connection.hello);
@@ -363,6 +376,10 @@ void Load::take_answers(Connection& connection, std::string_view bytes) {
       std::fprintf(stderr, "bench: refused: %s\n", answer.c_str());
     connection.busy = false;
     ++answered_;
+    if (answer.find("\r\nConnection: close\r\n") == std::string::npos) continue;
+    ::close(connection.socket);  // a server may want a connection for each publish
+    connection.carry.clear();
+    return dial(connection);
   }
 }
 
@@ -412,6 +429,8 @@ void Load::request(Connection& publisher, const std::string& topic, std::uint64_
   const Description& server = target_.description();
   Words words = target_.words(topic);
   words["data"] = "{\"n\":" + std::to_string(number) + ",\"p\":\"" + std::string(payload, 'x') + "\"}";
+  append_json_string(words["escaped"], words["data"]);
+  words["escaped"] = words["escaped"].substr(1, words["escaped"].size() - 2);
   const std::string body = filled(server.body, words);
   std::string text = "POST " + filled(server.post, words) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n";
   for (const auto& header : server.headers) text += filled(header, words) + "\r\n";

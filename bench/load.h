@@ -77,6 +77,7 @@ class Load {
  private:
   struct Connection;
   Connection& connect(int port = 0);  // 0: the target's
+  void dial(Connection& connection);
   // What opens a session on the channel.
   std::string opening(Transport transport, const std::string& get, const Words& words) const;
   void send(Connection& connection, const std::string& text) const;
@@ -88,6 +89,7 @@ class Load {
   void take_polls(Connection& connection, std::string_view bytes);
   void count(Connection& connection, std::uint64_t number);
   void now_ready(Connection& connection);
+  void ended(Connection& connection);
   bool open_again();
   void take_answers(Connection& connection, std::string_view bytes);
   void request(Connection& publisher, const std::string& topic, std::uint64_t number, std::size_t payload);

@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
       options.servers = split("limit," + value());
     } else if (word == "--peers") {
       peers = true;
-      options.servers = split("limit,belfry,nchan,centrifugo,mercure,ws,socketio");
+      options.servers = split("limit,belfry,nchan,pushpin,centrifugo,mercure,ws,socketio");
     } else if (word == "--help") {
       return help();
     } else {
