@@ -38,7 +38,10 @@ PACKAGES = {
     # Client libraries, each for one module of src/ingest; a build without them works.
     "modules": ["libpq-dev", "librdkafka-dev", "libmosquitto-dev"],
     "sql": ["libpq-dev", "postgresql-15"],
-    "peers": ["libnginx-mod-nchan", "pushpin"],  # what ./dev bench peers compares with, beside those of npm and Go
+    "peers": [
+        "libnginx-mod-nchan",
+        "pushpin",
+    ],  # what ./dev bench peers compares with, beside those of npm and Go
     "test": [
         "libpq-dev",
         "librdkafka-dev",
