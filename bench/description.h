@@ -24,7 +24,7 @@ struct Description {
     std::vector<std::string> headers;  // beside those of the transport
     std::vector<std::string> hello;    // WebSocket: texts to send after the upgrade
     std::string ready;                 // what the server says when it is subscribed; empty: its head
-    std::vector<std::string> resume;   // headers to go on after {since}
+    std::vector<std::string> resume;   // to go on after {since}: headers; of WebSocket, in place of `hello`
     // Long poll: a target that is answered at once with where to begin; empty: `get` waits from the start.
     std::string first;
     // Long poll: words for the next request, by what stands before them in an answer, up to a '"' or the

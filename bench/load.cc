@@ -138,7 +138,7 @@ void Load::open(std::size_t count, Transport transport, const std::string& topic
 std::string Load::opening(Transport transport, const std::string& get, const Words& words) const {
   const auto& channel = target_.description().channel(transport);
   std::vector<std::string> headers = channel.headers;
-  if (!words.at("since").empty())
+  if (!words.at("since").empty() && transport != Transport::websocket)
     headers.insert(headers.end(), channel.resume.begin(), channel.resume.end());
   for (std::string& header : headers) header = filled(header, words);
   if (transport == Transport::http2) {
@@ -170,7 +170,8 @@ void Load::begin(std::size_t count, Transport transport, const std::string& topi
   const std::string request =
       opening(transport, channel.first.empty() ? channel.get : channel.first, words);
   std::string hello;
-  for (const auto& text : channel.hello) hello += masked_text(filled(text, words));
+  for (const auto& text : since.empty() || channel.resume.empty() ? channel.hello : channel.resume)
+    hello += masked_text(filled(text, words));
   const double end = seconds() + kPatience;
   for (std::size_t i = 0; i < count; ++i) {
     Connection& connection = connect(std::atoi(filled(channel.port, words).c_str()));
@@ -193,19 +194,24 @@ void Load::begin(std::size_t count, Transport transport, const std::string& topi
 bool Load::open_again() {
   for (int quiet = 0; quiet < 5; ++quiet) turn(10);  // an end follows its answer
   if (closed_ == 0 || openings_.empty()) return false;
-  std::fprintf(stderr, "bench: %s: %zu sessions were ended at once, and are opened again\n",
-               target_.name().c_str(), closed_);
+  // Whoever got something was let in, and is counted if it misses what follows.
+  const auto turned_away = [&](const auto& one) {
+    return one->closed && one->session && one->next == openings_[one->opening].first_number;
+  };
   std::vector<Opening> again;
   for (const auto& one : connections_)
-    if (one->closed) again.push_back(openings_[one->opening]);
+    if (turned_away(one)) again.push_back(openings_[one->opening]);
+  if (again.empty()) return false;
+  std::fprintf(stderr, "bench: %s: %zu sessions were ended at once, and are opened again\n",
+               target_.name().c_str(), again.size());
   std::erase_if(connections_, [&](const auto& one) {
-    if (!one->closed) return false;
+    if (!turned_away(one)) return false;
     ready_ -= one->ready ? 1 : 0;
     ::close(one->socket);
     return true;
   });
   sessions_ -= again.size();
-  closed_ = 0;
+  closed_ -= again.size();
   ::usleep(500'000);
   for (const Opening& one : again) begin(1, one.transport, one.topic, one.since, one.first_number);
   return true;

@@ -25,11 +25,19 @@ Figures measure_idle(Target& target, Transport transport, std::size_t sessions) 
   return out;
 }
 
-// Where an SSE session would go on: the id of the event that it got.
+bool resumes(const Description& server) {
+  return !server.sse.resume.empty() || !server.websocket.resume.empty();
+}
+
+Transport resuming_transport(const Target& target) {
+  return target.description().sse.resume.empty() ? Transport::websocket : Transport::sse;
+}
+
+// Where a session would go on: over SSE the id of the event that it got, over WebSocket its number, from 1.
 std::string position_of(Target& target, const std::string& topic) {
   Load load(target);
   load.keep_ids();
-  load.open(1, Transport::sse, topic);
+  load.open(1, resuming_transport(target), topic);
   load.connect_publishers(1);
   Load::Plan plan;
   plan.count = 1;
@@ -37,7 +45,7 @@ std::string position_of(Target& target, const std::string& topic) {
   plan.topic = [&](std::uint64_t) { return topic; };
   plan.number = [](std::uint64_t i) { return i; };
   load.play(plan);
-  return load.last_id();
+  return resuming_transport(target) == Transport::sse ? load.last_id() : "1";
 }
 
 Figures measure_resume(Target& target, std::size_t sessions, const std::string& topic) {
@@ -53,7 +61,7 @@ Figures measure_resume(Target& target, std::size_t sessions, const std::string& 
   load.play(plan);
   const Cpu before = target.cpu();
   const double began = seconds();
-  load.open(sessions, Transport::sse, topic, since, 1);
+  load.open(sessions, resuming_transport(target), topic, since, 1);
   const bool all = load.wait_deliveries(sessions * kBehind);
   const Cpu spent = target.cpu() - before;
   const auto count = static_cast<double>(sessions);
@@ -102,17 +110,21 @@ std::uint64_t run_resume(const Options& options) {
       "%zu sessions that are 100 events behind come back at once. CPU of the server for each, connecting "
       "included.\n",
       sessions);
-  auto servers = chosen_servers(options);
-  std::erase_if(servers,
-                [](const Description& one) { return one.name != "limit" && one.sse.resume.empty(); });
+  Options with_history = options;  // the same server, set to remember
+  std::replace(with_history.servers.begin(), with_history.servers.end(), std::string("centrifugo"),
+               std::string("centrifugo-history"));
+  auto servers = chosen_servers(with_history);
+  std::erase_if(servers, [](const Description& one) { return one.name != "limit" && !resumes(one); });
   int turn = 0;
   const auto all = compare(options, servers, std::min(options.pairs, 5), [&](Target& target) {
     // The limit loop keeps nothing: it is only asked how fast the machine is, by connects.
     if (target.name() == "limit") return measure_idle(target, Transport::sse, sessions);
     return measure_resume(target, sessions, "resume/" + std::to_string(turn++));
   });
-  return print_compared(options, "resume", "SSE with Last-Event-ID (the limit loop: connecting alone)", all,
-                        Columns::cost);
+  return print_compared(options, "resume",
+                        "SSE with Last-Event-ID, Centrifugo over WebSocket with its offset (the limit "
+                        "loop: connecting alone)",
+                        all, Columns::cost);
 }
 
 std::uint64_t run_post(const Options& options) {
