@@ -154,8 +154,9 @@ void Target::start(std::vector<std::string> command, Cores where) {
 }
 
 Target::~Target() {
-  ::kill(-pid_, SIGKILL);  // it and what it started: a group of their own
-  ::kill(pid_, SIGKILL);
+  // It and what it started: its group, and what has left that.
+  for (const int one : processes()) ::kill(one, SIGKILL);
+  ::kill(-pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
   ::close(output_);
 }
