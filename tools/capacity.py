@@ -18,7 +18,7 @@ CONSTANTS = {
     "connect_us": {"sse": 38.0, "ws": 39.0},
     "user_bytes": {"sse": 490, "ws": 700},
     "kernel_bytes": 5600,  # of the server's end of a connection: half of what both take, of a million
-    "stored_bytes": 450,  # of an event with 100 bytes of data, with its indexes; an estimate
+    "stored_bytes": 250,  # of an event with 100 bytes of data, with its indexes; 165 to 245 seen
     "process_bytes": 60e6,
     "events_max": 20000,  # that one log-writer takes in a second, one event a request
     "heartbeat_s": 20,
