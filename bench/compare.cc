@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
+
+#include "load.h"
 
 namespace belfry::bench {
 namespace {
@@ -114,6 +117,17 @@ std::vector<Compared> compare(const Options& options, const std::vector<Descript
     out[i].runs.push_back(figures);
     return figures;
   };
+  const auto attempt = [&](std::size_t i) -> std::optional<Figures> {
+    try {
+      return run(i);
+    } catch (const Unanswered& error) {
+      if (servers[i].name == "belfry") throw;
+      std::fprintf(stderr, "\nbench: %s\n", error.what());
+      out[i].left_out = error.what();
+      running[i].reset();
+      return {};
+    }
+  };
   if (servers.size() < 2) return {};  // nobody else can do this
   for (std::size_t i = 0; i < servers.size(); ++i)
     out[i].server = servers[i].name, out[i].title = servers[i].title;
@@ -121,11 +135,12 @@ std::vector<Compared> compare(const Options& options, const std::vector<Descript
   for (int round = 0; round < pairs * 2; ++round) {
     bool enough = true;
     for (std::size_t i = 1; i < servers.size(); ++i) {
-      if (static_cast<int>(out[i].pairs.size()) >= pairs) continue;
-      const Figures middle = run(i), after = run(0);
-      if (agree(before, after)) out[i].pairs.emplace_back(mean(before, after), middle);
+      if (static_cast<int>(out[i].pairs.size()) >= pairs || !out[i].left_out.empty()) continue;
+      const auto middle = attempt(i);
+      const Figures after = run(0);
+      if (middle && agree(before, after)) out[i].pairs.emplace_back(mean(before, after), *middle);
       before = after;
-      enough &= static_cast<int>(out[i].pairs.size()) >= pairs;
+      enough &= static_cast<int>(out[i].pairs.size()) >= pairs || !middle;
       std::fprintf(stderr, "\r%s: %zu of %d pairs      ", out[i].server.c_str(), out[i].pairs.size(),
                    pairs);
     }
@@ -156,6 +171,10 @@ std::uint64_t print_compared(const Options& options, const char* workload, const
   std::uint64_t violations = 0;
   std::string notes;
   for (const Compared& one : all) {
+    if (!one.left_out.empty()) {
+      notes += "\nLeft out: " + one.left_out + ".\n";
+      continue;
+    }
     print_row(one, columns);
     write_json(options, workload, one);
     std::uint64_t seen = 0;

@@ -25,6 +25,7 @@ struct Compared {
   std::string server, title;
   std::vector<Figures> runs;
   std::vector<std::pair<Figures, Figures>> pairs;  // limit (the mean of both) and the server, where kept
+  std::string left_out;                            // why the server is not in the table; empty: it is
 };
 
 using Measure = std::function<Figures(Target& target)>;
@@ -32,7 +33,8 @@ using Measure = std::function<Figures(Target& target)>;
 // The servers of a run: the limit loop first, then Belfry, then the peers that were asked for.
 std::vector<Description> chosen_servers(const Options& options);
 
-// `fresh`: each run starts its server anew.
+// `fresh`: each run starts its server anew. A peer that cannot do it is left out; of Belfry and the limit
+// loop that is thrown on.
 std::vector<Compared> compare(const Options& options, const std::vector<Description>& servers, int pairs,
                               const Measure& measure, bool fresh = false);
 

@@ -239,11 +239,9 @@ void Load::wait_ready() {
   do {
     while (ready_ < sessions_ && seconds() < end) turn(10);
   } while (open_again() && seconds() < end);
-  if (ready_ < sessions_) {
-    std::fprintf(stderr, "bench: %s: only %zu of %zu sessions were answered\n", target_.name().c_str(),
-                 ready_, sessions_);
-    std::exit(1);
-  }
+  if (ready_ < sessions_)
+    throw Unanswered(target_.name() + ": only " + std::to_string(ready_) + " of " +
+                     std::to_string(sessions_) + " sessions were answered");
 }
 
 void Load::connect_publishers(std::size_t count) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,11 @@ inline constexpr std::uint64_t unknown_number = ~std::uint64_t{0};
 struct Violations {
   std::uint64_t lost = 0, doubled = 0;
   std::uint64_t total() const { return lost + doubled; }
+};
+
+// A server did not let in all that came, within a minute: what() says which, and how many.
+struct Unanswered : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
 class Load {

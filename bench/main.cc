@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "load.h"
 #include "workloads.h"
 
 using namespace belfry::bench;
@@ -73,7 +74,12 @@ int main(int argc, char** argv) {
                         std::find(wanted.begin(), wanted.end(), workload.name) != wanted.end();
     if (!chosen) continue;
     std::printf("\n## %s\n\n", workload.title);
-    violations += workload.run(options);
+    try {
+      violations += workload.run(options);
+    } catch (const Unanswered& error) {
+      std::fprintf(stderr, "bench: %s\n", error.what());
+      return 1;
+    }
   }
   std::printf("\nlost, doubled or out of order: %llu\n", static_cast<unsigned long long>(violations));
   return violations == 0 ? 0 : 1;

@@ -39,9 +39,8 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(erase_user_, "DELETE FROM users WHERE name = ?"));
   TRY(database.prepare(erase_follows_, "DELETE FROM follows WHERE user = ?"));
   TRY(database.prepare(select_topic_,
-                       "SELECT rowid FROM topic_offsets WHERE topic_offsets MATCH coalesce((SELECT id FROM "
-                       "topics WHERE name "
-                       "= ?), 0)"));
+                       "SELECT rowid FROM topic_offsets WHERE topic_offsets MATCH "
+                       "coalesce((SELECT id FROM topics WHERE name = ?), 0)"));
   TRY(database.prepare(
       insert_scheduled_,
       "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
