@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
+#include <latch>
 #include <optional>
 
 #include "server/data_dir.h"
@@ -347,16 +348,15 @@ Result<void> Server::take_up(Config config) {
     tls.take_tickets_of(tls_);
     tls_ = tls;
   }
+  std::latch taken(static_cast<std::ptrdiff_t>(shards_.size()));
+  for (auto& shard : shards_) shard->take_up(tls, config.http_allowed_origins, taken);
+  taken.wait();  // who is refused by the new keys is not answered by an old setting afterwards
   keyring_.take_configured(std::move(fresh));
   if (fetcher_) fetcher_->set_issuers(std::move(issuers));
   admission_.set_limits(admission_limits_of(config));
   budget_->set_per_address(config.limits_streams_per_address);
   budget_->set_bytes_max(request_bytes_max(config));
   writer_->set_retention(retention_of(config));
-  for (auto& shard : shards_) {
-    if (tls) shard->set_tls(tls);
-    shard->set_allowed_origins(config.http_allowed_origins);
-  }
   config_ = std::move(config);
   return {};
 }

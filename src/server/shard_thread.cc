@@ -225,12 +225,12 @@ void ShardThread::drain_some() {
   sessions_.store(shard_.sessions(), std::memory_order_relaxed);
 }
 
-void ShardThread::set_tls(net::TlsContext tls) {
-  loop_.post([this, tls = std::move(tls)] { server_->set_tls(tls); });
-}
-
-void ShardThread::set_allowed_origins(std::vector<std::string> origins) {
-  loop_.post([this, origins = std::move(origins)] { api_.set_allowed_origins(origins); });
+void ShardThread::take_up(net::TlsContext tls, std::vector<std::string> origins, std::latch& taken) {
+  loop_.post([this, &taken, tls = std::move(tls), origins = std::move(origins)] {
+    if (tls) server_->set_tls(tls);
+    api_.set_allowed_origins(origins);
+    taken.count_down();
+  });
 }
 
 void ShardThread::set_load(Load load) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -139,9 +140,9 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   void post(std::function<void(Shard& shard, std::size_t index)> function);
   // No new connections; streams are ended with shutting_down, evenly over `window`.
   void drain(Duration window);
-  // Of connections and requests from now on.
-  void set_tls(net::TlsContext tls);
-  void set_allowed_origins(std::vector<std::string> origins);
+  // For connections and requests from now on; without `tls` that of before stays. Counts `taken` down when
+  // the loop has them.
+  void take_up(net::TlsContext tls, std::vector<std::string> origins, std::latch& taken);
   // Whether connections are accepted; and, at the worst, streams that hold back anything are ended.
   void set_load(Load load);
   // How late the loop was at most since the last call.

@@ -211,7 +211,7 @@ describe('SIGHUP', () => {
     assert.equal((await server.get('a')).status, 200);
     assert.equal(await origin('https://one.example'), null);
     assert.equal(await origin('https://two.example'), 'https://two.example');
-    assert.match(server.log, /needs a restart.*server\.shards/);
+    await until(() => /needs a restart.*server\.shards/.test(server.log), 'what needs a restart is said');
     server.log = '';
     server.child.kill('SIGHUP');
     await until(
