@@ -77,8 +77,9 @@ Result<Seat> Admission::take_seat(std::string_view user, std::string_view addres
 bool Admission::look(double fullness, Duration lag) {
   lags_[looks_++ % lags_.size()] = lag;
   auto worst = lags_;
-  std::nth_element(worst.begin(), worst.begin() + 1, worst.end(), std::greater<>{});
-  const auto lasting = static_cast<double>(worst[1].count());
+  const auto half = worst.begin() + worst.size() / 2 - 1;
+  std::nth_element(worst.begin(), half, worst.end(), std::greater<>{});
+  const auto lasting = static_cast<double>(half->count());
   pressure_ = std::max(fullness, lasting / static_cast<double>(kLagMax.count()));
   {
     // Additive increase, multiplicative decrease: +5 % a second, × 0.7 when the loops are late.

@@ -85,8 +85,9 @@ class Admission {
   // Every part of the server that sheds load asks this.
   Load load() const { return load_.load(std::memory_order_relaxed); }
   // `fullness` of memory and store from 0 to 1; `lag`: how late the slowest loop was since the last look.
-  // Called four times a second by one thread. Every late look slows the bucket down; the level heeds the
-  // second worst of eight looks, for one late turn is no load. True if the level has changed.
+  // Called four times a second by one thread. Every late look slows the bucket down; the level heeds what
+  // half of the last eight looks have at least, for a few late turns are no load. True if the level has
+  // changed.
   bool look(double fullness, Duration lag);
   // The figure that the level was chosen by; the thread of look().
   double pressure() const { return pressure_; }
