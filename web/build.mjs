@@ -57,8 +57,9 @@ export async function bundle(folder, entries, external) {
       outDir: folder,
       emptyOutDir: true,
       modulePreload: false,
+      // As a library: without Vite's helper that loads style sheets before a chunk, which asks for a window.
+      lib: { entry: entries, formats: ['es'] },
       rollupOptions: {
-        input: entries,
         external,
         preserveEntrySignatures: 'strict',
         output: {

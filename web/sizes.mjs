@@ -19,9 +19,9 @@ const rows = [
     'client: WebSocket, feed',
     'client/src/index.ts',
     undefined,
-    (file) => !/^(http|tabs|diagnose|history)-/.test(file),
+    (file) => !/^(http|tabs|diagnose|history|iterate)-/.test(file),
     8_000,
-    13_600,
+    13_000,
   ],
   [
     'client: SSE, streaming, polls (on demand)',

@@ -56,6 +56,23 @@ describe('five tabs', () => {
     assert.equal((await bring(pages[0])).length, 100);
   });
 
+  it('learn of a topic that is refused, and go on with the others', async () => {
+    let follower;
+    for (const page of pages) if ((await role(page)) === 'follower') follower = page;
+    const code = await follower.evaluate(() =>
+      client
+        .subscribe('no topic', () => {})
+        .ready.then(
+          () => 'taken up',
+          (error) => error.code,
+        ),
+    );
+    assert.equal(code, 'bad_topic');
+    await server.publish({ topic, data: 'still' });
+    for (const page of pages) await page.waitForFunction(() => window.got.at(-1) === 'still');
+    assert.equal(await sessions(), 1);
+  });
+
   it('lose nothing and double nothing over a thousand events when the leader dies', async () => {
     let sent = 0;
     const publish = async (n) => {

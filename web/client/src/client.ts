@@ -2,7 +2,7 @@
 //
 // Owner: the application, usually one in a module. Always: it connects with the first listener and closes a
 // second after the last one has gone; after dispose() nothing of it runs.
-import { Emitter, safely } from './emitter.js';
+import { Emitter } from './emitter.js';
 import { memory, watch } from './environment.js';
 import { BelfryError, errorOf } from './errors.js';
 import { Feed } from './feed.js';
@@ -10,9 +10,9 @@ import { changeOf } from './feed-pages.js';
 import { Inbox } from './inbox.js';
 import { Link } from './link.js';
 import { type Machine, type Rules, reconnectDefaults, stateOf } from './machine-state.js';
-import { isAfter } from './place.js';
 import { Refresher } from './refresh.js';
 import { Sharing } from './sharing.js';
+import { Subscriptions } from './subscriptions.js';
 import { matches } from './topics.js';
 import type {
   BelfryEvent,
@@ -37,16 +37,6 @@ import type {
 } from './types.js';
 
 const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'long-poll', 'poll'];
-const ITERATOR_MAX = 10_000;
-const HELD_MAX = 1_000;
-
-interface Listening {
-  readonly topic: string;
-  readonly types: readonly string[] | null;
-  readonly listener: (event: Message) => void;
-  /** Live events while what lies before is read. */
-  held: Message[] | null;
-}
 
 export class BelfryClient implements Client {
   readonly id = `c_${Math.random().toString(36).slice(2, 10)}`;
@@ -57,13 +47,12 @@ export class BelfryClient implements Client {
   #link: Link;
   #emitter = new Emitter();
   #refresher: Refresher;
-  #listening = new Set<Listening>();
+  #subscriptions: Subscriptions;
   #feedWanted = false;
   #held = false; // connect() was called
   #inboxes = new Map<string, Inbox>();
   #state: ConnectionState = { status: 'idle' };
   #followed: ConnectionState = { status: 'connecting', attempt: 0 };
-  #ready: (() => void)[] = [];
   #unwatch: Unsubscribe | null = null;
   #logged = new Set<string>();
   #disposed = false;
@@ -98,9 +87,14 @@ export class BelfryClient implements Client {
       },
       moved: (place) => this.feed.moved(place),
       fed: (from) => this.feed.from(from),
-      ready: () => {
+      ready: (topics) => {
         this.#sharing.tabs?.beat();
-        this.#taken();
+        this.#subscriptions.settle(topics);
+      },
+      refused: (topics, failure) => {
+        void this.#explain(failure);
+        this.#sharing.tabs?.refused(topics, failure);
+        this.#subscriptions.drop(topics, failure);
       },
       diagnose: (failure) => void this.#explain(failure),
       mayOpen: () => this.#sharing.mayOpen(),
@@ -119,13 +113,25 @@ export class BelfryClient implements Client {
       ready: () => {
         const { cursor } = this.#link;
         if (this.#feedWanted && cursor) this.feed.from(cursor);
-        this.#taken();
+        this.#subscriptions.settle();
+      },
+      refused: (topics, failure) => {
+        this.#report(failure);
+        this.#subscriptions.drop(topics, failure);
       },
     });
     this.#refresher = new Refresher(options.refreshThrottleMs ?? 300, (refresh) =>
       this.#emitter.emit('refresh', refresh),
     );
     const { tokens } = this.#link;
+    this.#subscriptions = new Subscriptions({
+      url: this.#url,
+      fetch: this.#fetch,
+      token: () => tokens.current(),
+      changed: () => this.#want(),
+      gap: (gap) => this.#emitter.emit('gap', gap),
+      failed: (error) => this.#emitter.emit('error', error),
+    });
     this.feed = new Feed({
       url: this.#url,
       fetch: this.#fetch,
@@ -183,7 +189,8 @@ export class BelfryClient implements Client {
     this.#settle();
     this.#link.tokens.forget();
     this.#refresher.stop();
-    this.#listening.clear();
+    this.#subscriptions.settle(undefined, errorOf('disposed'));
+    this.#subscriptions.clear();
     this.#emitter.clear();
   }
 
@@ -233,63 +240,22 @@ export class BelfryClient implements Client {
     const typed = typeof rest[0] !== 'function';
     const listener = rest[typed ? 1 : 0] as (event: Message) => void;
     const { since = 'now', signal } = (rest[typed ? 2 : 1] as SubscribeOptions | undefined) ?? {};
-    const types = typed ? [rest[0] as string | readonly string[]].flat() : null;
-    const one: Listening = { topic, types, listener, held: since === 'now' ? null : [] };
-    const off = () => {
-      signal?.removeEventListener('abort', off);
-      if (this.#listening.delete(one)) this.#want();
-    };
-    if (signal?.aborted || this.#disposed)
-      return { topic, ready: Promise.resolve(), unsubscribe: off, [Symbol.dispose]: off };
-    this.#listening.add(one);
-    signal?.addEventListener('abort', off);
-    const ready = new Promise<void>((resolve) => this.#ready.push(resolve));
-    this.#want();
-    const all = since === 'now' ? ready : ready.then(() => this.#catchUp(one, since));
-    all.catch((error) => this.#emitter.emit('error', error));
-    return { topic, ready: all, unsubscribe: off, [Symbol.dispose]: off };
-  }
-
-  /** What lies before this subscription, and then what came live meanwhile. */
-  async #catchUp(one: Listening, since: Cursor): Promise<void> {
-    const { readHistory } = await import('./history.js');
-    const port = { url: this.#url, fetch: this.#fetch, token: () => this.#link.tokens.current() };
-    const give = (event: Message) => this.#give(one, event);
-    const end = await readHistory(port, one.topic, since, give, (reason, cursor) =>
-      this.#emitter.emit('gap', { reason, cursor }),
-    );
-    const held = one.held ?? [];
-    one.held = null;
-    for (const event of held) if (!event.id || isAfter(event.id, end)) give(event);
+    return this.#subscriptions.add({
+      topic,
+      types: typed ? [rest[0] as string | readonly string[]].flat() : null,
+      since,
+      signal: this.#disposed ? AbortSignal.abort() : signal,
+      listener,
+    });
   }
 
   async *events(topic: string, options: SubscribeOptions = {}): AsyncIterableIterator<BelfryEvent> {
-    const waiting: BelfryEvent[] = [];
-    let wake: () => void = () => {};
-    let overrun = false;
-    const { signal } = options;
-    const sub = this.subscribe(
-      topic,
-      (event) => {
-        overrun ||= waiting.length >= ITERATOR_MAX;
-        if (!overrun) waiting.push(event);
-        wake();
-      },
-      options,
+    const { iterate } = await import('./iterate.js');
+    yield* iterate(
+      (listener) => this.subscribe(topic, listener, options),
+      () => this.#disposed,
+      options.signal,
     );
-    const aborted = () => wake();
-    signal?.addEventListener('abort', aborted);
-    try {
-      while (!signal?.aborted) {
-        if (waiting.length) yield waiting.shift() as BelfryEvent;
-        else if (overrun) throw new BelfryError(errorOf('backlog'));
-        else if (this.#disposed) return;
-        else await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      signal?.removeEventListener('abort', aborted);
-      sub.unsubscribe();
-    }
   }
 
   inbox(query: FeedQuery = {}): InboxStore {
@@ -328,7 +294,7 @@ export class BelfryClient implements Client {
   // ── What is wanted ──
 
   #wants() {
-    return { topics: [...new Set([...this.#listening].map(({ topic }) => topic))], feed: this.#feedWanted };
+    return { topics: this.#subscriptions.topics, feed: this.#feedWanted };
   }
 
   #want(): void {
@@ -377,14 +343,7 @@ export class BelfryClient implements Client {
 
   #deliver(event: Message): void {
     const { type, topic } = event;
-    for (const one of [...this.#listening]) {
-      if (!matches(one.topic, topic)) continue;
-      if (!one.held) this.#give(one, event);
-      else if (one.held.push(event) > HELD_MAX) {
-        one.held = [];
-        this.#gap({ reason: 'backlog' });
-      }
-    }
+    this.#subscriptions.deliver(event);
     this.#emitter.emit('event', event);
     if (type === 'refresh') this.#refresher.take(event);
     if (!this.#feedWanted) return;
@@ -397,19 +356,10 @@ export class BelfryClient implements Client {
     if (change.kind === 'marked') this.#emitter.emit('counts', change.counts);
   }
 
-  #give(one: Listening, event: Message): void {
-    if (one.types && !one.types.includes(event.type)) return;
-    safely(() => one.listener(event));
-  }
-
   #gap(gap: Gap): void {
     this.feed.forget();
     if (gap.cursor) this.feed.from(gap.cursor);
     this.#emitter.emit('gap', gap);
-  }
-
-  #taken(): void {
-    for (const resolve of this.#ready.splice(0)) resolve();
   }
 
   #changed(machine: Machine): void {
@@ -424,7 +374,10 @@ export class BelfryClient implements Client {
     if (next.status === 'live' && machine.phase === 'live')
       memory.write(this.#url, machine.at > 0 ? next.transport : null);
     this.#sharing.tabs?.beat();
-    if (next.status === 'closed' && next.error) this.#report(next.error);
+    if (next.status === 'closed') {
+      if (next.error) this.#report(next.error);
+      this.#subscriptions.settle(undefined, next.error ?? errorOf('disposed'));
+    }
     if (next.status === 'idle' || machine.phase === 'closed') this.#settle();
     this.#emitter.emit('state', next, before);
   }

@@ -37,8 +37,10 @@ export interface LinkEvents {
   fed(from: Cursor): void;
   /** A heartbeat moved the cursor. */
   moved(place: Cursor): void;
-  /** Everything that was wanted at this moment is taken up. */
-  ready(): void;
+  /** These topics are taken up; without an argument, all that is wanted. */
+  ready(topics?: readonly string[]): void;
+  /** These are not, and are wanted no more; what else is taken up goes on. */
+  refused(topics: readonly string[], failure: Failure): void;
   diagnose(failure: Failure): void;
   /** Before the first connection: false, another tab may have it, and this one is told when to lead. */
   mayOpen(): boolean;
@@ -51,6 +53,8 @@ export class Link {
   machine: Machine;
   cursor: Cursor | null = null;
   readonly tokens: TokenSource;
+  /** The topics that the server has said yes to. */
+  confirmed: readonly string[] = [];
   user: string | null = null;
   readonly stats = { requests: 0, bytes: 0, events: 0 };
   transports: readonly TransportName[];
@@ -115,9 +119,10 @@ export class Link {
     if (this.machine.phase !== 'live' && this.machine.phase !== 'opening') return;
     const same = this.#taken.feed === wants.feed;
     if (same && sameTopics(this.#taken.topics, wants.topics)) {
-      if (this.machine.opened) this.#on.ready();
+      if (this.machine.opened) this.#on.ready(this.confirmed);
     } else if (same && this.#transport?.update?.(wants)) {
       this.#taken = wants;
+      this.confirmed = this.confirmed.filter((topic) => wants.topics.includes(topic));
     } else {
       this.#open();
     }
@@ -180,6 +185,7 @@ export class Link {
     if (!this.#on.mayOpen()) return;
     this.#close();
     this.#taken = this.#wants;
+    this.confirmed = [];
     this.#written = 0;
     this.#agreed = this.cursor;
     this.#since = 0;
@@ -260,6 +266,7 @@ export class Link {
         this.#fed = open.feed;
         if (open.feed && !goesOn) this.#on.fed(message.cursor);
         if (message.user) this.user = message.user;
+        this.confirmed = this.#taken.topics;
         this.dispatch({
           type: 'up',
           heartbeatMs: message.heartbeat_ms,
@@ -278,10 +285,18 @@ export class Link {
         this.dispatch({ type: 'reset' });
         return this.#on.gap({ reason: message.reason, cursor: message.cursor });
       case 'subscribed':
-        return this.#on.ready();
+        this.confirmed = [...this.confirmed, ...message.topics];
+        return this.#on.ready(message.topics);
       case 'error':
-        if (message.id === 'wants' || message.id === 'renew') this.#on.diagnose(failureOfMessage(message));
+        if (message.id === 'wants') this.#refused(message.topics ?? [], failureOfMessage(message));
+        if (message.id === 'renew') this.#on.diagnose(failureOfMessage(message));
     }
+  }
+
+  #refused(topics: readonly string[], failure: Failure): void {
+    const { feed } = this.#taken;
+    this.#taken = { topics: this.#taken.topics.filter((topic) => !topics.includes(topic)), feed };
+    this.#on.refused(topics, failure);
   }
 
   #event(event: Message): void {

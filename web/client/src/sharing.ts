@@ -3,7 +3,7 @@
 // known.
 import type { Link } from './link.js';
 import type { Tabs, TabsPort } from './tabs.js';
-import type { ConnectionState, Gap, Intent, Message, Wants } from './types.js';
+import type { ConnectionState, Failure, Gap, Intent, Message, Wants } from './types.js';
 
 /** What the client does when another tab says so. */
 export interface SharingPort {
@@ -15,6 +15,7 @@ export interface SharingPort {
   intent(intent: Intent, done: boolean): void;
   logout(): void;
   ready(): void;
+  refused(topics: readonly string[], failure: Failure): void;
 }
 
 export class Sharing {
@@ -93,13 +94,19 @@ export class Sharing {
       logout: () => port.logout(),
       wants: (wants) => link.want(wants),
       ready: () => port.ready(),
+      refused: (topics, failure) => port.refused(topics, failure),
       place: (cursor) => cursor && link.place(cursor),
       token: (token) => {
         if (!token || token === link.tokens.value) return;
         link.tokens.put(token);
         link.dispatch({ type: 'have-token', ttlMs: link.tokens.ttlMs });
       },
-      now: () => ({ state: port.state(), cursor: link.cursor, token: link.tokens.value }),
+      now: () => ({
+        state: port.state(),
+        cursor: link.cursor,
+        token: link.tokens.value,
+        taken: link.confirmed,
+      }),
     };
   }
 }

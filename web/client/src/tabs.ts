@@ -4,7 +4,7 @@
 // Always: a leader has an epoch above every one it has seen, and followers drop what comes from a lower
 // one; a split costs a repeated event, which is dropped by its id, and never a lost one, because the new
 // leader goes on from the cursor that the old one told.
-import type { ConnectionState, Cursor, Gap, Intent, Message, Wants } from './types.js';
+import type { ConnectionState, Cursor, Failure, Gap, Intent, Message, Wants } from './types.js';
 
 const BEAT_MS = 2_000;
 const SILENT_MS = 6_000;
@@ -13,6 +13,14 @@ const ANSWER_MS = 800;
 const STAGGER_MS = 400;
 const TICK_MS = 500;
 const HIDDEN_LEADER_MS = 60_000;
+
+interface Now {
+  state: ConnectionState;
+  cursor: Cursor | null;
+  token: string | null;
+  /** Topics that the server has said yes to. */
+  taken: readonly string[];
+}
 
 /** What a tab does when it hears from another. */
 export interface TabsPort {
@@ -26,25 +34,20 @@ export interface TabsPort {
   wants(wants: Wants): void;
   /** The leader has taken up what this tab wants. */
   ready(): void;
+  /** The server has refused these to the leader. */
+  refused(topics: readonly string[], failure: Failure): void;
   place(cursor: Cursor | null): void;
   token(token: string | null): void;
-  now(): { state: ConnectionState; cursor: Cursor | null; token: string | null };
+  now(): Now;
 }
 
 type Said =
-  | {
-      t: 'beat';
-      epoch: number;
-      state: ConnectionState;
-      cursor: Cursor | null;
-      token: string | null;
-      hidden: number;
-      has: Wants;
-    }
+  | ({ t: 'beat'; epoch: number; hidden: number; has: Wants } & Now)
   | { t: 'event'; epoch: number; event: Message }
   | { t: 'gap'; epoch: number; gap: Gap }
   | { t: 'want'; wants: Wants | null }
   | { t: 'intent'; intent: Intent; done: boolean }
+  | { t: 'refused'; topics: readonly string[]; failure: Failure }
   | { t: 'ask' | 'logout' | 'hello' };
 
 export class Tabs {
@@ -117,6 +120,12 @@ export class Tabs {
   }
   logout(): void {
     this.#say({ t: 'logout' });
+  }
+  /** None of the tabs wants these any more: a frozen one learns it when it wakes. */
+  refused(topics: readonly string[], failure: Failure): void {
+    for (const [id, wants] of this.#all)
+      this.#all.set(id, { ...wants, topics: wants.topics.filter((topic) => !topics.includes(topic)) });
+    this.#say({ t: 'refused', topics, failure });
   }
 
   close(): void {
@@ -213,6 +222,8 @@ export class Tabs {
         return;
       case 'intent':
         return this.#port.intent(said.intent, said.done);
+      case 'refused':
+        return this.#port.refused(said.topics, said.failure);
       case 'logout':
         return this.#port.logout();
       case 'hello':
@@ -239,7 +250,11 @@ export class Tabs {
     const { topics, feed } = this.#mine;
     if (!topics.every((topic) => said.has.topics.includes(topic)) || (feed && !said.has.feed)) {
       this.#say({ t: 'want', wants: this.#mine });
-    } else if (!this.#ready && said.state.status === 'live') {
+    } else if (
+      !this.#ready &&
+      said.state.status === 'live' &&
+      topics.every((topic) => said.taken.includes(topic))
+    ) {
       this.#ready = true;
       this.#port.ready();
     }

@@ -166,7 +166,8 @@ export interface SubscribeOptions {
 }
 export interface Subscription {
   readonly topic: string;
-  /** Resolves when the server has taken it up; what is refused is told by `error`, and this stays open. */
+  /** Resolves when the server has taken it up, or nobody waits for that any more; rejects with a BelfryError
+   * when it was refused, which ends this subscription, or the client was closed. */
   readonly ready: Promise<void>;
   unsubscribe(): void;
   [Symbol.dispose](): void;
@@ -382,7 +383,8 @@ export interface TransportHandlers {
   down(failure: Failure): void;
 }
 export interface Transport {
-  /** Takes up other wants; false: it cannot, open another. */
+  /** Takes up other wants; false: it cannot, open another. The answer is a message `subscribed`, or `error`
+   * with the id `wants`, and has the `topics` that were new. */
   update?(wants: Wants): boolean;
   /** Goes on under another token; false: it cannot, open another. */
   renew?(token: string): boolean;

@@ -185,6 +185,52 @@ describe('bad input', () => {
     expect(got).toEqual([7]);
   });
 
+  it.each(['websocket', 'sse'] as const)('nor one that comes later: %s', async (transport) => {
+    const client = make({ transports: [transport], getToken: () => server.token(['a', 'c']) });
+    await client.subscribe('a', () => {}).ready;
+    const refused = client.subscribe('b', () => {}).ready;
+    await expect(refused).rejects.toMatchObject({ code: 'forbidden', hint: expect.any(String) });
+    await expect(refused).rejects.toBeInstanceOf(BelfryError);
+  });
+
+  it('… and over a WebSocket the others go on, over a new connection too', async () => {
+    const errors: string[] = [];
+    const client = make({ transports: ['websocket'], getToken: () => server.token(['a', 'c']) });
+    client.on('error', ({ code }) => errors.push(code));
+    await client.subscribe('a', () => {}).ready;
+    const heard = vi.fn();
+    const [b, c] = [client.subscribe('b', () => {}), client.subscribe('c', heard)];
+    const again = client.subscribe('b', () => {}, { since: 'earliest' });
+    await expect(b.ready).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(again.ready).rejects.toMatchObject({ code: 'forbidden' });
+    await c.ready;
+    await until(() => errors.length > 0, 'it is told');
+    expect(errors).toEqual(['forbidden']);
+    client.disconnect();
+    client.connect();
+    await client.whenLive({ timeoutMs: 10_000 });
+    await (server as unknown as { publish(event: object): Promise<void> }).publish({ topic: 'c' });
+    await until(() => heard.mock.calls.length === 1, 'heard');
+    expect(client.state.status).toBe('live');
+  });
+
+  it('an iterator over a topic that is not granted', async () => {
+    const client = make({ transports: ['websocket'], getToken: () => server.token(['a']) });
+    await client.subscribe('a', () => {}).ready;
+    await expect(client.events('b').next()).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  it('history that cannot be read', async () => {
+    const fails: typeof fetch = (input, init) =>
+      /since=earliest/.test(String(input)) ? Promise.reject(new TypeError('no')) : fetch(input, init);
+    const client = make({ transports: ['websocket'], getToken: () => server.token(['a']), fetch: fails });
+    const told = vi.fn();
+    client.on('error', told);
+    const { ready } = client.subscribe('a', () => {}, { since: 'earliest' });
+    await expect(ready).rejects.toMatchObject({ code: 'network', hint: expect.any(String) });
+    expect(told).toHaveBeenCalledWith(expect.objectContaining({ code: 'network' }));
+  });
+
   it('a listener that throws keeps nobody else from hearing', async () => {
     const reported = vi.fn();
     vi.stubGlobal('reportError', reported);
@@ -206,5 +252,16 @@ describe('bad input', () => {
     expect(() => client.connect()).toThrow(BelfryError);
     expect(client.state).toMatchObject({ status: 'closed', reason: 'disposed' });
     client.subscribe('a', () => {}).unsubscribe();
+  });
+
+  it('whoever waits for a client that is closed, or has left, does not wait for ever', async () => {
+    const client = make({ transports: ['websocket'], autoConnect: false });
+    const left = client.subscribe('a', () => {});
+    left.unsubscribe();
+    await left.ready;
+    const { ready } = client.subscribe('a', () => {});
+    client.dispose();
+    await expect(ready).rejects.toMatchObject({ code: 'disposed' });
+    await client.subscribe('a', () => {}).ready;
   });
 });

@@ -88,12 +88,13 @@ export function useLiveQuery<
       ? client.subscribe(topic, types.split(' '), take as (event: BelfryEvent) => void)
       : client.subscribe(topic, take as (event: BelfryEvent) => void);
     let left = false;
-    void sub.ready.then(() => {
+    const taken = () => {
       const { dataUpdatedAt = 0 } = queryClient.getQueryState(newest.current) ?? {};
       // Answered before this was taken up: what happened in between is in neither.
       if (left || !dataUpdatedAt || queryClient.isFetching({ queryKey: newest.current })) return;
       void queryClient.invalidateQueries({ queryKey: newest.current });
-    });
+    };
+    sub.ready.then(taken, () => {}); // refused: the client's `error` tells
     return () => {
       left = true;
       sub.unsubscribe();

@@ -8,6 +8,8 @@ export const websocket: TransportFactory = (open, on) => {
   let said: Message | null = null;
   let connected = false;
   let topics = new Set(open.topics);
+  /** Topics that were asked for on the open connection; the server answers in turn. */
+  const asked: (readonly string[])[] = [];
   const socket = new WebSocket(address);
   open.count(1, 0);
   const close = () => {
@@ -37,6 +39,7 @@ export const websocket: TransportFactory = (open, on) => {
     }
     connected ||= message.control === 'connected';
     if (message.control === 'error' && !message.id) said = message;
+    if (message.id === 'wants') message.topics = asked.shift();
     on.message(message);
   };
   socket.onerror = () => {}; // onclose follows and says all there is
@@ -48,8 +51,8 @@ export const websocket: TransportFactory = (open, on) => {
       const gone = [...topics].filter((topic) => !next.has(topic));
       const came = wants.topics.filter((topic) => !topics.has(topic));
       topics = next;
-      if (gone.length) say({ action: 'unsubscribe', id: 'wants', topics: gone });
-      return !came.length || say({ action: 'subscribe', id: 'wants', topics: came });
+      if (gone.length) say({ action: 'unsubscribe', topics: gone });
+      return !came.length || (asked.push(came), say({ action: 'subscribe', id: 'wants', topics: came }));
     },
     renew: (token) => connected && say({ action: 'renew', id: 'renew', token }),
     ping: () => connected && say({ action: 'ping', id: 'ping' }),
