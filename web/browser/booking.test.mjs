@@ -115,7 +115,7 @@ describe('the booking demo', () => {
     await live(page);
     await page.click('.cards li:nth-child(2) button');
     await page.waitForSelector('h1:has-text("My bookings")');
-    await page.click('text=Change');
+    await page.click('button:text-is("Change")');
     await page.fill('input[name=nights]', '3');
     await page.click('text=Save');
     await page.waitForSelector('text=3 nights');
@@ -160,7 +160,7 @@ describe('the booking demo', () => {
     const { id } = await book(page);
     await page.click('nav >> text=My bookings');
     await live(page);
-    await page.click('text=Change');
+    await page.click('button:text-is("Change")');
     await page.fill('input[name=nights]', '9');
     await asUser(page, '/bookings', { room: 4, arrival: '2031-05-01', nights: 1 });
     await new Promise((resolve) => setTimeout(resolve, 800));

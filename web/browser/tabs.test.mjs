@@ -67,7 +67,7 @@ describe('five tabs', () => {
           (error) => error.code,
         ),
     );
-    assert.equal(code, 'bad_topic');
+    assert.equal(code, 'bad_pattern');
     await server.publish({ topic, data: 'still' });
     for (const page of pages) await page.waitForFunction(() => window.got.at(-1) === 'still');
     assert.equal(await sessions(), 1);
