@@ -1,12 +1,18 @@
 #include "base/base.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <boost/json.hpp>
 #include <fstream>
 #include <sstream>
 #include <thread>
 #include <unordered_map>
+
+#include "base/tcp.h"
 
 namespace belfry {
 namespace {
@@ -28,6 +34,45 @@ TEST(ErrorCatalogue, EqualsTheProtocolFile) {
     EXPECT_EQ(row.at("message").as_string(), code.message) << code.name;
     EXPECT_EQ(row.at("hint").as_string(), code.hint) << code.name;
   }
+}
+
+// Nobody accepts, and the queue is full: the kernel swallows what else knocks.
+TEST(ConnectTcp, WaitsNoLongerThanItIsTold) {
+  const Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener.get(), generic, size), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  ASSERT_EQ(::getsockname(listener.get(), generic, &size), 0);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  int asked = 0;
+  const auto now_or_never = [&asked](int socket) {
+    ++asked;
+    pollfd now{socket, POLLOUT, 0};
+    return ::poll(&now, 1, 0) > 0;
+  };
+  std::vector<Descriptor> open;
+  Result<Descriptor> last = connect_tcp("127.0.0.1", port, now_or_never);
+  ASSERT_TRUE(last) << last.error().text();
+  EXPECT_EQ(peer_address(last.value()), "127.0.0.1");
+  for (int i = 0; i < 100 && last; ++i) {
+    open.push_back(std::move(last).value());
+    last = connect_tcp("127.0.0.1", port, now_or_never);
+  }
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().code, Code::connection_failed);
+  EXPECT_EQ(last.error().detail, "127.0.0.1:" + port + ": Connection timed out");
+  EXPECT_GE(asked, 1);
+}
+
+TEST(ConnectTcp, SaysWhyNobodyAnswers) {
+  const auto waits = [](int) { return true; };
+  EXPECT_EQ(connect_tcp("127.0.0.1", "1", waits).error().detail, "127.0.0.1:1: Connection refused");
+  EXPECT_EQ(connect_tcp("127.0.0.1", "no port", waits).error().code, Code::connection_failed);
+  EXPECT_EQ(peer_address(Descriptor()), "");
 }
 
 TEST(Rfc3339, RoundTripsAndRefusesTheMalformed) {

@@ -1,7 +1,6 @@
 #include "net/http_client.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -9,32 +8,25 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
+#include "base/freed.h"
+#include "base/tcp.h"
 #include "net/http_parser.h"
 
 namespace belfry::net {
 namespace {
 
-// A connected socket, closed at the end.
+// A connection, with TLS or without.
 class Connected {
  public:
-  Connected(int socket, Duration timeout) : socket_(socket), timeout_(timeout) {}
-  ~Connected() {
-    SSL_free(tls_);
-    if (socket_ >= 0) ::close(socket_);
-  }
-  Connected(Connected&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)),
-        tls_(std::exchange(other.tls_, nullptr)),
-        timeout_(other.timeout_) {}
-  Connected& operator=(Connected&&) = delete;
+  Connected(Descriptor socket, Duration timeout) : socket_(std::move(socket)), timeout_(timeout) {}
 
   // Shakes hands with a server whose certificate is good for the host.
   Result<void> encrypt(const std::string& host, const std::string& ca_file) {
@@ -43,24 +35,24 @@ class Connected {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_default_verify_paths(context);
     if (!ca_file.empty()) SSL_CTX_load_verify_file(context, ca_file.c_str());
-    tls_ = SSL_new(context);
+    tls_.reset(SSL_new(context));
     SSL_CTX_free(context);
     unsigned char raw[16];
     const bool literal =
         ::inet_pton(AF_INET, host.c_str(), raw) == 1 || ::inet_pton(AF_INET6, host.c_str(), raw) == 1;
     if (literal) {
-      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls_), host.c_str());
+      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls_.get()), host.c_str());
     } else {
-      SSL_set1_host(tls_, host.c_str());
-      SSL_set_tlsext_host_name(tls_, host.c_str());
+      SSL_set1_host(tls_.get(), host.c_str());
+      SSL_set_tlsext_host_name(tls_.get(), host.c_str());
     }
     const timeval limit{timeout_.count() / 1000, timeout_.count() % 1000 * 1000};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    SSL_set_fd(tls_, socket_);
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    SSL_set_fd(tls_.get(), socket_.get());
     ERR_clear_error();
-    if (SSL_connect(tls_) == 1) return {};
-    const long verified = SSL_get_verify_result(tls_);
+    if (SSL_connect(tls_.get()) == 1) return {};
+    const long verified = SSL_get_verify_result(tls_.get());
     if (verified != X509_V_OK)
       return fail(Code::connection_failed, "The certificate is not trusted: " +
                                                std::string(X509_verify_cert_error_string(verified)) + ".");
@@ -68,7 +60,7 @@ class Connected {
   }
 
   Result<void> wait(short events) const {
-    pollfd waiting{socket_, events, 0};
+    pollfd waiting{socket_.get(), events, 0};
     const int ready = ::poll(&waiting, 1, static_cast<int>(timeout_.count()));
     if (ready == 0) return fail(Code::connection_failed, "The server did not answer in time.");
     if (ready < 0) return fail(Code::connection_failed, std::strerror(errno));
@@ -77,12 +69,12 @@ class Connected {
 
   Result<void> send_all(std::string_view bytes) const {
     if (tls_ != nullptr && !bytes.empty()) {
-      if (SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size())) > 0) return {};
+      if (SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size())) > 0) return {};
       return fail(Code::connection_failed, "The connection broke.");
     }
     while (!bytes.empty()) {
       TRY(wait(POLLOUT));
-      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent < 0) return fail(Code::connection_failed, std::strerror(errno));
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
@@ -93,22 +85,22 @@ class Connected {
   Result<std::string> receive() const {
     std::string bytes(16 * 1024, '\0');
     if (tls_ != nullptr) {
-      const int read = SSL_read(tls_, bytes.data(), static_cast<int>(bytes.size()));
-      if (read <= 0 && SSL_get_error(tls_, read) != SSL_ERROR_ZERO_RETURN)
+      const int read = SSL_read(tls_.get(), bytes.data(), static_cast<int>(bytes.size()));
+      if (read <= 0 && SSL_get_error(tls_.get(), read) != SSL_ERROR_ZERO_RETURN)
         return fail(Code::connection_failed, "The server did not answer in time, or the connection broke.");
       bytes.resize(static_cast<std::size_t>(std::max(read, 0)));
       return bytes;
     }
     TRY(wait(POLLIN));
-    const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
+    const ssize_t got = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
     if (got < 0) return fail(Code::connection_failed, std::strerror(errno));
     bytes.resize(static_cast<std::size_t>(got));
     return bytes;
   }
 
  private:
-  int socket_;
-  SSL* tls_ = nullptr;
+  Descriptor socket_;
+  std::unique_ptr<SSL, Freed<SSL_free>> tls_;
   Duration timeout_;
 };
 
@@ -134,30 +126,14 @@ Result<Address> parse_url(const std::string& url) {
 }
 
 Result<Connected> connect(const Address& address, Duration timeout) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int failed = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &found);
-      failed != 0)
-    return fail(Code::connection_failed, address.host + ": " + gai_strerror(failed));
-  std::string reason = "no address";
-  int connected = -1;
-  for (const addrinfo* at = found; at != nullptr && connected < 0; at = at->ai_next) {
-    const int socket = ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (socket < 0) continue;
-    if (::connect(socket, at->ai_addr, at->ai_addrlen) == 0) {
-      connected = socket;
-    } else {
-      reason = std::strerror(errno);
-      ::close(socket);
-    }
-  }
-  ::freeaddrinfo(found);
-  if (connected < 0)
-    return fail(Code::connection_failed, address.host + ":" + address.port + ": " + reason);
+  const auto writable = [timeout](int socket) {
+    pollfd waiting{socket, POLLOUT, 0};
+    return ::poll(&waiting, 1, static_cast<int>(timeout.count())) > 0;
+  };
+  Descriptor socket = TRY(connect_tcp(address.host, address.port, writable));
   const int on = 1;
-  ::setsockopt(connected, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return Connected(connected, timeout);
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return Connected(std::move(socket), timeout);
 }
 
 std::string request_text(const ClientRequest& request, const Address& address) {

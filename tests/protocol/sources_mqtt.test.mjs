@@ -1,9 +1,16 @@
 // The MQTT source on a real Mosquitto.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createServer } from 'node:net';
+import { certificate } from './certificates.mjs';
 import { Mosquitto } from './mosquitto.mjs';
+import { freePort } from './proxies.mjs';
 import { until } from './server.mjs';
 import { held, holds, onceEach, running, sourceStatus, withSources } from './sources.mjs';
 
@@ -146,6 +153,87 @@ it('a session that the broker has forgotten is an alarm', async () => {
   }
 });
 
+describe('mqtts', () => {
+  let folder, secure, port;
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'belfry-mqtts-'));
+    chmodSync(folder, 0o755);
+    certificate(folder, 'broker');
+    chmodSync(join(folder, 'broker.key'), 0o644); // Mosquitto reads it as a user of its own
+    port = await freePort();
+    const files = ['cafile', 'certfile'].map((one) => `${one} ${folder}/broker.pem`);
+    const lines = [`listener ${port} 127.0.0.1`, ...files, `keyfile ${folder}/broker.key`];
+    secure = await Mosquitto.start({ settings: lines.join('\n') });
+  });
+  after(async () => {
+    await secure.stop();
+    rmSync(folder, { recursive: true });
+  });
+  const over = (id, more) =>
+    `kind = "mqtt"\nurl = "mqtts://127.0.0.1:${port}"\nsubscriptions = ["s/#"]\nclient_id = "${id}"\n${more}`;
+
+  it('trusts the certificates of ca_file', async () => {
+    const server = await withSources({ mqtt: over('trusting', `ca_file = "${folder}/broker.pem"\n`) });
+    try {
+      await running(server, 'mqtt');
+      await secure.publish('s/1', '7');
+      assert.equal((await holds(server, 1))[0].data, 7);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("and without it the system's alone", async () => {
+    const server = await withSources({ mqtt: over('wary', '') });
+    try {
+      const { state, error } = await until(async () => {
+        const status = await sourceStatus(server, 'mqtt');
+        return status.error && status;
+      }, 'it says why');
+      assert.notEqual(state, 'running');
+      assert.match(error.message + error.detail, /TLS|certificate/i);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+/** A port where the kernel swallows what knocks: nobody accepts, and the queue is full. */
+async function swallowing() {
+  const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)';
+  const told = `() => { console.log(listener.address().port); ${wait}; }`;
+  const code = `const listener = require('net').createServer().listen({ port: 0, backlog: 1 }, ${told})`;
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(child.stdout, 'data');
+  const port = Number(line);
+  const waiting = () =>
+    readFileSync('/proc/net/tcp', 'utf8')
+      .split('\n')
+      .filter((row) => row.includes(`:${port.toString(16).toUpperCase().padStart(4, '0')} 02 `)).length;
+  const sockets = [1, 2, 3].map(() => connect(port, '127.0.0.1').on('error', () => {}));
+  await until(() => waiting() > 0, 'the queue is full');
+  const stop = () => {
+    for (const socket of sockets) socket.destroy();
+    child.kill('SIGKILL');
+  };
+  return { port, waiting, stop };
+}
+
+it('a broker whose network swallows packets keeps nobody from stopping', { timeout: 60_000 }, async () => {
+  const hole = await swallowing();
+  try {
+    const before = hole.waiting();
+    const config = `kind = "mqtt"\nurl = "mqtt://127.0.0.1:${hole.port}"\nsubscriptions = ["a"]\n`;
+    const server = await withSources({ mqtt: config });
+    await until(() => hole.waiting() > before, 'it connects');
+    const [code] = await server.kill('SIGTERM');
+    assert.equal(code, 0);
+    await server.stop();
+  } finally {
+    hole.stop();
+  }
+});
+
 // A broker of a few lines, because Mosquitto refuses no SUBSCRIBE. Packets are shorter than 128 bytes: the
 // remaining length is one byte (MQTT 5 section 1.5.5).
 class Refusing {
@@ -160,12 +248,13 @@ class Refusing {
     return broker;
   }
   serve(socket) {
-    const connection = ++this.connections;
+    let connection = 0;
     let bytes = Buffer.alloc(0);
     socket.on('error', () => {});
     socket.on('data', (more) => {
       bytes = Buffer.concat([bytes, more]);
       while (bytes.length >= 2 && bytes.length >= 2 + bytes[1]) {
+        if (bytes[0] >> 4 === 1) connection = ++this.connections; // CONNECT
         this.take(connection, socket, bytes.subarray(0, 2 + bytes[1]));
         bytes = bytes.subarray(2 + bytes[1]);
       }

@@ -13,15 +13,9 @@ import { connect } from 'node:tls';
 import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 
+import { certificate } from './certificates.mjs';
 import { Http2Client } from './http2_client.mjs';
 import { binary, Server, unique, until } from './server.mjs';
-
-const certificate = (folder, name) => {
-  const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.pem`)];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const names = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...files, ...names], { stdio: 'ignore' });
-};
 
 const shake = (server, options) =>
   new Promise((resolve, reject) => {

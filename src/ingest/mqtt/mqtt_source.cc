@@ -11,6 +11,7 @@
 
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
@@ -20,6 +21,7 @@
 #include <map>
 #include <memory>
 
+#include "base/tcp.h"
 #include "ingest/broker_address.h"
 #include "ingest/module.h"
 #include "ingest/read_json.h"
@@ -67,6 +69,7 @@ class Reader {
 
   bool five() const { return context_.config().text("version") == "5"; }
   Result<void> connect();
+  Result<std::string> knock(const BrokerAddress& address) const;
   Result<void> subscribe(bool resumed);
   void settle(int id, bool granted);
   void read_position();
@@ -242,6 +245,18 @@ Result<void> Reader::start() {
   return connect();
 }
 
+// libmosquitto's connect waits for as long as the kernel tries, and hears of no stop: it is asked once
+// somebody has answered there, and without TLS, which needs the name, at that very address.
+Result<std::string> Reader::knock(const BrokerAddress& address) const {
+  const auto writable = [this](int socket) {
+    pollfd now{socket, POLLOUT, 0};
+    return context_.wait(socket, true, limits::source_answer_time_max) && ::poll(&now, 1, 0) > 0;
+  };
+  const auto socket = connect_tcp(address.host, std::to_string(address.port), writable);
+  if (!socket) return fail(Code::source_failed, "connecting to the broker: " + socket.error().detail);
+  return address.tls ? address.host : peer_address(socket.value());
+}
+
 Result<void> Reader::connect() {
   const SourceConfig& config = context_.config();
   const BrokerAddress address = TRY(broker_address(config.text("url")));
@@ -255,12 +270,13 @@ Result<void> Reader::connect() {
                                        ca.empty() ? "/etc/ssl/certs" : nullptr, nullptr, nullptr, nullptr);
     if (code != MOSQ_ERR_SUCCESS) return wrong(code, "reading ca_file");
   }
+  const std::string host = TRY(knock(address));
   mosquitto_property* properties = nullptr;
   std::uint32_t expiry = 0;
   const std::string text = config.text("session_expiry_s");
   (void)std::from_chars(text.data(), text.data() + text.size(), expiry);
   if (five()) mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, expiry);
-  const int code = mosquitto_connect_bind_v5(client_.get(), address.host.c_str(), address.port, kKeepAliveS,
+  const int code = mosquitto_connect_bind_v5(client_.get(), host.c_str(), address.port, kKeepAliveS,
                                              nullptr, properties);
   mosquitto_property_free_all(&properties);
   if (code != MOSQ_ERR_SUCCESS) return wrong(code, "connecting to the broker");
