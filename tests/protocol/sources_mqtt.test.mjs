@@ -169,8 +169,10 @@ describe('mqtts', () => {
     await secure.stop();
     rmSync(folder, { recursive: true });
   });
-  const over = (id, more) =>
-    `kind = "mqtt"\nurl = "mqtts://127.0.0.1:${port}"\nsubscriptions = ["s/#"]\nclient_id = "${id}"\n${more}`;
+  const over = (id, more) => {
+    const url = `mqtts://127.0.0.1:${port}`;
+    return `kind = "mqtt"\nurl = "${url}"\nsubscriptions = ["s/#"]\nclient_id = "${id}"\n${more}`;
+  };
 
   it('trusts the certificates of ca_file', async () => {
     const server = await withSources({ mqtt: over('trusting', `ca_file = "${folder}/broker.pem"\n`) });

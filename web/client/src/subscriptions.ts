@@ -70,7 +70,7 @@ export class Subscriptions {
     return { topic, ready, unsubscribe: off, [Symbol.dispose]: off };
   }
 
-  /** These topics, or all, are taken up, or why they are not. Whoever listens stays for a later connect(). */
+  /** These topics, or all, are taken up, or why they are not. Whoever listens stays, for a later connect. */
   settle(topics: readonly string[] = this.topics, why?: BelfryErrorLike): Listening[] {
     const those = [...this.#all].filter(({ topic }) => topics.includes(topic));
     for (const one of those) one.settle(why);
