@@ -21,7 +21,7 @@ const rows = [
     undefined,
     (file) => !/^(http|tabs|diagnose|history|iterate)-/.test(file),
     8_000,
-    13_000,
+    13_100,
   ],
   [
     'client: SSE, streaming, polls (on demand)',

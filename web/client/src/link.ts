@@ -75,6 +75,8 @@ export class Link {
   #fed = false;
   #wants: Wants = { topics: [], feed: false };
   #taken: Wants = this.#wants;
+  /** What the last connection that was live had. */
+  #held: readonly string[] = [];
   #rules: Rules;
   #options: ClientOptions;
   #on: LinkEvents;
@@ -185,6 +187,7 @@ export class Link {
     if (!this.#on.mayOpen()) return;
     this.#close();
     this.#taken = this.#wants;
+    if (this.confirmed.length) this.#held = this.confirmed;
     this.confirmed = [];
     this.#written = 0;
     this.#agreed = this.cursor;
@@ -244,6 +247,12 @@ export class Link {
       down: (failure) => {
         if (!mine()) return;
         this.#transport = null;
+        // Over HTTP a topic more is a new request. What was live before it goes on without it.
+        const more = this.#taken.topics.filter((topic) => !this.#held.includes(topic));
+        if (this.machine.phase === 'live' && more.length && refusesTopics.test(failure.code)) {
+          this.#refused(more, failure);
+          return this.#open();
+        }
         this.dispatch({ type: 'down', failure });
       },
     };
@@ -360,6 +369,9 @@ export class Link {
     );
   }
 }
+
+/** Codes that are about one of the topics. */
+const refusesTopics = /^(forbidden|bad_pattern|too_many_topics)$/;
 
 const sameTopics = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((topic) => b.includes(topic));

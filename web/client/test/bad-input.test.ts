@@ -185,13 +185,27 @@ describe('bad input', () => {
     expect(got).toEqual([7]);
   });
 
-  it.each(['websocket', 'sse'] as const)('nor one that comes later: %s', async (transport) => {
-    const client = make({ transports: [transport], getToken: () => server.token(['a', 'c']) });
-    await client.subscribe('a', () => {}).ready;
-    const refused = client.subscribe('b', () => {}).ready;
-    await expect(refused).rejects.toMatchObject({ code: 'forbidden', hint: expect.any(String) });
-    await expect(refused).rejects.toBeInstanceOf(BelfryError);
-  });
+  it.each(['websocket', 'sse', 'http-stream', 'long-poll', 'poll'] as const)(
+    'nor one that comes later, and the others go on: %s',
+    async (transport) => {
+      const client = make({
+        transports: [transport],
+        pollIntervalMs: 20,
+        getToken: () => server.token(['a', 'c']),
+      });
+      const states: string[] = [];
+      const heard = vi.fn();
+      await client.subscribe('a', heard).ready;
+      client.on('state', ({ status }) => states.push(status));
+      const refused = client.subscribe('b', () => {}).ready;
+      await expect(refused).rejects.toMatchObject({ code: 'forbidden', hint: expect.any(String) });
+      await expect(refused).rejects.toBeInstanceOf(BelfryError);
+      await client.subscribe('c', () => {}).ready;
+      await (server as unknown as { publish(event: object): Promise<void> }).publish({ topic: 'a' });
+      await until(() => heard.mock.calls.length === 1, 'heard');
+      expect(states).toEqual([]);
+    },
+  );
 
   it('… and over a WebSocket the others go on, over a new connection too', async () => {
     const errors: string[] = [];
