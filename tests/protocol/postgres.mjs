@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from './proxies.mjs';
+import { until } from './server.mjs';
 
 const run = promisify(execFile);
 const root = process.getuid() === 0;
@@ -113,6 +114,18 @@ export class Postgres {
       { maxBuffer: 64 << 20 },
     );
     return stdout;
+  }
+
+  /** Stops, and comes back on a timeline of its own, as a standby does that takes over. */
+  async promote() {
+    await this.control('stop', '-m', 'fast');
+    appendFileSync(join(this.data, 'postgresql.conf'), "restore_command = 'false'\n");
+    await this.as(['touch', join(this.data, 'recovery.signal')]);
+    await this.launch();
+    await until(
+      async () => (await this.sql('SELECT pg_is_in_recovery()'))[0][0] === 'f',
+      'it has taken over',
+    );
   }
 
   async crash() {

@@ -1,7 +1,7 @@
 // What PostgreSQL no longer has: it is told, and what comes after it is read.
 
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -146,6 +146,66 @@ describe('a slot', () => {
       );
     } finally {
       await server.stop();
+    }
+  });
+});
+
+describe('a table', () => {
+  let own;
+  const rows = 'CREATE TABLE rows(id bigserial PRIMARY KEY); INSERT INTO rows DEFAULT VALUES';
+  const source = (where) =>
+    `kind = "postgres-table"\nurl = "${where.url}"\ntable = "public.rows"\nbegin = "earliest"\n`;
+  const topics = async (server, n) => (await holds(server, n)).map((event) => event.topic);
+  before(async () => {
+    own = await Postgres.start();
+    await own.sql(rows);
+  });
+  after(() => own.stop());
+
+  it('of a database that went over to another timeline is read on, with an alarm', async () => {
+    const server = await withSources({ rows: source(own) });
+    try {
+      assert.deepEqual(await topics(server, 1), ['rows/1']);
+      await server.kill();
+      await server.launch();
+      await running(server, 'rows');
+      assert.equal((await sourceStatus(server, 'rows')).alarm, null, 'the same as before');
+      await server.kill();
+      await own.promote();
+      await own.sql('INSERT INTO rows DEFAULT VALUES');
+      await server.launch();
+      assert.equal((await topics(server, 2)).length, 2);
+      const { state, alarm } = await sourceStatus(server, 'rows');
+      assert.deepEqual([state, alarm.code], ['running', 'source_gap']);
+      await server.kill();
+      await server.launch();
+      await running(server, 'rows');
+      assert.equal((await sourceStatus(server, 'rows')).alarm, null, 'told once');
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('of another database is not read, however far its transactions have come', async () => {
+    const server = await withSources({ rows: source(own) });
+    const other = await Postgres.start();
+    try {
+      await holds(server, 1);
+      await server.kill();
+      await other.sql(rows);
+      await other.sql(`DO $$ BEGIN FOR i IN 1..2000 LOOP
+        PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$`);
+      const file = join(server.folder, 'belfry.toml');
+      writeFileSync(file, readFileSync(file, 'utf8').replace(own.url, other.url));
+      await server.launch();
+      await until(async () => (await sourceStatus(server, 'rows')).state === 'stopped', 'it stops');
+      assert.equal((await sourceStatus(server, 'rows')).alarm.code, 'source_ahead');
+      assert.equal((await server.call('POST', '/v1/sources/rows/reset')).status, 202);
+      await running(server, 'rows');
+      assert.equal((await sourceStatus(server, 'rows')).alarm, null);
+    } finally {
+      await server.stop();
+      await other.stop();
     }
   });
 });

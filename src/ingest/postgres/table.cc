@@ -2,7 +2,8 @@
 // no column, no right to write is needed.
 //
 // The position: "xid:id:floor" - everything up to this (transaction, id) is taken, nothing at or below the
-// floor can come - or, while all of a table is read at first, "first:<xid>:<id>:<floor>".
+// floor can come - or, while all of a table is read at first, "first:<xid>:<id>:<floor>". Behind it stands
+// "@<system>/<timeline>": transaction ids mean something in one database and one course of it only.
 
 #include <charconv>
 
@@ -35,6 +36,7 @@ struct Place {
         std::to_string(xid) + ":" + std::to_string(id) + ":" + std::to_string(floor);
     return first ? "first:" + numbers : numbers;
   }
+  // Of what stands before the @.
   static Result<Place> parse(std::string_view text) {
     Place out;
     out.first = text.starts_with("first:");
@@ -71,6 +73,10 @@ class Table {
     std::uint64_t oldest = 0, next = 0;
     std::int64_t highest = 0;
   };
+  Result<void> look_at_origin(std::string_view stored);
+  std::string origin();
+  std::string position_of(const Place& place) const { return place.text() + origin_; }
+  Result<void> store(const Place& place);
   Result<Snapshot> begin();
   Result<std::vector<std::string>> living();
   Result<bool> read_first();
@@ -83,6 +89,7 @@ class Table {
   Connection connection_;
   const std::string name_, table_, id_;
   Place place_;
+  std::string origin_;  // "@<system>/<timeline>"; empty: the database does not tell
   std::optional<TableHorizon> horizon_;
 };
 
@@ -112,22 +119,57 @@ Result<std::vector<std::string>> Table::living() {
   return out;
 }
 
+// Functions that a hosted database may keep to itself: then nothing is known. A standby does not say which
+// timeline it follows but by its checkpoints.
+std::string Table::origin() {
+  const auto rows = connection_.query(
+      "SELECT system_identifier, CASE WHEN pg_is_in_recovery() THEN "
+      "(SELECT timeline_id FROM pg_control_checkpoint()) ELSE "
+      "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint END FROM "
+      "pg_control_system()");
+  if (!rows || rows.value().size() != 1) return {};
+  return "@" + std::string(rows.value().text(0, 0)) + "/" + std::string(rows.value().text(0, 1));
+}
+
+// A replica that was promoted goes on with the same transactions, a database that was set back in time
+// makes new ones under old numbers: from here they look alike.
+Result<void> Table::look_at_origin(std::string_view stored) {
+  if (stored.empty() || origin_.empty()) return {};
+  const auto system_of = [](std::string_view origin) { return origin.substr(0, origin.find('/')); };
+  if (system_of(stored) != system_of(origin_))
+    return fail(Code::source_ahead, "This is another database than the one that was read.");
+  if (stored != origin_)
+    context_.alarm(fail(Code::source_gap,
+                        "The database went over to another timeline. If it was set back, rows that it has "
+                        "got since may have been passed over."));
+  return {};
+}
+
+Result<void> Table::store(const Place& place) {
+  SourceBatch batch;
+  batch.positions.emplace_back("", position_of(place));
+  return context_.commit(std::move(batch));
+}
+
 Result<void> Table::start() {
   const std::string stored = context_.position();
+  const std::string_view before =
+      std::string_view(stored).substr(std::min(stored.find('@'), stored.size()));
+  origin_ = origin();
   const Snapshot now = TRY(begin());
   TRY(connection_.execute("COMMIT"));
   if (stored.empty()) {
     const bool all = context_.config().text("begin") == "earliest";
     place_ = all ? Place{true, now.oldest, 0, now.highest} : Place{false, now.oldest, -1, now.highest};
-    SourceBatch batch;
-    batch.positions.emplace_back("", place_.text());
-    TRY(context_.commit(std::move(batch)));
   } else {
-    place_ = TRY(Place::parse(stored));
+    place_ = TRY(Place::parse(stored.substr(0, stored.find('@'))));
+    TRY(look_at_origin(before));
   }
   if (place_.xid > now.next)
     return fail(Code::source_ahead, "The database is at transaction " + std::to_string(now.next) +
                                         ", rows up to " + std::to_string(place_.xid) + " were read.");
+  if (origin_.empty()) origin_ = before;
+  if (stored.empty() || before != origin_) TRY(store(place_));
   std::int64_t slack = 0;
   const std::string text = context_.config().text("id_slack");
   (void)std::from_chars(text.data(), text.data() + text.size(), slack);
@@ -150,7 +192,7 @@ Result<void> Table::take(const Rows& rows, Place after) {
     record["row"] = std::move(columns);
     context_.map(batch, json::value(std::move(record)), std::string(rows.text(row, 1)));
   }
-  batch.positions.emplace_back("", after.text());
+  batch.positions.emplace_back("", position_of(after));
   TRY(context_.commit(std::move(batch)));
   place_ = after;
   return {};
