@@ -10,6 +10,7 @@ import { count } from './threats.mjs';
 
 const rows = count(100_000, 1_000_000);
 const writers = 64;
+const patience = 60_000 * (rows / 100_000); // ms
 
 // 2 % of the transactions last 2 s, 5 % are taken back.
 const script = `
@@ -68,7 +69,7 @@ describe(`${rows} rows of ${writers} writers`, () => {
         const begun = await written();
         const some = ((part + 1) / (parts + 1)) * (rows / parts); // sooner in one part, later in another
         const reached = async () => (await written()) - begun >= some;
-        if (part < parts - 1) await until(reached, 'some rows', 60_000);
+        if (part < parts - 1) await until(reached, 'some rows', patience);
         if (part === 1) {
           await database.crash();
           await database.launch();
@@ -93,7 +94,7 @@ describe(`${rows} rows of ${writers} writers`, () => {
           return left === '0' && all.every((one) => one.state === 'running');
         },
         'everything is relayed',
-        60_000,
+        patience,
       );
       for (const way of ['outbox', 'rows', 'changes']) {
         let events = [];
@@ -103,7 +104,7 @@ describe(`${rows} rows of ${writers} writers`, () => {
             return events.length >= committed.length;
           },
           `all by ${way}: ${events.length}`,
-          60_000,
+          patience,
         ).catch(() => {});
         const numbers = events.map((event) => event.data).sort((a, b) => a - b);
         const doubled = numbers.length - new Set(numbers).size;
