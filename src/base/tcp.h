@@ -21,7 +21,6 @@ class Descriptor {
     return *this;
   }
   int get() const { return number_; }
-  int release() { return std::exchange(number_, -1); }
 
  private:
   int number_;

@@ -254,6 +254,7 @@ export class BelfryClient implements Client {
     yield* iterate(
       (listener) => this.subscribe(topic, listener, options),
       () => this.#disposed,
+      (wake) => this.on('state', wake),
       options.signal,
     );
   }

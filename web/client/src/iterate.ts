@@ -1,14 +1,16 @@
 // Events as an async iterator. Loaded when somebody asks for one.
 import { BelfryError, errorOf } from './errors.js';
-import type { BelfryEvent, Subscription } from './types.js';
+import type { BelfryEvent, Subscription, Unsubscribe } from './types.js';
 
 /** Events that wait for a slow loop; with one more the iterator throws `backlog`. */
 const WAITING_MAX = 10_000;
 
-/** Ends when it is left, when the signal says so, or with the client. Throws what `subscribe` refuses. */
+/** Ends when it is left, when the signal says so, or when the client is disposed, which `changed` wakes it
+ * to see. Throws what `subscribe` refuses. */
 export async function* iterate(
   subscribe: (listener: (event: BelfryEvent) => void) => Subscription,
   disposed: () => boolean,
+  changed: (wake: () => void) => Unsubscribe,
   signal?: AbortSignal,
 ): AsyncGenerator<BelfryEvent, void> {
   const waiting: BelfryEvent[] = [];
@@ -24,8 +26,9 @@ export async function* iterate(
     refused = error;
     wake();
   });
-  const aborted = () => wake();
-  signal?.addEventListener('abort', aborted);
+  const look = () => wake();
+  const off = changed(look);
+  signal?.addEventListener('abort', look);
   try {
     while (!signal?.aborted) {
       if (waiting.length) yield waiting.shift() as BelfryEvent;
@@ -35,7 +38,8 @@ export async function* iterate(
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
-    signal?.removeEventListener('abort', aborted);
+    signal?.removeEventListener('abort', look);
+    off();
     sub.unsubscribe();
   }
 }

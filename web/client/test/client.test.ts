@@ -68,6 +68,19 @@ describe('the client', () => {
     expect(client.state).toBe(state);
   });
 
+  it('events as an iterator, until the client is disposed', async () => {
+    const { server, client } = start();
+    const got: unknown[] = [];
+    const done = (async () => {
+      for await (const event of client.events('a/+')) got.push(event.data);
+    })();
+    await client.whenLive();
+    server.publish('a/x', 'made', 1);
+    await vi.waitFor(() => expect(got).toEqual([1]));
+    client.dispose();
+    await done;
+  });
+
   it('events as an iterator, until it is aborted', async () => {
     const { server, client } = start();
     const abort = new AbortController();
