@@ -253,7 +253,12 @@ def chaos(root):
     folder = dev_web.install(root / "tests" / "protocol")
     files = sorted(
         str(path.relative_to(folder))
-        for pattern in ("threats*.test.mjs", "proxies.test.mjs", "faults*.test.mjs")
+        for pattern in (
+            "threats*.test.mjs",
+            "proxies.test.mjs",
+            "faults*.test.mjs",
+            "sources_order.test.mjs",
+        )
         for path in folder.glob(pattern)
     )
     return subprocess.run(
