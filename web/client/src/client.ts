@@ -87,9 +87,9 @@ export class BelfryClient implements Client {
       },
       moved: (place) => this.feed.moved(place),
       fed: (from) => this.feed.from(from),
-      ready: (topics) => {
+      ready: () => {
         this.#sharing.tabs?.beat();
-        this.#subscriptions.settle(topics);
+        this.#subscriptions.settle(this.#link.confirmed ?? []);
       },
       refused: (topics, failure) => {
         void this.#explain(failure);
@@ -251,12 +251,7 @@ export class BelfryClient implements Client {
 
   async *events(topic: string, options: SubscribeOptions = {}): AsyncIterableIterator<BelfryEvent> {
     const { iterate } = await import('./iterate.js');
-    yield* iterate(
-      (listener) => this.subscribe(topic, listener, options),
-      () => this.#disposed,
-      (wake) => this.on('state', wake),
-      options.signal,
-    );
+    yield* iterate(this, topic, options);
   }
 
   inbox(query: FeedQuery = {}): InboxStore {

@@ -37,8 +37,8 @@ export interface LinkEvents {
   fed(from: Cursor): void;
   /** A heartbeat moved the cursor. */
   moved(place: Cursor): void;
-  /** These topics are taken up; without an argument, all that is wanted. */
-  ready(topics?: readonly string[]): void;
+  /** The server has said yes to what is in `confirmed`. */
+  ready(): void;
   /** These are not, and are wanted no more; what else is taken up goes on. */
   refused(topics: readonly string[], failure: Failure): void;
   diagnose(failure: Failure): void;
@@ -53,8 +53,8 @@ export class Link {
   machine: Machine;
   cursor: Cursor | null = null;
   readonly tokens: TokenSource;
-  /** The topics that the server has said yes to. */
-  confirmed: readonly string[] = [];
+  /** The topics that the server has said yes to; null: this connection is not up yet. */
+  confirmed: readonly string[] | null = null;
   user: string | null = null;
   readonly stats = { requests: 0, bytes: 0, events: 0 };
   transports: readonly TransportName[];
@@ -121,10 +121,10 @@ export class Link {
     if (this.machine.phase !== 'live' && this.machine.phase !== 'opening') return;
     const same = this.#taken.feed === wants.feed;
     if (same && sameTopics(this.#taken.topics, wants.topics)) {
-      if (this.machine.opened) this.#on.ready(this.confirmed);
+      if (this.confirmed) this.#on.ready();
     } else if (same && this.#transport?.update?.(wants)) {
       this.#taken = wants;
-      this.confirmed = this.confirmed.filter((topic) => wants.topics.includes(topic));
+      this.confirmed = this.confirmed?.filter((topic) => wants.topics.includes(topic)) ?? null;
     } else {
       this.#open();
     }
@@ -187,8 +187,8 @@ export class Link {
     if (!this.#on.mayOpen()) return;
     this.#close();
     this.#taken = this.#wants;
-    if (this.confirmed.length) this.#held = this.confirmed;
-    this.confirmed = [];
+    this.#held = this.confirmed ?? this.#held;
+    this.confirmed = null;
     this.#written = 0;
     this.#agreed = this.cursor;
     this.#since = 0;
@@ -248,8 +248,9 @@ export class Link {
         if (!mine()) return;
         this.#transport = null;
         // Over HTTP a topic more is a new request. What was live before it goes on without it.
+        const asking = this.machine.phase === 'live' && !this.confirmed;
         const more = this.#taken.topics.filter((topic) => !this.#held.includes(topic));
-        if (this.machine.phase === 'live' && more.length && refusesTopics.test(failure.code)) {
+        if (asking && more.length && refusesTopics.test(failure.code)) {
           this.#refused(more, failure);
           return this.#open();
         }
@@ -294,8 +295,8 @@ export class Link {
         this.dispatch({ type: 'reset' });
         return this.#on.gap({ reason: message.reason, cursor: message.cursor });
       case 'subscribed':
-        this.confirmed = [...this.confirmed, ...message.topics];
-        return this.#on.ready(message.topics);
+        this.confirmed = [...(this.confirmed ?? []), ...message.topics];
+        return this.#on.ready();
       case 'error':
         if (message.id === 'wants') this.#refused(message.topics ?? [], failureOfMessage(message));
         if (message.id === 'renew') this.#on.diagnose(failureOfMessage(message));

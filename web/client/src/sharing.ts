@@ -105,7 +105,7 @@ export class Sharing {
         state: port.state(),
         cursor: link.cursor,
         token: link.tokens.value,
-        taken: link.confirmed,
+        taken: link.confirmed ?? [],
       }),
     };
   }

@@ -150,11 +150,12 @@ describe('bad input', () => {
 
   it('a topic that is not granted', async () => {
     const client = make({ getToken: () => server.token(['a']) });
-    client.subscribe('b', () => {});
+    const { ready } = client.subscribe('b', () => {});
     expect(await closed(client)).toMatchObject({
       reason: 'forbidden',
       error: { code: 'forbidden', hint: expect.any(String) },
     });
+    await expect(ready).rejects.toMatchObject({ code: 'forbidden' });
     expect((await client.diagnose(['b'])).checks.find(({ name }) => name === 'topic')).toMatchObject({
       ok: false,
     });
@@ -186,7 +187,7 @@ describe('bad input', () => {
   });
 
   it.each(['websocket', 'sse', 'http-stream', 'long-poll', 'poll'] as const)(
-    'nor one that comes later, and the others go on: %s',
+    'a topic that is not granted later, and the others go on: %s',
     async (transport) => {
       const client = make({
         transports: [transport],
@@ -207,7 +208,7 @@ describe('bad input', () => {
     },
   );
 
-  it('… and over a WebSocket the others go on, over a new connection too', async () => {
+  it('… which go on over a new connection too', async () => {
     const errors: string[] = [];
     const client = make({ transports: ['websocket'], getToken: () => server.token(['a', 'c']) });
     client.on('error', ({ code }) => errors.push(code));
@@ -226,6 +227,19 @@ describe('bad input', () => {
     await (server as unknown as { publish(event: object): Promise<void> }).publish({ topic: 'c' });
     await until(() => heard.mock.calls.length === 1, 'heard');
     expect(client.state.status).toBe('live');
+  });
+
+  it.each(['websocket', 'sse', 'long-poll'] as const)('… and so does a feed: %s', async (transport) => {
+    const client = make({ transports: [transport], getToken: () => server.token(['c']) });
+    const added = vi.fn();
+    client.on('notification', added);
+    await client.whenLive({ timeoutMs: 10_000 });
+    await expect(client.subscribe('b', () => {}).ready).rejects.toMatchObject({ code: 'forbidden' });
+    await (server as unknown as { publish(event: object): Promise<void> }).publish({
+      topic: 'users/ana',
+      notification: { title: 'Paid' },
+    });
+    await until(() => added.mock.calls.length === 1, 'the notification');
   });
 
   it('an iterator over a topic that is not granted', async () => {

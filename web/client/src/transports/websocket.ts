@@ -52,7 +52,9 @@ export const websocket: TransportFactory = (open, on) => {
       const came = wants.topics.filter((topic) => !topics.has(topic));
       topics = next;
       if (gone.length) say({ action: 'unsubscribe', topics: gone });
-      return !came.length || (asked.push(came), say({ action: 'subscribe', id: 'wants', topics: came }));
+      if (!came.length) return true;
+      asked.push(came);
+      return say({ action: 'subscribe', id: 'wants', topics: came });
     },
     renew: (token) => connected && say({ action: 'renew', id: 'renew', token }),
     ping: () => connected && say({ action: 'ping', id: 'ping' }),
