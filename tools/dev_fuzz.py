@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 SOURCES = {
     "http1": ["src/net/http1", "src/net/http_parser", "src/net/connection", "src/net/websocket"],
     "http2": ["src/net/http2", "src/net/connection"],
+    "tls": ["src/net/tls", "src/net/connection", "src/net/http1", "src/net/http2"],
     "target": ["src/net/client_address", "src/net/http_parser", "src/api/accept", "src/api/ticket"],
     "websocket": ["src/net/websocket"],
     "publish": ["src/wire/publish_body", "src/wire/json_text", "src/wire/event_frame"],

@@ -121,8 +121,8 @@ void Streams::drop(Stream& stream) {
   --count_;
   free_slots_.push_back(stream.slot);
   // The stream may be on the stack right now.
-  std::shared_ptr<Stream> gone(std::move(slot));
-  parts_.later([gone] {});
+  if (dropped_.empty()) parts_.later([this] { dropped_.clear(); });
+  dropped_.push_back(std::move(slot));
 }
 
 void Streams::after_turn() {

@@ -113,6 +113,7 @@ class Streams {
 
   DeliveryParts parts_;
   std::vector<std::unique_ptr<Stream>> slots_;
+  std::vector<std::unique_ptr<Stream>> dropped_;  // deleted when nothing calls them any more
   std::vector<std::uint32_t> free_slots_;
   std::vector<Stream*> timed_;     // those with a deadline
   FrameRun run_;                   // of the last write

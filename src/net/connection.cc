@@ -36,8 +36,11 @@ std::string_view joined(std::span<const std::string_view> pieces) {
 Connection::Connection(ConnectionOwner& owner, int descriptor, std::uint32_t slot)
     : descriptor_(descriptor), slot_(slot), owner_(owner), http1_(*this), protocol_(&http1_) {}
 
+// Streams that are still open when the server goes are told so.
 Connection::~Connection() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  protocol_->on_dead();
 }
 
 Connection::More& Connection::more() {
@@ -46,8 +49,9 @@ Connection::More& Connection::more() {
 }
 
 void Connection::start(const TlsContext& tls) {
-  proxy_awaited_ = owner_.options().proxy_protocol;
   if (tls) more().tls = std::make_unique<Tls>(tls, owner_.buffers());
+  stage_ = tls ? Stage::handshake : Stage::preface;
+  if (owner_.options().proxy_protocol) stage_ = Stage::proxy_header;
   http1_.start();
   if (tls) set_deadline(limits::tls_time_max);
   wait_read();
@@ -127,7 +131,7 @@ void Connection::on_readable() {
   }
   if (got <= 0) return die();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-  if (opening_) {
+  if (stage_ == Stage::proxy_header || stage_ == Stage::preface) {
     open(bytes);
   } else if (tls() != nullptr) {
     take_encrypted(bytes);
@@ -149,18 +153,14 @@ void Connection::open(std::string_view bytes) {
     joined += bytes;
     bytes = joined;
   }
-  if (proxy_awaited_ && !open_proxy(bytes)) return;
-  if (tls() != nullptr) {
-    // From here on by ALPN; the PROXY header comes before TLS.
-    opening_ = false;
-    return take_encrypted(bytes);
-  }
+  // The PROXY header comes before TLS, which chooses the protocol by ALPN.
+  if (stage_ == Stage::proxy_header && !open_proxy(bytes)) return;
+  if (stage_ == Stage::handshake) return take_encrypted(bytes);
   if (bytes.size() < kPreface.size() && kPreface.starts_with(bytes)) {
     more().early = bytes;
     return;
   }
-  opening_ = false;
-  if (bytes.starts_with(kPreface)) speak_http2();
+  bytes.starts_with(kPreface) ? speak_http2() : speak_http1();
   take(bytes);
 }
 
@@ -177,7 +177,7 @@ bool Connection::open_proxy(std::string_view& bytes) {
     more().early = bytes;
     return false;
   }
-  proxy_awaited_ = false;
+  stage_ = tls() != nullptr ? Stage::handshake : Stage::preface;
   if (!header.value()->address.empty()) more().announced = std::move(header.value()->address);
   bytes.remove_prefix(header.value()->size);
   return true;
@@ -185,34 +185,41 @@ bool Connection::open_proxy(std::string_view& bytes) {
 
 void Connection::take_encrypted(std::string_view bytes) {
   Tls& mine = *tls();
+  const bool was_open = mine.input() == Tls::Input::open;
   mine.feed(bytes);
-  if (!mine.open() && !shake_hands()) return;
-  while (!dead_) {
+  if (stage_ == Stage::handshake && !shake_hands()) return;
+  while (!ended()) {
     const std::string_view plaintext = mine.read();
+    // What OpenSSL has to say by itself goes out before anybody else uses the loop's buffer.
+    send_encrypted();
     if (plaintext.empty()) break;
     take(plaintext);
   }
-  if (dead_) return;
-  send_encrypted();  // what OpenSSL had to say by itself
-  // A client that says it will send no more still listens, unless it is gone.
-  if (mine.state() == Tls::State::failed) die();
+  mine.feed({});  // the bytes belong to the loop
+  if (ended()) return;
+  if (mine.input() == Tls::Input::failed) return die();
+  if (was_open && mine.input() == Tls::Input::closed) protocol_->on_input_closed();
 }
 
 // False: more is needed, or it failed.
 bool Connection::shake_hands() {
-  const Tls::State state = tls()->shake_hands();
+  tls()->shake_hands();
   send_encrypted();
-  if (state == Tls::State::failed) die();
-  if (state != Tls::State::open || dead_) return false;
-  if (tls()->chose_http2()) {
-    speak_http2();
-  } else {
-    set_deadline(limits::header_time_max);
-  }
+  if (tls()->input() == Tls::Input::failed) die();
+  if (tls()->handshake() != Tls::Handshake::done || dead_) return false;
+  tls()->chose_http2() ? speak_http2() : speak_http1();
   return true;
 }
 
+void Connection::speak_http1() {
+  CHECK(stage_ != Stage::speaking);
+  stage_ = Stage::speaking;
+  if (tls() != nullptr) set_deadline(limits::header_time_max);
+}
+
 void Connection::speak_http2() {
+  CHECK(stage_ != Stage::speaking);
+  stage_ = Stage::speaking;
   more().http2 = std::make_unique<Http2>(*this);
   protocol_ = more_->http2.get();
   more_->http2->start();
@@ -361,8 +368,7 @@ void Connection::linger() {
 
 void Connection::time_out() {
   if (dead_) return;
-  const bool shaking_hands = tls() != nullptr && !tls()->open();
-  if (blocked_ || finishing_ || shaking_hands) return later([this] { die(); });
+  if (blocked_ || finishing_ || stage_ == Stage::handshake) return later([this] { die(); });
   guarded([this] { protocol_->time_out(); });
 }
 

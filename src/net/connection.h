@@ -6,8 +6,9 @@
 // Bound:  an idle connection holds this object and, with TLS, its state: buffers belong to the loop. At
 // most one piece of a write and limits::control_bytes_max are held back, or one
 //         burst of HTTP/2.
-// Always: deleted only when dead and no operation is pending; an exception ends the connection, not the
-//         process.
+// Always: deleted by its server only when dead and no operation is pending; its protocol is chosen once;
+//         whoever holds an exchange hears on_closed, however it ends; an exception ends the connection, not
+//         the process.
 
 #include <boost/asio/post.hpp>
 #include <memory>
@@ -87,12 +88,15 @@ class Connection final : private Reactor::Watcher {
   // What an idle stream over HTTP/1.1 in clear text has no need of.
   struct More {
     std::unique_ptr<Tls> tls;
-    std::unique_ptr<Http2> http2;
+    std::unique_ptr<Http2> http2;  // once it was chosen
     std::string early;      // bytes that are too few yet to choose a protocol by
     std::string announced;  // the client's address, as a trusted proxy told it
   };
   More& more();
   Tls* tls() const { return more_ ? more_->tls.get() : nullptr; }
+
+  // What is expected of the client next. It only ever moves on, so a protocol is chosen once.
+  enum class Stage : std::uint8_t { proxy_header, handshake, preface, speaking };
 
   void on_events(Reactor::Events events) override;
   void read_now();
@@ -102,6 +106,8 @@ class Connection final : private Reactor::Watcher {
   void take(std::string_view bytes);
   void take_encrypted(std::string_view bytes);
   bool shake_hands();
+  // REQUIRES: nothing is spoken yet.
+  void speak_http1();
   void speak_http2();
   void wait_write();
   void on_flushed();
@@ -123,8 +129,7 @@ class Connection final : private Reactor::Watcher {
   std::unique_ptr<std::string> rest_;  // taken, but not yet by the socket
   std::uint32_t control_held_ = 0;
   std::uint16_t operations_ = 0;  // posted
-  bool opening_ = true;           // the protocol is not chosen yet
-  bool proxy_awaited_ = false;
+  Stage stage_ = Stage::preface;
   bool readable_ = false;  // there may be something: its edge came, and it was not read to its end
   bool peer_ended_ = false;
   bool read_waiting_ = false;

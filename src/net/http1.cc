@@ -39,6 +39,12 @@ void Http1::take(std::string_view bytes) {
 
 bool Http1::wants_more() const { return phase_ != Phase::answering || reading_->input.size() <= kAheadMax; }
 
+// A request that has come whole is answered; another one will not come.
+void Http1::on_input_closed() {
+  if (phase_ == Phase::reading) return connection_.finish();
+  if (phase_ == Phase::answering) reading_->keep_alive = false;
+}
+
 // Answers one request after the other as long as answers come at once.
 void Http1::serve() {
   if (serving_) return;
@@ -123,7 +129,7 @@ void Http1::respond(Response response) {
     return connection_.finish();
   }
   reading.parser = RequestParser();
-  reading.held.clear();
+  reading.held.shrink_to(0);
   phase_ = Phase::reading;
   connection_.set_deadline(limits::keep_alive_time_max);
   connection_.send(text);

@@ -25,6 +25,7 @@ class Http1 final : public Exchange, public Protocol {
 
   void take(std::string_view bytes) override;
   bool wants_more() const override;
+  void on_input_closed() override;
   void on_room() override;
   void time_out() override;
   void drain() override;

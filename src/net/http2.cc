@@ -135,7 +135,10 @@ Http2::Http2(Connection& connection)
   CHECK(nghttp2_session_server_new2(&session_, callbacks, this, options) == 0);
 }
 
-Http2::~Http2() { nghttp2_session_del(session_); }
+Http2::~Http2() {
+  on_dead();
+  nghttp2_session_del(session_);
+}
 
 void Http2::start() {
   const nghttp2_settings_entry settings[] = {
@@ -275,6 +278,15 @@ void Http2::flush() {
   const bool over = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
   if (over || (draining_ && streams_.empty())) return connection_.finish();
   update_deadline();
+}
+
+// Streams that are open go on; half a request will never be whole.
+void Http2::on_input_closed() {
+  draining_ = true;
+  for (const auto& stream : streams_)
+    if (stream->reading())
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
+  flush();
 }
 
 void Http2::on_room() {

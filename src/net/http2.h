@@ -10,7 +10,8 @@
 //         connection ends.
 // Always: a request reaches the handler only after the read in which it came was taken whole, so one that
 //         was reset at once never does. Nothing of nghttp2 is called from inside its callbacks but
-//         submissions.
+//         submissions. A stream's owner hears on_closed, whether the stream, the connection or this dies
+//         first.
 
 #include <nghttp2/nghttp2.h>
 
@@ -46,6 +47,7 @@ class Http2 final : public Protocol {
   void start();
   void take(std::string_view bytes) override;
   bool wants_more() const override;
+  void on_input_closed() override;
   void on_room() override;
   void time_out() override;
   void drain() override;
@@ -78,7 +80,7 @@ class Http2 final : public Protocol {
   Budget resets_, controls_, updates_;
   bool flush_posted_ = false;
   bool failed_ = false;
-  bool draining_ = false;
+  bool draining_ = false;      // no more requests: it ends with its last stream
 };
 
 }  // namespace belfry::net

@@ -3,88 +3,22 @@
 //
 // Owner:  server, one per shard; several listen on one port by SO_REUSEPORT. Thread: the loop's.
 // Bound:  the budget; beyond it connections are closed at accept. Heads, bodies and waiting times:
-// base/limits.h. Always: every connection has a read pending, so a peer that leaves is noticed; an
+// base/limits.h. Always: a peer that leaves is noticed, by a read or, while it takes nothing, by a write; an
 // exception never leaves a
-//         connection; a connection is deleted only when no operation of it is pending.
+//         connection; a connection is deleted only when no operation of it is pending; whoever holds an
+//         exchange hears on_closed, also when the server goes first.
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
-#include <utility>
 
 #include "net/client_address.h"
+#include "net/connection_budget.h"
 #include "net/exchange.h"
 #include "net/loop.h"
 #include "net/tls.h"
 
 namespace belfry::net {
-
-// How many connections a process may hold; its servers share one budget, because the kernel does not spread
-// connections evenly over them. Any thread.
-class ConnectionBudget {
- public:
-  ConnectionBudget(std::size_t max, std::uint64_t per_address) : max_(max), per_address_(per_address) {}
-  // The slot under which the address is counted, 0 if it is empty; nothing if there is no room for it.
-  std::optional<std::uint32_t> take(std::string_view address) {
-    const std::lock_guard lock(mutex_);
-    if (count_ >= max_) return std::nullopt;
-    const auto slot = addresses_.take(address, per_address_);
-    if (slot) ++count_;
-    return slot;
-  }
-  void give_back(std::uint32_t slot) {
-    const std::lock_guard lock(mutex_);
-    addresses_.give_back(slot);
-    --count_;
-  }
-  // Bytes of requests that are not answered yet, of all connections together.
-  bool take_bytes(std::size_t count) {
-    if (bytes_.fetch_add(count, std::memory_order_relaxed) + count <=
-        bytes_max_.load(std::memory_order_relaxed))
-      return true;
-    give_back_bytes(count);
-    return false;
-  }
-  void give_back_bytes(std::size_t count) { bytes_.fetch_sub(count, std::memory_order_relaxed); }
-  void set_bytes_max(std::size_t max) { bytes_max_.store(max, std::memory_order_relaxed); }
-  void set_per_address(std::uint64_t max) {
-    const std::lock_guard lock(mutex_);
-    per_address_ = max;
-  }
-
- private:
-  std::mutex mutex_;  // taken once a connection
-  const std::size_t max_;
-  std::uint64_t per_address_;
-  std::size_t count_ = 0;
-  CountTable addresses_;
-  std::atomic<std::size_t> bytes_{0};
-  std::atomic<std::size_t> bytes_max_{~std::size_t{0}};
-};
-
-// Bytes of the budget that one request holds; given back with it. Without a budget there is no bound.
-class BytesLease {
- public:
-  explicit BytesLease(ConnectionBudget* budget) : budget_(budget) {}
-  ~BytesLease() { clear(); }
-  BytesLease(const BytesLease&) = delete;
-  BytesLease& operator=(const BytesLease&) = delete;
-  bool grow(std::size_t count) {
-    if (budget_ != nullptr && !budget_->take_bytes(count)) return false;
-    held_ += count;
-    return true;
-  }
-  void clear() {
-    if (budget_ != nullptr) budget_->give_back_bytes(std::exchange(held_, 0));
-  }
-
- private:
-  ConnectionBudget* budget_;
-  std::size_t held_ = 0;
-};
 
 struct HttpServerOptions {
   std::string address = "127.0.0.1";

@@ -140,39 +140,40 @@ Tls::Tls(const TlsContext& context, LoopBuffers& buffers)
 
 Tls::~Tls() { SSL_free(ssl_); }
 
-Tls::State Tls::shake_hands() {
+void Tls::shake_hands() {
   ERR_clear_error();
   const int done = SSL_do_handshake(ssl_);
   if (done == 1) {
-    state_ = State::open;
+    handshake_ = Handshake::done;
   } else if (SSL_get_error(ssl_, done) != SSL_ERROR_WANT_READ) {
-    state_ = State::failed;
+    input_state_ = Input::failed;
   }
-  return state_;
 }
 
 std::string_view Tls::read() {
+  if (input_state_ != Input::open) return {};
   ERR_clear_error();
   const int got = SSL_read(ssl_, buffers_.plaintext.data(), static_cast<int>(buffers_.plaintext.size()));
   if (got > 0) return {buffers_.plaintext.data(), static_cast<std::size_t>(got)};
   const int reason = SSL_get_error(ssl_, got);
   if (reason == SSL_ERROR_ZERO_RETURN) {
-    state_ = State::closed;
+    input_state_ = Input::closed;
   } else if (reason != SSL_ERROR_WANT_READ) {
-    state_ = State::failed;
+    input_state_ = Input::failed;
   }
   return {};
 }
 
 void Tls::write(std::string_view plaintext) {
   ERR_clear_error();
-  if (plaintext.empty() || state_ == State::failed) return;
+  if (plaintext.empty() || input_state_ == Input::failed) return;
   // The pipe takes everything, so that OpenSSL never has to be asked again with the same bytes.
-  if (SSL_write(ssl_, plaintext.data(), static_cast<int>(plaintext.size())) <= 0) state_ = State::failed;
+  if (SSL_write(ssl_, plaintext.data(), static_cast<int>(plaintext.size())) <= 0)
+    input_state_ = Input::failed;
 }
 
 void Tls::close() {
-  if (state_ != State::open && state_ != State::closed) return;
+  if (handshake_ != Handshake::done || input_state_ == Input::failed) return;
   ERR_clear_error();
   SSL_shutdown(ssl_);
 }

@@ -8,6 +8,7 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -60,15 +61,20 @@ class Tls {
   Tls(const Tls&) = delete;
   Tls& operator=(const Tls&) = delete;
 
-  enum class State { handshake, open, closed, failed };
+  // The handshake happens once; what the client may still send is another matter, and only ever becomes
+  // less (RFC 8446 section 6.1: whatever follows a close_notify is ignored).
+  enum class Handshake : std::uint8_t { going_on, done };
+  enum class Input : std::uint8_t { open, closed, failed };
   // What came from the socket; to be taken by shake_hands and read before the next is given.
   void feed(std::string_view ciphertext) { input_ = ciphertext; }
-  // Goes on with the handshake. What it has to say lies in buffers.ciphertext, also when it failed.
-  State shake_hands();
-  bool open() const { return state_ == State::open; }
-  // The next bytes, valid until the next call; empty: no more for now, or state() says closed or failed.
+  // REQUIRES: handshake() is going on. Goes on with it; input() says whether it failed. What it has to say
+  // lies in buffers.ciphertext, also when it failed.
+  void shake_hands();
+  Handshake handshake() const { return handshake_; }
+  // The next bytes, valid until the next call; empty: no more for now, or input() says closed or failed.
+  // What OpenSSL has to say by itself lies in buffers.ciphertext.
   std::string_view read();
-  State state() const { return state_; }
+  Input input() const { return input_state_; }
   // Encrypts behind what lies in buffers.ciphertext.
   void write(std::string_view plaintext);
   // Says that no more comes (close_notify).
@@ -80,7 +86,8 @@ class Tls {
   SSL* ssl_;
   LoopBuffers& buffers_;
   std::string_view input_;
-  State state_ = State::handshake;
+  Handshake handshake_ = Handshake::going_on;
+  Input input_state_ = Input::open;
 };
 
 }  // namespace belfry::net

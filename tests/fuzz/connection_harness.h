@@ -80,37 +80,93 @@ struct Owner final : net::ConnectionOwner {
   const net::HttpServerOptions& options() const override { return http; }
 };
 
-// Gives the bytes in pieces of `step`, and reads what comes back.
-inline std::string talk(std::string_view bytes, std::size_t step) {
-  auto& context = reactor().context();
-  int ends[2];
-  CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-  Owner owner;
-  owner.connection = std::make_unique<net::Connection>(owner, ends[0], 0);
-  owner.connection->start({});
-  std::string answer;
-  char buffer[65536];
-  const auto run = [&] {
-    context.restart();
-    context.poll();
-    for (ssize_t got; (got = ::recv(ends[1], buffer, sizeof buffer, MSG_DONTWAIT)) > 0;)
-      answer.append(buffer, static_cast<std::size_t>(got));
-  };
-  while (!bytes.empty() && owner.connection) {
-    const auto piece = bytes.substr(0, step);
-    bytes.remove_prefix(piece.size());
-    if (::send(ends[1], piece.data(), piece.size(), MSG_NOSIGNAL) < 0) break;
+// A connection, and the client's end of its socket.
+class Conversation {
+ public:
+  explicit Conversation(const net::TlsContext& tls = {}) {
+    int ends[2];
+    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    socket_ = ends[1];
+    owner.connection = std::make_unique<net::Connection>(owner, ends[0], 0);
+    owner.connection->start(tls);
+  }
+  // However it went, nothing of the connection is left in the end, and nobody holds an exchange.
+  ~Conversation() {
+    if (owner.connection && owner.handler.stream != nullptr) owner.handler.stream->close();
     run();
-    if (owner.connection) owner.connection->time_out();  // deadlines pass at any moment
+    ::close(socket_);
+    run();
+    run();
+    CHECK(owner.connection == nullptr && owner.handler.stream == nullptr);
+  }
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
+
+  // False: nobody is there to take it.
+  bool send(std::string_view bytes) {
+    if (::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return false;
+    run();
+    return owner.connection != nullptr;
+  }
+  // The client will send no more.
+  void half_close() {
+    ::shutdown(socket_, SHUT_WR);
     run();
   }
-  if (owner.connection && owner.handler.stream != nullptr) owner.handler.stream->close();
-  run();
-  ::close(ends[1]);
-  run();
-  run();
-  CHECK(owner.connection == nullptr);
-  return answer;
+  // Everything that can be done now, on both ends.
+  void run() {
+    auto& context = reactor().context();
+    context.restart();
+    context.poll();
+    char buffer[65536];
+    for (ssize_t got; listening && (got = ::recv(socket_, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;)
+      heard.append(buffer, static_cast<std::size_t>(got));
+  }
+
+  Owner owner;
+  bool listening = true;  // the client reads
+  std::string heard;
+
+ private:
+  int socket_;
+};
+
+// Gives the bytes in pieces of `step`, and reads what comes back.
+inline void talk(std::string_view bytes, std::size_t step) {
+  Conversation with;
+  while (!bytes.empty() && with.owner.connection) {
+    const auto piece = bytes.substr(0, step);
+    bytes.remove_prefix(piece.size());
+    if (!with.send(piece)) break;
+    with.owner.connection->time_out();  // deadlines pass at any moment
+    with.run();
+  }
+}
+
+// Frames out of an input, which need not guess lengths: type, flags, stream, two bytes of length, payload.
+inline std::string http2_frames(std::string_view rest) {
+  std::string bytes;
+  while (rest.size() > 7) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(rest[at]); };
+    const std::size_t wanted = static_cast<std::size_t>(byte(3)) << 8 | byte(4);
+    const std::size_t length = std::min(wanted, rest.size() - 5);
+    bytes += {'\0',
+              static_cast<char>(length >> 8),
+              static_cast<char>(length & 0xff),
+              rest[0],
+              rest[1],
+              '\0',
+              '\0',
+              '\0',
+              rest[2]};
+    bytes += rest.substr(5, length);
+    rest.remove_prefix(5 + length);
+  }
+  return bytes += rest;  // and what is no frame
+}
+
+inline std::string http2_preface() {
+  return std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") + std::string("\0\0\0\4\0\0\0\0\0", 9);
 }
 
 }  // namespace belfry::fuzz

@@ -1,0 +1,39 @@
+#pragma once
+// Bytes that wait, in order: appended behind, dropped from the front.
+//
+// Owner: whoever holds it. Thread: one.
+// Bound: the owner's; size() is what counts against it.
+// Always: dropping costs in all what was appended, however small the steps: what is left is moved only when
+// it is the smaller part.
+
+#include <string>
+#include <string_view>
+
+namespace belfry::net {
+
+class ByteQueue {
+ public:
+  void append(std::string_view bytes) { bytes_ += bytes; }
+  // Valid until the next call that changes the queue.
+  std::string_view view() const { return std::string_view(bytes_).substr(from_); }
+  std::size_t size() const { return bytes_.size() - from_; }
+  bool empty() const { return size() == 0; }
+  // REQUIRES: count <= size().
+  void drop(std::size_t count) {
+    from_ += count;
+    if (from_ * 2 < bytes_.size()) return;
+    bytes_.erase(0, from_);
+    from_ = 0;
+  }
+  // Its memory too.
+  void clear() {
+    std::string().swap(bytes_);
+    from_ = 0;
+  }
+
+ private:
+  std::string bytes_;
+  std::size_t from_ = 0;
+};
+
+}  // namespace belfry::net
