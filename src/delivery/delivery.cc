@@ -100,6 +100,11 @@ Written Stream::write_frames(std::span<const Entry* const> entries, FrameOf fram
   return {taken.pieces, taken.blocked ? OutletState::blocked : OutletState::open};
 }
 
+Written Stream::write_kept(std::string_view bytes) {
+  if (!exchange_->write_control(bytes)) return {0, OutletState::blocked};
+  return {1, OutletState::open};
+}
+
 OutletState Stream::write_one(std::string_view bytes) {
   const net::Taken taken = exchange_->write({&bytes, 1});
   return taken.blocked ? OutletState::blocked : OutletState::open;

@@ -56,7 +56,7 @@ void HttpStream::start(Attach attach, const std::vector<net::Field>& headers) {
                               {"X-Accel-Buffering", "no"}};
   all.insert(all.end(), headers.begin(), headers.end());
   exchange().begin(200, all, *this);
-  write_one(dialect_.begin(welcome(attach)));
+  write_kept(dialect_.begin(welcome(attach)));
   Stream::attach(std::move(attach));
 }
 
@@ -64,9 +64,8 @@ Written HttpStream::write(std::span<const Entry* const> entries, Offset) {
   return write_frames(entries, dialect_.frame);
 }
 
-OutletState HttpStream::reset(const Reset& reset) {
-  const std::string frame = dialect_.reset(reset.reason, parts().epochs.text(reset.position));
-  return exchange().write_control(frame) ? OutletState::open : OutletState::blocked;
+Written HttpStream::reset(const Reset& reset) {
+  return write_kept(dialect_.reset(reset.reason, parts().epochs.text(reset.position)));
 }
 
 OutletState HttpStream::heartbeat(Offset position, std::uint64_t written) {

@@ -30,7 +30,7 @@ class HttpStream final : public Stream {
   void start(Attach attach, const std::vector<net::Field>& headers);
 
   Written write(std::span<const Entry* const> entries, Offset position) override;
-  OutletState reset(const Reset& reset) override;
+  Written reset(const Reset& reset) override;
   OutletState caught_up(Offset) override { return OutletState::open; }
   OutletState heartbeat(Offset position, std::uint64_t written) override;
   void end(Code code) override;

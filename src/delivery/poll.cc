@@ -36,9 +36,12 @@ Written Poll::write(std::span<const Entry* const> entries, Offset position) {
     want_turn_end();
     return {0, OutletState::done};
   }
-  const std::size_t count = std::min(entries.size(), limits::poll_events_max);
+  const std::size_t most = std::min(entries.size(), limits::poll_events_max);
+  std::size_t count = 0;
   std::string events;
-  for (const Entry* entry : entries.first(count)) {
+  // The first is always given.
+  while (count < most && events.size() < limits::page_bytes_max) {
+    const Entry* entry = entries[count++];
     const std::string& line = wish_.cloud_events ? entry->frame(Format::cloud_line, wire::cloud_line)
                                                  : entry->frame(Format::json_line, wire::json_line);
     if (!events.empty()) events += ',';
@@ -67,11 +70,11 @@ void Poll::on_deadline() {
   answer(nothing_new ? 304 : 200, {}, position);
 }
 
-OutletState Poll::reset(const Reset& reset) {
+Written Poll::reset(const Reset& reset) {
   net::Response response = net::error_response(fail(Code::cursor_lost));
   response.body = wire::poll_reset_body(response.body, reset.reason, parts().epochs.text(reset.position));
   respond(std::move(response));
-  return OutletState::done;
+  return {1, OutletState::done};
 }
 
 void Poll::end(Code code) { respond(net::error_response(parts().admission.with_retry(fail(code)))); }

@@ -19,7 +19,7 @@ class Poll final : public Stream {
   void start();
 
   Written write(std::span<const Entry* const> entries, Offset position) override;
-  OutletState reset(const Reset& reset) override;
+  Written reset(const Reset& reset) override;
   OutletState caught_up(Offset position) override;
   OutletState heartbeat(Offset, std::uint64_t) override { return OutletState::open; }
   void end(Code code) override;

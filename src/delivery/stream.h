@@ -48,6 +48,8 @@ class Stream : public Outlet, public net::StreamEvents {
   void detach();
   // Offers frames of the entries; `frame_of` gives an entry's bytes for this transport.
   Written write_frames(std::span<const Entry* const> entries, FrameOf frame_of);
+  // One message of our own that must not be lost: the beginning of a stream, a reset.
+  Written write_kept(std::string_view bytes);
   // One message of our own. Blocked if it was not taken whole; then it is lost, except for a begun rest.
   OutletState write_one(std::string_view bytes);
   // The stream has answered whole; its exchange is gone.

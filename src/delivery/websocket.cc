@@ -213,9 +213,9 @@ Written WebSocketStream::write(std::span<const Entry* const> entries, Offset) {
   });
 }
 
-OutletState WebSocketStream::reset(const Reset& reset) {
-  const std::string text = wire::control_reset(reset.reason, parts().epochs.text(reset.position));
-  return exchange().write_control(net::websocket_text(text)) ? OutletState::open : OutletState::blocked;
+Written WebSocketStream::reset(const Reset& reset) {
+  return write_kept(
+      net::websocket_text(wire::control_reset(reset.reason, parts().epochs.text(reset.position))));
 }
 
 OutletState WebSocketStream::heartbeat(Offset position, std::uint64_t written) {

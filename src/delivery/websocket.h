@@ -20,7 +20,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   void start();
 
   Written write(std::span<const Entry* const> entries, Offset position) override;
-  OutletState reset(const Reset& reset) override;
+  Written reset(const Reset& reset) override;
   OutletState caught_up(Offset) override { return OutletState::open; }
   OutletState heartbeat(Offset position, std::uint64_t written) override;
   void end(Code code) override;

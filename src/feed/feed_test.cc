@@ -192,6 +192,21 @@ TEST_F(FeedTest, PagesGoOnWhereTheyEnded) {
   EXPECT_FALSE(page.next);
 }
 
+TEST_F(FeedTest, APageIsBoundedInBytesAndGoesOn) {
+  for (int i = 0; i < 12; ++i) {
+    auto request = notify("users/ana");
+    request.events[0].data = '"' + std::string(60'000, 'd') + '"';
+    ASSERT_TRUE(publish({request})[0]);
+  }
+  const auto first = feed(FeedStatus::active, {}, 100);
+  EXPECT_EQ(offsets(first), (std::vector<Offset>{12, 11, 10, 9, 8})) << "the fifth is over the bound";
+  ASSERT_EQ(first.next, Offset{8});
+  EXPECT_EQ(offsets(feed(FeedStatus::active, first.next, 100)), (std::vector<Offset>{7, 6, 5, 4, 3}));
+  const auto last = feed(FeedStatus::active, Offset{3}, 100);
+  EXPECT_EQ(offsets(last), (std::vector<Offset>{2, 1}));
+  EXPECT_FALSE(last.next);
+}
+
 TEST_F(FeedTest, RetentionBetweenTwoPagesLosesAndRepeatsNothingThatIsLeft) {
   for (int i = 0; i < 10; ++i) send("users/ana");
   const auto first = feed(FeedStatus::active, {}, 4);

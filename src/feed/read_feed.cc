@@ -81,8 +81,11 @@ Result<FeedAnswer> read_feed(FeedRows& rows, const FeedQuestion& question, Times
   // One more tells whether there are more.
   const std::size_t wanted = std::min(question.limit, limits::feed_items_max) + 1;
   std::vector<Event> found = TRY(newest_of(rows, question, of_user, last, wanted));
-  if (found.size() == wanted) {
-    found.pop_back();
+  std::size_t kept = 0, bytes = 0;
+  while (kept < found.size() && kept + 1 < wanted && bytes < limits::feed_bytes_max)
+    bytes += found[kept++].bytes();
+  if (kept < found.size()) {
+    found.resize(kept);
     answer.next = found.back().offset;
   }
   for (Event& event : found) {

@@ -60,12 +60,13 @@ void Shard::pump(Session& session, Timestamp now) {
 // False if the session can not go on now.
 bool Shard::tell_reset(Session& session) {
   if (!session.reset) return true;
-  const Reset reset{*session.reset, session.position};
-  session.reset.reset();
-  ++counts_.resets;
-  const OutletState state = session.outlet->reset(reset);
-  if (state == OutletState::open) return true;
-  settle(session, state);
+  const Written told = session.outlet->reset({*session.reset, session.position});
+  if (told.taken > 0) {
+    session.reset.reset();
+    ++counts_.resets;
+    if (told.state == OutletState::open) return true;
+  }
+  settle(session, told.state);
   return false;
 }
 

@@ -26,9 +26,10 @@ struct Recorder : Outlet {
     room -= taken;
     return {taken, room == 0 ? OutletState::blocked : OutletState::open};
   }
-  OutletState reset(const Reset& reset) override {
+  Written reset(const Reset& reset) override {
+    if (room == 0) return {0, OutletState::blocked};
     story += "reset:" + std::string(name_of(reset.reason)) + "@" + std::to_string(reset.position) + ' ';
-    return OutletState::open;
+    return {1, OutletState::open};
   }
   OutletState caught_up(Offset position) override {
     story += "live@" + std::to_string(position) + ' ';
@@ -177,6 +178,36 @@ TEST_F(HubTest, TrimmedEventsAreSaidAloudOnce) {
   turn();
   answer_pages();
   EXPECT_EQ(ana.story, "reset:horizon@40 47 48 49 50 live@50 ");
+}
+
+// What cannot be said now is said before anything else, never left out.
+TEST_F(HubTest, AResetThatFindsNoRoomIsToldWhenThereIsSome) {
+  publish("a");
+  ana.room = 0;
+  Attach wish{{{"a", {}}}, 0, false, ResetReason::lost, Timestamp{Duration::max()}};
+  const SessionId id = shard->attach(ana, wish, clock.now());
+  turn();
+  EXPECT_EQ(ana.story, "");
+  shard->writable(id);
+  turn();
+  EXPECT_EQ(ana.story, "");
+  ana.room = 100;
+  shard->writable(id);
+  turn();
+  EXPECT_EQ(ana.story, "reset:lost@0 1 live@1 ");
+}
+
+TEST_F(HubTest, ASliceOfTheTailIsBoundedInBytes) {
+  for (int i = 0; i < 20; ++i) publish("a", "message", std::string(20'000, 'k'));
+  for (const char* selector : {"a", "#"}) {
+    ana.story.clear();
+    ana.writes = 0;
+    const SessionId id = attach({{selector, {}}}, 0);
+    turn();
+    EXPECT_EQ(ana.story, "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 live@20 ");
+    EXPECT_EQ(ana.writes, 5) << "four of 20,000 bytes are the first that are enough";
+    shard->detach(id);
+  }
 }
 
 TEST_F(HubTest, FromTheEarliestNothingIsMissed) {

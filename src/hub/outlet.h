@@ -41,9 +41,9 @@ class Outlet {
   // Offers entries in order, at most limits::write_events_max. `position` is the session's once all are
   // taken.
   virtual Written write(std::span<const Entry* const> entries, Offset position) = 0;
-  // The session cannot be given what follows its cursor. Always taken: it may be held back until there is
-  // room.
-  virtual OutletState reset(const Reset& reset) = 0;
+  // The session cannot be given what follows its cursor. Not taken: it is told again when there is room, and
+  // before anything else.
+  virtual Written reset(const Reset& reset) = 0;
   // The session stands at the shard's head and nothing is left to write.
   virtual OutletState caught_up(Offset position) = 0;
   // Every ShardOptions::heartbeat, unless blocked: the position, and how many events were written so

@@ -56,6 +56,15 @@ void TailView::slice(const Session& session, Offset after, std::size_t entries_m
   const bool scan = std::any_of(session.memberships.begin(), session.memberships.end(),
                                 [](const Membership& m) { return has_wildcard(m.group->selector.topic); });
   scan ? slice_by_scan(session, after, entries_max, out) : slice_by_topic(session, after, entries_max, out);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < out.entries.size(); ++i) {
+    if (bytes >= limits::page_bytes_max) {
+      out.upto = out.entries[i]->event().offset - 1;
+      out.entries.resize(i);
+      return;
+    }
+    bytes += out.entries[i]->event().bytes();
+  }
 }
 
 void TailView::slice_by_topic(const Session& session, Offset after, std::size_t entries_max,

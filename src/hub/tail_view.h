@@ -42,7 +42,8 @@ class TailView {
   // Null if the view holds nothing of the topic.
   const Topic* topic(std::string_view name) const;
 
-  // What follows `after` for these selectors, at most `entries_max` entries.
+  // What follows `after` for these selectors, at most `entries_max` entries and limits::page_bytes_max bytes
+  // of events; the first is always there.
   struct Slice {
     std::vector<const Entry*> entries;  // in offset order
     Offset upto = 0;                    // everything asked for in (after, upto] is in `entries`

@@ -131,14 +131,21 @@ void Connection::on_readable() {
   }
   if (got <= 0) return die();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-  if (stage_ == Stage::proxy_header || stage_ == Stage::preface) {
+  if (finishing_) {
+    // Read only so that the peer gets what was sent before the socket goes.
+  } else if (stage_ == Stage::proxy_header || stage_ == Stage::preface) {
     open(bytes);
   } else if (tls() != nullptr) {
     take_encrypted(bytes);
   } else {
     take(bytes);
   }
-  if (!dead_ && (finishing_ || protocol_->wants_more())) wait_read();
+  read_on();
+}
+
+// A client that takes nothing is not read from, as soon as what it is to take is too much.
+void Connection::read_on() {
+  if (finishing_ || (protocol_->wants_more() && unread() <= limits::unread_bytes_max)) wait_read();
 }
 
 void Connection::take(std::string_view bytes) {
@@ -240,7 +247,7 @@ Taken Connection::write_plain(std::span<const std::string_view> pieces) {
     }
     block();
     if (left == 0) return {i, true};
-    rest_ = std::make_unique<std::string>(pieces[i].substr(left));
+    hold(pieces[i].substr(left));
     return {i + 1, true};
   }
   return {pieces.size(), false};
@@ -285,15 +292,25 @@ bool Connection::send_control(std::string_view bytes) {
 
 void Connection::send_or_hold(std::string_view bytes) {
   if (dead_ || bytes.empty()) return;
-  if (blocked_) {
-    if (!rest_) rest_ = std::make_unique<std::string>();
-    *rest_ += bytes;
-    return;
-  }
+  if (blocked_) return hold(bytes);
   const ssize_t sent = send_now({&bytes, 1});
   if (sent < 0 || static_cast<std::size_t>(sent) == bytes.size()) return;
-  rest_ = std::make_unique<std::string>(bytes.substr(static_cast<std::size_t>(sent)));
+  hold(bytes.substr(static_cast<std::size_t>(sent)));
   block();
+}
+
+void Connection::hold(std::string_view bytes) {
+  if (!rest_) rest_ = std::make_unique<Rest>(owner_.options().budget);
+  rest_->bytes.append(bytes);
+  if (!rest_->held.set(rest_->bytes.size())) give_up();
+}
+
+// It holds more than its share, and all of them too much.
+void Connection::give_up() {
+  later([this] {
+    log_warn("a client that does not take its answers was let go", {{"peer", peer()}});
+    die();
+  });
 }
 
 ssize_t Connection::send_now(std::span<const std::string_view> pieces) {
@@ -334,12 +351,13 @@ void Connection::block() {
 
 void Connection::on_flushed() {
   if (rest_) {
-    const std::string_view piece = *rest_;
+    const std::string_view piece = rest_->bytes.view();
     const ssize_t sent = send_now({&piece, 1});
     if (sent < 0) return;
     if (sent > 0) owner_.set_deadline(slot_, owner_.now() + limits::write_stall_time_max);
-    rest_->erase(0, static_cast<std::size_t>(sent));
-    if (!rest_->empty()) return wait_write();
+    rest_->bytes.drop(static_cast<std::size_t>(sent));
+    (void)rest_->held.set(rest_->bytes.size());
+    if (!rest_->bytes.empty()) return wait_write();
     rest_.reset();
   }
   blocked_ = false;
@@ -347,6 +365,7 @@ void Connection::on_flushed() {
   if (finishing_) return linger();
   clear_deadline();
   protocol_->on_room();
+  if (!dead_) read_on();
 }
 
 void Connection::finish() {

@@ -3,9 +3,10 @@
 // mean is the protocol's business: HTTP/1.1 unless the client chooses HTTP/2, by ALPN or by its preface.
 //
 // Owner:  HttpServer, by slot. Thread: the loop's.
-// Bound:  an idle connection holds this object and, with TLS, its state: buffers belong to the loop. At
-// most one piece of a write and limits::control_bytes_max are held back, or one
-//         burst of HTTP/2.
+// Bound:  an idle connection holds this object and, with TLS, its state: buffers belong to the loop. What
+//         the client has not taken is counted, here and for all connections (ConnectionBudget): one piece of
+//         a write, one answer or one burst of HTTP/2, and limits::control_bytes_max. Over
+//         limits::unread_bytes_max nothing is read that would make more of it.
 // Always: deleted by its server only when dead and no operation is pending; its protocol is chosen once;
 //         whoever holds an exchange hears on_closed, however it ends; an exception ends the connection, not
 //         the process.
@@ -14,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "net/byte_queue.h"
 #include "net/http1.h"
 #include "net/http_server.h"
 #include "net/reactor.h"
@@ -58,11 +60,14 @@ class Connection final : private Reactor::Watcher {
 
   // Writes what the socket takes now, in one system call. What of the last taken piece did not fit is held.
   Taken write(std::span<const std::string_view> pieces);
-  // Takes all of it; what does not fit is held, behind what is held already.
+  // Takes all of it; what does not fit is held, behind what is held already. Ends the connection if that is
+  // more than the budget of all connections has for it.
   void send(std::string_view bytes);
   // Bytes that must not be lost behind a full socket, up to limits::control_bytes_max; false beyond that.
   bool send_control(std::string_view bytes);
   bool blocked() const { return blocked_; }
+  // Bytes that are held back.
+  std::size_t unread() const { return rest_ ? rest_->bytes.size() : 0; }
   bool ended() const { return dead_ || finishing_; }
 
   // While blocked, the deadline is that of the write.
@@ -92,6 +97,12 @@ class Connection final : private Reactor::Watcher {
     std::string early;      // bytes that are too few yet to choose a protocol by
     std::string announced;  // the client's address, as a trusted proxy told it
   };
+  // What was taken, but not yet by the socket.
+  struct Rest {
+    explicit Rest(ConnectionBudget* budget) : held(budget) {}
+    ByteQueue bytes;
+    UnreadLease held;
+  };
   More& more();
   Tls* tls() const { return more_ ? more_->tls.get() : nullptr; }
 
@@ -101,6 +112,7 @@ class Connection final : private Reactor::Watcher {
   void on_events(Reactor::Events events) override;
   void read_now();
   void on_readable();
+  void read_on();
   void open(std::string_view bytes);
   bool open_proxy(std::string_view& bytes);
   void take(std::string_view bytes);
@@ -120,13 +132,15 @@ class Connection final : private Reactor::Watcher {
   Taken write_plain(std::span<const std::string_view> pieces);
   Taken write_encrypted(std::span<const std::string_view> pieces);
   void send_or_hold(std::string_view bytes);
+  void hold(std::string_view bytes);
+  void give_up();
   void send_encrypted();
   template <class Function>
   void guarded(Function function);
   void done_with_operation();
 
   // What every write looks at stands together, around the beginning of http1_.
-  std::unique_ptr<std::string> rest_;  // taken, but not yet by the socket
+  std::unique_ptr<Rest> rest_;
   std::uint32_t control_held_ = 0;
   std::uint16_t operations_ = 0;  // posted
   Stage stage_ = Stage::preface;

@@ -27,17 +27,21 @@ void Http1::take(std::string_view bytes) {
     case Phase::answering:
       if (!reading_->held.grow(bytes.size()))
         return phase_ == Phase::reading ? refuse(fail(Code::overloaded)) : connection_.die();
-      reading_->input += bytes;
+      reading_->input.append(bytes);
       return serve();
     case Phase::upgraded:
-      return events_->on_bytes(bytes);
+      // What came with the request goes first.
+      return reading_ ? reading_->input.append(bytes) : events_->on_bytes(bytes);
     case Phase::stream:
     case Phase::closing:
       return;  // nothing that comes now means anything
   }
 }
 
-bool Http1::wants_more() const { return phase_ != Phase::answering || reading_->input.size() <= kAheadMax; }
+bool Http1::wants_more() const {
+  if (phase_ != Phase::reading && phase_ != Phase::answering) return true;
+  return !connection_.blocked() && reading_->input.size() <= kAheadMax;
+}
 
 // A request that has come whole is answered; another one will not come.
 void Http1::on_input_closed() {
@@ -45,11 +49,11 @@ void Http1::on_input_closed() {
   if (phase_ == Phase::answering) reading_->keep_alive = false;
 }
 
-// Answers one request after the other as long as answers come at once.
+// Answers one request after the other as long as answers come at once, and the client takes them.
 void Http1::serve() {
   if (serving_) return;
   serving_ = true;
-  while (!connection_.ended() && phase_ == Phase::reading) {
+  while (!connection_.ended() && phase_ == Phase::reading && !connection_.blocked()) {
     auto ready = parse_one();
     if (!ready) {
       refuse(ready.error());
@@ -67,8 +71,8 @@ Result<bool> Http1::parse_one() {
   Reading& reading = *reading_;
   if (reading.input.empty()) return false;
   const auto before = reading.parser.progress();
-  std::size_t used = TRY(reading.parser.feed(reading.input));
-  reading.input.erase(0, used);
+  const std::size_t used = TRY(reading.parser.feed(reading.input.view()));
+  reading.input.drop(used);
   const auto progress = reading.parser.progress();
   if (before == RequestParser::Progress::head && progress == RequestParser::Progress::body)
     connection_.set_deadline(limits::body_time_max);
@@ -129,22 +133,21 @@ void Http1::respond(Response response) {
     return connection_.finish();
   }
   reading.parser = RequestParser();
-  reading.held.shrink_to(0);
+  reading.held.shrink_to(reading.input.size());
   phase_ = Phase::reading;
   connection_.set_deadline(limits::keep_alive_time_max);
   connection_.send(text);
   if (!reading.input.empty() && !serving_) connection_.later([this] { serve(); });
-  connection_.wait_read();
+  if (wants_more()) connection_.wait_read();
 }
 
 void Http1::become(Phase phase, StreamEvents& events) {
   phase_ = phase;
   events_ = &events;
-  std::string ahead = std::move(reading_->input);
   // The handler may still be looking at the request; it goes when the handler has returned.
-  connection_.later([this, ahead = std::move(ahead)] {
-    reading_.reset();
-    if (phase_ == Phase::upgraded && !ahead.empty()) events_->on_bytes(ahead);
+  connection_.later([this] {
+    const std::unique_ptr<Reading> reading = std::move(reading_);
+    if (phase_ == Phase::upgraded && !reading->input.empty()) events_->on_bytes(reading->input.view());
   });
   connection_.clear_deadline();
   connection_.limit_backlog();
@@ -180,7 +183,10 @@ void Http1::close() {
 }
 
 void Http1::on_room() {
-  if (phase_ == Phase::reading) connection_.set_deadline(limits::keep_alive_time_max);
+  if (phase_ == Phase::reading) {
+    connection_.set_deadline(limits::keep_alive_time_max);
+    return serve();
+  }
   if (phase_ == Phase::stream || phase_ == Phase::upgraded) events_->on_writable();
 }
 

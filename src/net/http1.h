@@ -3,12 +3,14 @@
 // streams.
 //
 // Owner:  the connection. Thread: the loop's.
-// Bound:  parser, request and input exist only while a request is being read or answered.
+// Bound:  parser, request and input exist only while a request is being read or answered. A request is
+//         served only when the client has taken the answer before it.
 // Always: StreamEvents are never called from inside a call of the owner.
 
 #include <memory>
 #include <string>
 
+#include "net/byte_queue.h"
 #include "net/http_parser.h"
 #include "net/http_server.h"
 #include "net/protocol.h"
@@ -47,7 +49,7 @@ class Http1 final : public Exchange, public Protocol {
   struct Reading {
     explicit Reading(ConnectionBudget* budget) : held(budget) {}
     RequestParser parser;
-    std::string input;
+    ByteQueue input;
     Request request;
     BytesLease held;  // input, and what the parser has of the body
     bool continue_sent = false;

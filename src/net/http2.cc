@@ -126,6 +126,7 @@ struct Http2Callbacks {
 
 Http2::Http2(Connection& connection)
     : connection_(connection),
+      held_(connection.owner().options().budget),
       resets_(limits::http2_resets_burst, limits::http2_resets_per_second),
       controls_(limits::http2_controls_burst, limits::http2_controls_per_second),
       updates_(limits::http2_updates_burst, limits::http2_updates_per_second) {
@@ -166,6 +167,7 @@ void Http2::open(std::int32_t id) {
 
 void Http2::close(Http2Stream& stream) {
   if (stream.reading()) body_bytes_ -= stream.incoming_->request.body.size();
+  unread_ -= stream.pending();
   const std::uint32_t place = stream.place_;
   closed_.push_back(std::move(streams_[place]));
   if (place + 1 != streams_.size()) {
@@ -230,9 +232,23 @@ void Http2::take(std::string_view bytes) {
   flush();
 }
 
+// Requests in the order in which they became whole, as long as the client takes what it is given. Bytes of
+// a tunnel do not wait: they are in memory already.
 void Http2::dispatch() {
-  for (const std::int32_t id : std::exchange(arrived_, {}))
-    if (Http2Stream* stream = find(id)) stream->deliver();
+  for (const std::int32_t id : std::exchange(arrived_, {})) {
+    Http2Stream* stream = find(id);
+    if (stream == nullptr) continue;
+    stream->reading() ? waiting_.push_back(id) : stream->deliver();
+  }
+  std::size_t served = 0;
+  while (served < waiting_.size() && unread_ + connection_.unread() <= limits::unread_bytes_max)
+    if (Http2Stream* stream = find(waiting_[served++])) stream->deliver();
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(served));
+}
+
+void Http2::refuse(Http2Stream& stream) {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_ENHANCE_YOUR_CALM);
+  schedule_flush();
 }
 
 void Http2::fail_connection(std::string_view why) {
@@ -275,6 +291,8 @@ void Http2::flush() {
   for (const std::int32_t id : std::exchange(roomy_, {}))
     if (Http2Stream* stream = find(id); stream != nullptr && stream->events_ != nullptr)
       stream->events_->on_writable();
+  if (!held_.set(unread_)) return fail_connection("it does not take its answers");
+  if (!waiting_.empty()) dispatch();
   const bool over = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
   if (over || (draining_ && streams_.empty())) return connection_.finish();
   update_deadline();
@@ -284,15 +302,12 @@ void Http2::flush() {
 void Http2::on_input_closed() {
   draining_ = true;
   for (const auto& stream : streams_)
-    if (stream->reading())
+    if (stream->reading() && !stream->peer_done_)
       nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
   flush();
 }
 
-void Http2::on_room() {
-  flush();
-  connection_.wait_read();
-}
+void Http2::on_room() { flush(); }
 
 // An idle connection without streams has its time; one with nothing but quiet streams needs no clock.
 void Http2::update_deadline() {
@@ -331,6 +346,8 @@ void Http2::drain() {
 void Http2::on_dead() {
   for (auto& stream : streams_) closed_.push_back(std::move(stream));
   streams_.clear();
+  unread_ = 0;
+  (void)held_.set(0);
   bury();
 }
 

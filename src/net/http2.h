@@ -5,9 +5,10 @@
 //
 // Owner:  the connection. Thread: the loop's.
 // Bound:  limits::http2_streams_max streams; each holds back limits::http2_held_bytes and the rest of a
-//         piece; request bodies together limits::http2_bodies_bytes_max. What costs work and brings
-//         nothing (resets, control frames, broken frames) is spent from a budget; beyond it the
-//         connection ends.
+//         piece; request bodies together limits::http2_bodies_bytes_max. Over limits::unread_bytes_max of
+//         what the client has not taken, requests wait for their turn; an answer that would make it more
+//         than limits::unread_bytes_hard is not given. What costs work and brings nothing (resets, control
+//         frames, broken frames) is spent from a budget; beyond it the connection ends.
 // Always: a request reaches the handler only after the read in which it came was taken whole, so one that
 //         was reset at once never does. Nothing of nghttp2 is called from inside its callbacks but
 //         submissions. A stream's owner hears on_closed, whether the stream, the connection or this dies
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "net/connection_budget.h"
 #include "net/exchange.h"
 #include "net/protocol.h"
 
@@ -69,14 +71,23 @@ class Http2 final : public Protocol {
   void on_frame(const nghttp2_frame& frame);
   void on_frame_head(const nghttp2_frame_hd& head);
   void on_sent(const nghttp2_frame& frame);
+  // Whether so many more bytes of an answer may wait to be taken. A single answer always may.
+  bool has_room_for(std::size_t bytes) const {
+    return unread_ == 0 || unread_ + bytes <= limits::unread_bytes_hard;
+  }
+  // Its answer has no room.
+  void refuse(Http2Stream& stream);
 
   Connection& connection_;
   nghttp2_session* session_ = nullptr;
   std::vector<std::unique_ptr<Http2Stream>> streams_;
   std::vector<std::unique_ptr<Http2Stream>> closed_;  // to be told so once nghttp2 has returned
   std::vector<std::int32_t> arrived_;                 // have a request, or bytes of a tunnel
+  std::vector<std::int32_t> waiting_;                 // have a request, which is not served yet
   std::vector<std::int32_t> roomy_;                   // wait for on_writable no longer
   std::size_t body_bytes_ = 0;                        // of requests that are not whole yet
+  std::size_t unread_ = 0;                            // bytes that wait in the streams
+  UnreadLease held_;                                  // for these
   Budget resets_, controls_, updates_;
   bool flush_posted_ = false;
   bool failed_ = false;

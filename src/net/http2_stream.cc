@@ -182,9 +182,15 @@ void Http2Stream::respond(Response response) {
   events_ = nullptr;
   end_ = true;
   const bool bodiless = head_only_ || response.status == 204 || response.status == 304;
-  if (!bodiless) out_ = std::move(response.body);
+  if (!bodiless && !session_.has_room_for(response.body.size())) return session_.refuse(*this);
+  if (!bodiless) put(response.body);
   progress();
   submit(response.status, response.headers, !bodiless && !out_.empty());
+}
+
+void Http2Stream::put(std::string_view bytes) {
+  out_.append(bytes);
+  session_.unread_ += bytes.size();
 }
 
 void Http2Stream::begin(int status, const std::vector<Field>& headers, StreamEvents& events) {
@@ -203,12 +209,12 @@ ssize_t Http2Stream::pull(std::uint8_t* into, std::size_t size, std::uint32_t* f
     deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }
-  out_.copy(reinterpret_cast<char*>(into), count, out_from_);
-  out_from_ += count;
+  out_.view().copy(reinterpret_cast<char*>(into), count);
+  out_.drop(count);
+  session_.unread_ -= count;
   if (count > 0) progress();
-  if (out_from_ == out_.size()) {
-    std::string().swap(out_);
-    out_from_ = 0;
+  if (out_.empty()) {
+    out_.clear();
     control_held_ = 0;
     if (end_) *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (std::exchange(blocked_, false)) session_.roomy_.push_back(id_);
@@ -225,7 +231,7 @@ Taken Http2Stream::write(std::span<const std::string_view> pieces) {
   if (blocked_ || end_) return {0, true};
   if (pending() == 0) progress();
   std::size_t taken = 0;
-  while (taken < pieces.size() && pending() < limits::http2_held_bytes) out_ += pieces[taken++];
+  while (taken < pieces.size() && pending() < limits::http2_held_bytes) put(pieces[taken++]);
   blocked_ = pending() >= limits::http2_held_bytes;
   resume();
   return {taken, blocked_};
@@ -234,11 +240,12 @@ Taken Http2Stream::write(std::span<const std::string_view> pieces) {
 bool Http2Stream::write_control(std::string_view bytes) {
   if (end_) return false;
   if (pending() >= limits::http2_held_bytes) {
+    blocked_ = true;  // so that on_writable comes, whether it was taken or not
     if (control_held_ + bytes.size() > limits::control_bytes_max) return false;
     control_held_ = static_cast<std::uint16_t>(control_held_ + bytes.size());
   }
   if (pending() == 0) progress();
-  out_ += bytes;
+  put(bytes);
   resume();
   return true;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "net/byte_queue.h"
 #include "net/http2.h"
 #include "net/http_server.h"
 
@@ -54,14 +55,15 @@ class Http2Stream final : public Exchange {
   ssize_t pull(std::uint8_t* into, std::size_t size, std::uint32_t* flags);
   void resume();
   void progress();
-  std::size_t pending() const { return out_.size() - out_from_; }
+  // Behind what is waiting; counted for the session too.
+  void put(std::string_view bytes);
+  std::size_t pending() const { return out_.size(); }
   bool reading() const { return incoming_ && !delivered_; }
 
   Http2& session_;
   StreamEvents* events_ = nullptr;
   std::unique_ptr<Incoming> incoming_;
-  std::string out_;  // taken, and not yet pulled
-  std::size_t out_from_ = 0;
+  ByteQueue out_;  // taken, and not yet pulled
   std::string inbox_;  // of a tunnel
   Instant since_;      // of the last progress: a byte in or out, while one is awaited
   const std::int32_t id_;

@@ -16,11 +16,13 @@
 
 namespace belfry::net {
 
-// Echoes; /stream begins a stream that the test writes to, /later answers when the test says so.
+// Echoes; /stream begins a stream that the test writes to, /later answers when the test says so, and so does
+// each /wait, /large answers with large_bytes.
 struct Echo : Handler, StreamEvents {
   Exchange* held = nullptr;
   std::vector<Exchange*> streams;
   int writable = 0, closed = 0;
+  static constexpr std::size_t large_bytes = 100'000;
 
   void on_request(Exchange& exchange) override {
     const Request& request = exchange.request();
@@ -29,11 +31,17 @@ struct Echo : Handler, StreamEvents {
       streams.push_back(&exchange);
       return;
     }
+    if (request.path == "/wait") {
+      exchange.defer(*this);
+      streams.push_back(&exchange);
+      return;
+    }
     if (request.path == "/later") {
       exchange.defer(*this);
       held = &exchange;
       return;
     }
+    if (request.path == "/large") return exchange.respond({200, {}, std::string(large_bytes, 'x')});
     std::string body = request.method + " " + request.path;
     for (const auto& [name, value] : request.query) body += " " + name + "=" + value;
     exchange.respond({200, {}, body + " " + request.body});
@@ -45,8 +53,11 @@ struct Echo : Handler, StreamEvents {
 
 struct Peer {
   int socket = -1;
-  explicit Peer(std::uint16_t port) {
+  // `receive_bytes`: how much waits unread on its side, about; 0: as the kernel does.
+  explicit Peer(std::uint16_t port, int receive_bytes = 0) {
     socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (receive_bytes > 0)
+      ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     timeval limit{5, 0};
     ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     sockaddr_in address{};
@@ -66,7 +77,9 @@ struct Peer {
   std::string until(std::string_view needle) {
     std::string all;
     char buffer[65536];
-    while (all.find(needle) == std::string::npos) {
+    std::size_t from = 0;
+    while (all.find(needle, from) == std::string::npos) {
+      from = all.size() < needle.size() ? 0 : all.size() - needle.size();
       const ssize_t got = ::recv(socket, buffer, sizeof buffer, 0);
       if (got <= 0) break;
       all.append(buffer, static_cast<std::size_t>(got));
@@ -84,7 +97,11 @@ struct ServerTest : ::testing::Test {
   std::unique_ptr<HttpServer> server;
   std::thread thread;
 
+  // The test starts it.
+  struct Later {};
+
   ServerTest() { start({}); }
+  explicit ServerTest(Later) {}
   void start(HttpServerOptions options) {
     server = std::move(HttpServer::listen(loop, clock, std::move(options), echo)).value();
     thread = std::thread([this] { loop.run(); });

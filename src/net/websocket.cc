@@ -87,7 +87,7 @@ std::string websocket_accept(std::string_view key) {
   return to_base64({reinterpret_cast<const char*>(digest), size});
 }
 
-void WebSocketParser::feed(std::string_view bytes) { input_ += bytes; }
+void WebSocketParser::feed(std::string_view bytes) { input_.append(bytes); }
 
 void WebSocketParser::fail(int code, std::string reason) { failure_ = Failure{code, std::move(reason)}; }
 
@@ -114,11 +114,12 @@ bool WebSocketParser::check_head(unsigned char first, unsigned char second, std:
 }
 
 std::optional<WebSocketParser::Frame> WebSocketParser::take_frame() {
-  if (input_.size() < 2) return std::nullopt;
-  const auto byte = [this](std::size_t at) { return static_cast<unsigned char>(input_[at]); };
+  const std::string_view input = input_.view();
+  if (input.size() < 2) return std::nullopt;
+  const auto byte = [input](std::size_t at) { return static_cast<unsigned char>(input[at]); };
   std::uint64_t length = byte(1) & 0x7f;
   const std::size_t length_bytes = length == 127 ? 8 : length == 126 ? 2 : 0;
-  if (input_.size() < 2 + length_bytes) return std::nullopt;
+  if (input.size() < 2 + length_bytes) return std::nullopt;
   if (length_bytes > 0) {
     length = 0;
     for (std::size_t i = 0; i < length_bytes; ++i) length = length << 8 | byte(2 + i);
@@ -128,7 +129,7 @@ std::optional<WebSocketParser::Frame> WebSocketParser::take_frame() {
     }
   }
   const std::size_t head = 2 + length_bytes + 4;
-  const bool incomplete = input_.size() < head || input_.size() - head < length;
+  const bool incomplete = input.size() < head || input.size() - head < length;
   // A frame that is not whole yet is only counted and checked once it is, except for what would never be
   // accepted.
   const std::size_t fragments = fragments_;
@@ -137,11 +138,12 @@ std::optional<WebSocketParser::Frame> WebSocketParser::take_frame() {
     fragments_ = fragments;
     return std::nullopt;
   }
-  Frame frame{(byte(0) & 0x80) != 0, byte(0) & 0x0f, input_.substr(head, static_cast<std::size_t>(length))};
+  Frame frame{(byte(0) & 0x80) != 0, byte(0) & 0x0f,
+              std::string(input.substr(head, static_cast<std::size_t>(length)))};
   for (std::size_t i = 0; i < frame.payload.size(); ++i)
-    frame.payload[i] = static_cast<char>(frame.payload[i] ^ input_[2 + length_bytes + i % 4]);
-  input_.erase(0, head + static_cast<std::size_t>(length));
-  if (input_.empty()) input_.shrink_to_fit();
+    frame.payload[i] = static_cast<char>(frame.payload[i] ^ input[2 + length_bytes + i % 4]);
+  input_.drop(head + static_cast<std::size_t>(length));
+  if (input_.empty()) input_.clear();
   return frame;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/base.h"
+#include "net/byte_queue.h"
 #include "net/exchange.h"
 
 namespace belfry::net {
@@ -62,7 +63,7 @@ class WebSocketParser {
   std::optional<WebSocketMessage> take_data(Frame frame);
   void fail(int code, std::string reason);
 
-  std::string input_;
+  ByteQueue input_;
   std::string message_;
   bool in_message_ = false;
   bool message_is_text_ = false;

@@ -112,6 +112,7 @@ class Server {
   Admission admission_;
   net::TlsContext tls_;
   AdmissionCounts told_;
+  double told_unread_ = 0;
   double told_pressure_ = 0;
   std::size_t looks_ = 0;  // of watch()
   std::size_t saved_ = 0;  // sessions, as the next start will read them
@@ -311,6 +312,9 @@ void Server::report(double pressure) {
   told_ = now;
   change(metrics_.gauge("belfry_pressure_ratio", "How full the fullest of memory, loops and store is."),
          pressure - std::exchange(told_pressure_, pressure));
+  const auto unread = static_cast<double>(budget_->unread());
+  change(metrics_.gauge("belfry_unread_bytes", "Bytes that clients were answered and have not taken."),
+         unread - std::exchange(told_unread_, unread));
 }
 
 // How many will come back if the process dies now, for the next one to know.

@@ -36,10 +36,10 @@ struct Client final : Outlet {
     room -= taken;
     return {taken, room == 0 ? OutletState::blocked : OutletState::open};
   }
-  OutletState reset(const Reset& reset) override {
+  Written reset(const Reset& reset) override {
     CHECK(attached);
     last = reset.position;
-    return OutletState::open;
+    return {1, OutletState::open};
   }
   OutletState caught_up(Offset) override {
     CHECK(attached);

@@ -73,7 +73,7 @@ void Client::move_to(Offset to) {
   cursor = epochs_->text(to);
 }
 
-OutletState Client::reset(const Reset& reset) {
+Written Client::reset(const Reset& reset) {
   if (reset.reason == ResetReason::horizon) {
     const auto lost = [&](Offset offset) {
       const Event& event = truth_.at(offset)->event;
@@ -85,13 +85,13 @@ OutletState Client::reset(const Reset& reset) {
       needed = lost(offset);
     if (!needed) fail("no_needless_reset: horizon");
     excused_upto_ = truth_.trimmed_upto();
-    return OutletState::open;
+    return {1, OutletState::open};
   }
   if (!must_reset_) fail("no_needless_reset: " + std::string(name_of(reset.reason)));
   must_reset_ = false;
   move_to(reset.position);
   for (auto& wish : wanted) wish.from = reset.position;
-  return OutletState::open;
+  return {1, OutletState::open};
 }
 
 OutletState Client::caught_up(Offset to) {

@@ -32,7 +32,7 @@ class Client final : public Outlet {
   void end_session();
 
   Written write(std::span<const Entry* const> entries, Offset position) override;
-  OutletState reset(const Reset& reset) override;
+  Written reset(const Reset& reset) override;
   OutletState caught_up(Offset position) override;
   OutletState heartbeat(Offset position, std::uint64_t written) override;
   void end(Code code) override;

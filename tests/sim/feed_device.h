@@ -59,9 +59,9 @@ class Device final : public Outlet {
       : user(std::move(name)), replica(user), number_(number), violation_(std::move(violation)) {}
 
   Written write(std::span<const Entry* const> entries, Offset position) override;
-  OutletState reset(const Reset&) override {
+  Written reset(const Reset&) override {
     lost = true;
-    return OutletState::open;
+    return {1, OutletState::open};
   }
   OutletState caught_up(Offset to) override {
     position = to;

@@ -1,0 +1,213 @@
+// Clients that ask and do not read: what they have not taken is bounded, for each and for all.
+
+#include "net/certificate.h"
+#include "net/server_fixture.h"
+#include "net/tls_peer.h"
+
+namespace belfry::net {
+namespace {
+
+constexpr std::size_t kMost = limits::unread_bytes_max + Echo::large_bytes + 16 * 1024;
+
+std::string times(std::size_t count, std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i) out += text;
+  return out;
+}
+
+std::size_t count_of(std::string_view needle, std::string_view text) {
+  std::size_t count = 0;
+  for (auto at = text.find(needle); at != std::string_view::npos; at = text.find(needle, at + 1)) ++count;
+  return count;
+}
+
+std::string frame(char type, char flags, unsigned stream, std::string_view payload) {
+  std::string out{'\0', '\0', static_cast<char>(payload.size()), type, flags, '\0', '\0',
+                  static_cast<char>(stream >> 8), static_cast<char>(stream & 0xff)};
+  return out += payload;
+}
+std::string get(unsigned stream, std::string_view path = "/large") {
+  const auto field = [](std::string_view name, std::string_view value) {
+    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
+           static_cast<char>(value.size()) + std::string(value);
+  };
+  return frame(1, 5, stream, field(":method", "GET") + field(":scheme", "http") + field(":path", path) +
+                                 field(":authority", "h"));
+}
+std::string number(std::uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
+          static_cast<char>(value)};
+}
+// The preface, and SETTINGS_INITIAL_WINDOW_SIZE of 0.
+std::string hello_with_shut_windows() {
+  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, std::string("\0\4", 2) + number(0));
+}
+
+struct Unread : ServerTest<SystemClock> {
+  ConnectionBudget budget{100, 100};
+  static HttpServerOptions options_of(ConnectionBudget* budget, bool with_tls) {
+    HttpServerOptions options;
+    options.budget = budget;
+    if (!with_tls) return options;
+    const auto pair = make_certificate({"localhost"}, SystemClock().wall(), 2).value();
+    options.tls = TlsContext::from_pem(pair.certificate, pair.key).value();
+    return options;
+  }
+  explicit Unread(bool with_tls = false) : ServerTest(Later{}) { start(options_of(&budget, with_tls)); }
+  ~Unread() override {
+    loop.stop();
+    if (thread.joinable()) thread.join();
+    thread = std::thread([] {});
+    server.reset();  // before the budget
+  }
+  std::uint64_t requests() {
+    return on_loop([this] { return server->counts().requests; });
+  }
+};
+
+TEST_F(Unread, PipelinedRequestsWaitUntilAnswersAreTaken) {
+  Peer peer(server->port(), 4096);
+  const std::string_view ask = "GET /large HTTP/1.1\r\nHost: h\r\n\r\n";
+  const std::size_t total = 100;
+  peer.send(times(total, ask));
+  settle();
+  EXPECT_LE(budget.unread(), kMost);
+  EXPECT_LT(requests(), total / 2) << "what nobody reads was served";
+  peer.send("GET /end HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  const std::string all = peer.to_end();
+  EXPECT_EQ(count_of("HTTP/1.1 200", all), total + 1);
+  EXPECT_EQ(count_of("x", all), total * Echo::large_bytes);
+  wait_for([this] { return budget.unread() == 0; });
+}
+
+TEST_F(Unread, Http2RequestsWaitUntilAnswersAreTaken) {
+  Peer peer(server->port());
+  std::string asks = hello_with_shut_windows();
+  const unsigned total = 90;
+  for (unsigned i = 0; i < total; ++i) asks += get(1 + 2 * i);
+  peer.send(asks);
+  settle();
+  EXPECT_GT(requests(), 0u);
+  EXPECT_LE(budget.unread(), kMost);
+  EXPECT_LE(requests() * Echo::large_bytes, kMost);
+  // The windows open: all of them are answered, in the end.
+  peer.send(frame(4, 0, 0, std::string("\0\4", 2) + number(1 << 30)) + frame(8, 0, 0, number(1 << 30)));
+  std::size_t got = 0;
+  char buffer[65536];
+  for (ssize_t more; got < total * Echo::large_bytes &&
+                     (more = ::recv(peer.socket, buffer, sizeof buffer, 0)) > 0;)
+    got += count_of("x", {buffer, static_cast<std::size_t>(more)});
+  EXPECT_EQ(got, total * Echo::large_bytes);
+  EXPECT_EQ(requests(), total);
+}
+
+// What is reset need not be taken any more.
+TEST_F(Unread, Http2ResetsGiveTheirRoomBack) {
+  Peer peer(server->port());
+  std::string hello = hello_with_shut_windows();
+  for (unsigned i = 0; i < 20; ++i) hello += get(1 + 2 * i);
+  peer.send(hello);
+  wait_for([this] { return server->counts().requests >= 3; });
+  settle();
+  EXPECT_LT(requests(), 20u);
+  for (unsigned i = 0; i < 20; ++i) {
+    peer.send(frame(3, 0, 1 + 2 * i, number(8)));
+    settle();
+  }
+  wait_for([this] { return budget.unread() == 0; });
+  peer.send(get(101));
+  wait_for([this] { return budget.unread() > 0; });
+}
+
+// Requests that were served already are answered whatever the client takes, up to a bound.
+TEST_F(Unread, Http2AnswersBeyondTheHardBoundAreNotGiven) {
+  Peer peer(server->port());
+  const unsigned total = 40;
+  std::string asks = hello_with_shut_windows();
+  for (unsigned i = 0; i < total; ++i) asks += get(1 + 2 * i, "/wait");
+  peer.send(asks);
+  wait_for([this] { return echo.streams.size() == total; });
+  on_loop([this] {
+    for (Exchange* one : echo.streams) one->respond({200, {}, std::string(1'000'000, 'x')});
+    return 0;
+  });
+  settle();
+  EXPECT_LE(budget.unread(), limits::unread_bytes_hard);
+  EXPECT_GT(budget.unread(), limits::unread_bytes_hard / 2);
+  const std::string calm = std::string("\0\0\4\3\0", 5);  // RST_STREAM
+  EXPECT_EQ(count_of(calm, peer.until(frame(3, 0, 2 * total - 1, number(11)))),
+            total - limits::unread_bytes_hard / 1'000'000);
+}
+
+struct UnreadTls : Unread {
+  UnreadTls() : Unread(true) {}
+};
+
+// What OpenSSL answers by itself counts too.
+TEST_F(UnreadTls, AClientThatReadsNothingIsNotReadFrom) {
+  Peer peer(server->port(), 4096);
+  TlsPeer tls({});
+  char buffer[65536];
+  while (!tls.done()) {
+    tls.take({});
+    peer.send(tls.give());
+    if (const ssize_t got = ::recv(peer.socket, buffer, sizeof buffer, 0); got > 0)
+      tls.take({buffer, static_cast<std::size_t>(got)});
+  }
+  const int dont_wait = MSG_DONTWAIT | MSG_NOSIGNAL;
+  for (int i = 0; i < 200; ++i) {
+    tls.write(times(50, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n"));
+    tls.update_keys();
+    const std::string out = tls.give();
+    if (::send(peer.socket, out.data(), out.size(), dont_wait) < static_cast<ssize_t>(out.size())) break;
+    settle();
+  }
+  EXPECT_LE(budget.unread(), kMost);
+}
+
+TEST(ConnectionBudget, WhoHoldsLessThanAnEvenShareMayHoldMore) {
+  ConnectionBudget budget(10, 10);
+  budget.set_bytes_max(1000);
+  for (int i = 0; i < 4; ++i) budget.take("");
+  UnreadLease modest(&budget);
+  {
+    UnreadLease greedy(&budget);
+    EXPECT_TRUE(greedy.set(900));
+    EXPECT_TRUE(modest.set(90));
+    EXPECT_TRUE(modest.set(250)) << "an even share";
+    EXPECT_FALSE(modest.set(251));
+    EXPECT_FALSE(greedy.set(901));
+    EXPECT_TRUE(greedy.set(890)) << "less is always possible";
+    EXPECT_EQ(budget.unread(), 1140u);
+  }
+  EXPECT_EQ(budget.unread(), 250u);
+  EXPECT_TRUE(modest.set(1000));
+}
+
+// Over the bound of all, who holds most has to go, and a stranger who holds little goes on.
+TEST_F(Unread, WhoHoldsMostGoesFirst) {
+  budget.set_bytes_max(4 * Echo::large_bytes);
+  Peer stranger(server->port(), 4096);
+  stranger.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for([this] { return echo.streams.size() == 1; });
+  std::vector<std::unique_ptr<Peer>> hoarders;
+  const std::string asks = times(40, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  // Sockets of loopback take a few megabytes each: a stream fills them without asking first.
+  for (int i = 0; i < 8; ++i) {
+    hoarders.push_back(std::make_unique<Peer>(server->port(), 4096));
+    hoarders.back()->send(times(60, asks));
+    settle();
+  }
+  EXPECT_LE(budget.unread(), 8 * Echo::large_bytes);
+  const auto let_go = [&] {
+    return on_loop([this] { return server->connections(); }) < 9;
+  };
+  for (int i = 0; i < 100 && !let_go(); ++i) settle();
+  EXPECT_TRUE(let_go());
+  const std::string_view piece = "for the stranger";
+  EXPECT_EQ(on_loop([&] { return echo.streams[0]->write({&piece, 1}).pieces; }), 1u);
+  EXPECT_NE(stranger.until(piece).find(piece), std::string::npos);
+}
+
+}  // namespace
+}  // namespace belfry::net

@@ -1,0 +1,132 @@
+// Clients that ask and do not read. The number is that of SECURITY.md: what a client has not taken is
+// counted, for each connection and for all, and over its bound nothing more is served.
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+
+import { headers, number, RawHttp2, request } from './raw_http2.mjs';
+import { Server, until } from './server.mjs';
+import { count, memory } from './threats.mjs';
+
+const shut = Buffer.concat([Buffer.from([0, 4]), number(0)]); // SETTINGS_INITIAL_WINDOW_SIZE 0
+const large = 'x'.repeat(60_000);
+
+describe('threats: answers that nobody takes', () => {
+  let server;
+  let token;
+  let sockets;
+  before(async () => {
+    server = await Server.start();
+    token = server.token(['large/#'], { publish: ['echo/#'] });
+    const notification = { title: 'a large one' };
+    for (let i = 0; i < 20; ++i)
+      await server.publish(Array.from({ length: 10 }, () => ({ topic: 'large/x', data: large })));
+    for (let i = 0; i < 12; ++i)
+      await server.publish(
+        Array.from({ length: 10 }, () => ({ topic: 'users/ana', data: large, notification })),
+      );
+  });
+  after(() => server.stop());
+
+  // Memory while the sockets are opened by `open` and nobody reads, and that the server answers others.
+  async function bounded(most, open) {
+    const before = memory(server);
+    sockets = [];
+    await open();
+    let grown = 0;
+    // Long enough for gigabytes, if they were made.
+    for (let i = 0; i < 20; ++i) {
+      grown = Math.max(grown, memory(server) - before);
+      assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
+      await new Promise((resolve) => {
+        setTimeout(resolve, 50);
+      });
+    }
+    for (const socket of sockets) socket.destroy();
+    assert.ok(grown < most, `memory grew by ${grown} MiB`);
+    await until(async () => (await server.metric('belfry_unread_bytes')) === 0, 'nothing is left', 30_000);
+  }
+
+  // A socket that sends all of it, as far as it is taken, and reads nothing.
+  function deaf(bytes) {
+    const socket = connect({ port: server.port, host: '127.0.0.1', highWaterMark: 1024 });
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write(bytes);
+    sockets.push(socket);
+  }
+  const pipelined = (path) =>
+    `GET ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n\r\n`;
+
+  const first = async () => (await server.publish({ topic: 'large/first', data: 0 }))[0].id.split('.')[0];
+  const paths = {
+    'files of the SDK': async () => {
+      const index = await (await fetch(`${server.url}/sdk/index.json`)).json();
+      return `/sdk/${index.entries.inbox}`;
+    },
+    polls: async () => `/v1/events?topic=large/x&since=${await first()}.1`,
+    'pages of a feed': async () => '/v1/feed?limit=100',
+    metrics: async () => '/metrics',
+  };
+  for (const [what, path] of Object.entries(paths)) {
+    it(`threat 4: ${what}, asked for without end over HTTP/1.1`, async () => {
+      const ask = pipelined(await path()).repeat(500);
+      await bounded(48, () => {
+        for (let i = 0; i < count(8, 64); ++i) deaf(ask.repeat(8));
+      });
+    });
+    it(`threat 4: ${what}, with shut windows over HTTP/2`, async () => {
+      const ask = request(await path(), [
+        ['authorization', `Bearer ${token}`],
+        ['accept', 'application/json'],
+      ]);
+      await bounded(96, async () => {
+        for (let i = 0; i < count(4, 32); ++i) {
+          const raw = new RawHttp2(server, shut);
+          sockets.push(raw.socket);
+          for (let stream = 1; stream < 200; stream += 2) await raw.send(headers(stream, ask));
+        }
+      });
+    });
+  }
+
+  it('threat 4: streams from the beginning, with shut windows over HTTP/2', async () => {
+    const ask = request(`/v1/events?topic=large/x&since=earliest`, [
+      ['authorization', `Bearer ${token}`],
+      ['accept', 'application/x-ndjson'],
+    ]);
+    await bounded(96, async () => {
+      for (let i = 0; i < count(4, 32); ++i) {
+        const raw = new RawHttp2(server, shut);
+        sockets.push(raw.socket);
+        for (let stream = 1; stream < 40; stream += 2) await raw.send(headers(stream, ask));
+      }
+    });
+  });
+
+  it('threat 4: messages of a WebSocket that asks without reading', async () => {
+    const frame = (message) => {
+      const body = Buffer.from(JSON.stringify(message));
+      const head = Buffer.from([0x81, 0xfe, body.length >> 8, body.length & 255, 0, 0, 0, 0]);
+      return Buffer.concat([head, body]);
+    };
+    const pad = 'p'.repeat(200);
+    const asks = [
+      { action: 'subscribe', id: pad, topics: ['large/y'] },
+      { action: 'publish', id: pad, events: [{ topic: 'echo/x', data: 0 }] },
+      { action: 'mark', id: pad, mark: 'read', ids: [] },
+      { action: 'ping', id: pad },
+    ].map(frame);
+    const hello =
+      'GET /v1/events HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+    const connected = frame({ action: 'connect', token, topics: ['large/x'], pad });
+    await bounded(48, () => {
+      for (let i = 0; i < count(8, 64); ++i) {
+        deaf(hello);
+        const { length } = sockets;
+        sockets[length - 1].write(Buffer.concat([connected, ...Array(20_000).fill(asks).flat()]));
+      }
+    });
+  });
+});
