@@ -13,7 +13,15 @@ namespace {
 constexpr std::size_t kBurstBytes = 32 * 1024;  // given to the socket at once
 constexpr std::chrono::seconds kTick{1};
 constexpr int kFirstUnknownType = 0x0a;
+constexpr std::size_t kFrameBytesMax = 16'384;  // SETTINGS_MAX_FRAME_SIZE, which we leave as it is
+constexpr std::size_t kSkippedMax = 16;         // ranges of stream ids; clients that skip are rare
 constexpr std::int32_t kConnectionWindow = 1024 * 1024;
+
+// RFC 9113 section 7, of what nghttp2 could not go on after.
+std::uint32_t code_of(int error) {
+  if (error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) return NGHTTP2_PROTOCOL_ERROR;
+  return error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
+}
 
 }  // namespace
 
@@ -82,6 +90,13 @@ struct Http2Callbacks {
   static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return guard(user, [&](Http2& self) { self.on_sent(*frame); });
   }
+  // A new initial window is none for a stream that is closed.
+  static int before_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    const bool of_window = frame->hd.type == NGHTTP2_RST_STREAM &&
+                           frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR;
+    const bool known = static_cast<Http2*>(user)->find(frame->hd.stream_id) != nullptr;
+    return of_window && !known ? NGHTTP2_ERR_CANCEL : 0;
+  }
   // Frames of types that RFC 9113 does not know are ignored, but not for nothing.
   static int on_unknown(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
     return NGHTTP2_ERR_CANCEL;
@@ -103,12 +118,15 @@ struct Http2Callbacks {
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_send);
+    nghttp2_session_callbacks_set_before_frame_send_callback(made, before_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
     nghttp2_session_callbacks_set_unpack_extension_callback(made, on_unknown);
     return made;
   }
 
-  // Bounds that nghttp2 keeps by itself.
+  // Bounds that nghttp2 keeps by itself. The newest closed streams stay known to it, as many as may be open,
+  // and so do priorities: by them it knows the frames that RFC 9113 section 5.1 and RFC 7540 section 5.3.1
+  // forbid.
   static nghttp2_option* make_options() {
     nghttp2_option* made = nullptr;
     CHECK(nghttp2_option_new(&made) == 0);
@@ -117,7 +135,6 @@ struct Http2Callbacks {
     nghttp2_option_set_stream_reset_rate_limit(made, limits::http2_resets_burst,
                                                limits::http2_resets_per_second);
     nghttp2_option_set_max_deflate_dynamic_table_size(made, 0);  // heads are few and small
-    nghttp2_option_set_no_closed_streams(made, 1);
     for (int type = kFirstUnknownType; type < 256; ++type)
       nghttp2_option_set_user_recv_extension_type(made, static_cast<std::uint8_t>(type));
     return made;
@@ -145,7 +162,6 @@ void Http2::start() {
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits::http2_streams_max},
       {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
-      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits::header_bytes_max)}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
@@ -182,7 +198,28 @@ void Http2::bury() {
     if (StreamEvents* events = std::exchange(stream->events_, nullptr)) events->on_closed();
 }
 
+// What nghttp2 takes without a word, although RFC 9113 does not: too large a CONTINUATION (section 4.2), and
+// a request on a stream that was passed over and so never was (section 5.1.1).
+void Http2::check_frame(const nghttp2_frame_hd& head) {
+  if (head.type == NGHTTP2_CONTINUATION && head.length > kFrameBytesMax)
+    return end_session(NGHTTP2_FRAME_SIZE_ERROR);
+  const std::int32_t id = head.stream_id;
+  if (head.type != NGHTTP2_HEADERS || id % 2 == 0) return;
+  if (id > newest_) {
+    if (id > newest_ + 2) skipped_.emplace_back(newest_ + 2, id - 2);
+    if (skipped_.size() > kSkippedMax) skipped_.erase(skipped_.begin());
+    newest_ = id;
+    return;
+  }
+  for (const auto& [first, last] : skipped_)
+    if (first <= id && id <= last) return end_session(NGHTTP2_PROTOCOL_ERROR);
+}
+
+// A connection error (RFC 9113 section 5.4.1): the GOAWAY goes out, and nothing more is taken.
+void Http2::end_session(std::uint32_t error) { nghttp2_session_terminate_session(session_, error); }
+
 void Http2::on_frame_head(const nghttp2_frame_hd& head) {
+  check_frame(head);
   const Instant now = connection_.owner().now();
   const bool empty_data = head.type == NGHTTP2_DATA && head.length == 0;
   const bool request = head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_CONTINUATION;
@@ -202,6 +239,12 @@ void Http2::on_frame(const nghttp2_frame& frame) {
   Http2Stream* stream = find(frame.hd.stream_id);
   if (stream == nullptr) return;
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  const bool trailers = frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat != NGHTTP2_HCAT_REQUEST;
+  if (trailers && stream->tunnel_) {
+    // RFC 9113 section 8.5: a tunnel has no trailers.
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   if (frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
     stream->head_is_done(end);
   } else if (end && (frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS)) {
@@ -214,6 +257,10 @@ void Http2::on_sent(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_RST_STREAM && frame.rst_stream.error_code != NGHTTP2_NO_ERROR &&
       !resets_.spend(connection_.owner().now()))
     failed_ = true;
+  // RFC 9113 section 6.9.2: a new initial window that is too much for a stream is a connection error.
+  // nghttp2 resets the stream, as it does after a WINDOW_UPDATE, where section 6.9.1 leaves the choice.
+  if (frame.hd.type == NGHTTP2_RST_STREAM && frame.rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR)
+    end_session(NGHTTP2_FLOW_CONTROL_ERROR);
   const bool last = (frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS) &&
                     (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   const Http2Stream* stream = last ? find(frame.hd.stream_id) : nullptr;
@@ -226,7 +273,10 @@ void Http2::take(std::string_view bytes) {
   const ssize_t taken =
       nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   bury();
-  if (taken < 0) return fail_connection(nghttp2_strerror(static_cast<int>(taken)));
+  if (taken < 0) {
+    const int error = static_cast<int>(taken);
+    return fail_connection(nghttp2_strerror(error), code_of(error));
+  }
   if (failed_) return fail_connection("too many frames that bring nothing");
   dispatch();
   flush();
@@ -251,9 +301,9 @@ void Http2::refuse(Http2Stream& stream) {
   schedule_flush();
 }
 
-void Http2::fail_connection(std::string_view why) {
+void Http2::fail_connection(std::string_view why, std::uint32_t error) {
   log_debug("an HTTP/2 connection was ended", {{"peer", connection_.peer()}, {"reason", std::string(why)}});
-  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+  end_session(error);
   const std::uint8_t* bytes = nullptr;
   const ssize_t size = nghttp2_session_mem_send(session_, &bytes);  // the GOAWAY, if nothing is before it
   if (size > 0) connection_.send({reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)});

@@ -64,7 +64,9 @@ class Http2 final : public Protocol {
   void dispatch();
   void bury();
   void update_deadline();
-  void fail_connection(std::string_view why);
+  void fail_connection(std::string_view why, std::uint32_t error = NGHTTP2_ENHANCE_YOUR_CALM);
+  void end_session(std::uint32_t error);
+  void check_frame(const nghttp2_frame_hd& head);
   void open(std::int32_t id);
   void close(Http2Stream& stream);
   Http2Stream* find(std::int32_t id) const;
@@ -89,6 +91,8 @@ class Http2 final : public Protocol {
   std::size_t unread_ = 0;                            // bytes that wait in the streams
   UnreadLease held_;                                  // for these
   Budget resets_, controls_, updates_;
+  std::int32_t newest_ = -1;                                    // stream that the client opened
+  std::vector<std::pair<std::int32_t, std::int32_t>> skipped_;  // ids below it that it never will
   bool flush_posted_ = false;
   bool failed_ = false;
   bool draining_ = false;      // no more requests: it ends with its last stream

@@ -111,6 +111,18 @@ Result<void> check_content(const Request& request) {
 
 struct RequestParser::State {
   http::request_parser<http::string_body> parser;
+  std::size_t body_taken = 0;  // bytes after the head, chunk framing among them
+
+  // Sizes, extensions and trailers of chunks (RFC 9112 section 7.1): what is not whole yet, which Beast
+  // wants to see in one piece, and all of it together, so that a small body does not come in gigabytes.
+  Result<void> check_framing(std::size_t left) const {
+    if (!parser.is_header_done() || !parser.chunked()) return {};
+    const std::size_t body = parser.get().body().size();
+    const std::size_t most = limits::chunk_framing_bytes + limits::chunk_framing_ratio * body;
+    if (left > limits::chunk_framing_bytes || body_taken > body + most)
+      return fail(Code::bad_request, "The framing of the chunks is too long.");
+    return {};
+  }
 };
 
 RequestParser::RequestParser() : state_(std::make_unique<State>()) {
@@ -128,13 +140,17 @@ Result<std::size_t> RequestParser::feed(std::string_view bytes) {
   const bool before_head = !parser.is_header_done();
   boost::system::error_code failed;
   const std::size_t used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
-  if (before_head && parser.is_header_done()) TRY(check_lines(bytes.substr(0, bytes.find("\r\n\r\n"))));
+  const std::size_t head = before_head && parser.is_header_done() ? bytes.find("\r\n\r\n") : 0;
+  if (head > 0) TRY(check_lines(bytes.substr(0, head)));
+  if (parser.is_header_done()) state_->body_taken += used - head;
   if (failed == http::error::need_more) {
     if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max)
       return fail(Code::header_too_large);
+    TRY(state_->check_framing(bytes.size() - used));
     return used;
   }
   if (failed) return parse_error(failed);
+  TRY(state_->check_framing(0));
   return used;
 }
 

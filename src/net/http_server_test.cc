@@ -56,6 +56,27 @@ TEST_F(HttpServerTest, ContinueChunkedAndHead) {
   EXPECT_EQ(head.find("HEAD /e"), std::string::npos);
 }
 
+TEST_F(HttpServerTest, ChunkFramingIsBounded) {
+  const std::string head = "POST /z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  std::string many, small;
+  for (int i = 0; i < 3000; ++i) many += "1;" + std::string(60, 'e') + "\r\nx\r\n";
+  for (int i = 0; i < 3000; ++i) small += "1\r\nx\r\n";
+  const std::vector<std::pair<std::string, std::string>> table{
+      {"5;a=" + std::string(20'000, 'x'), "400"},               // an extension without end
+      {std::string(20'000, '0'), "400"},                        // a size without end
+      {"0\r\nA: " + std::string(20'000, 'x'), "400"},           // a trailer without end
+      {many + "0\r\n\r\n", "400"},                             // far more framing than body
+      {"5;a=" + std::string(3000, 'x') + "\r\nabcde\r\n0\r\n\r\n", "200"},
+      {small + "0\r\n\r\n", "200"},                            // a body byte by byte
+  };
+  for (const auto& [body, status] : table) {
+    Peer peer(server->port());
+    peer.send(head + body);
+    const std::string answer = peer.until("\r\n\r\n");
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 " + status) << body.substr(0, 20);
+  }
+}
+
 TEST_F(HttpServerTest, ALastChunkMayComeByteByByte) {
   Peer peer(server->port());
   peer.send("POST /z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
