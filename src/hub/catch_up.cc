@@ -71,7 +71,7 @@ bool Shard::tell_reset(Session& session) {
 }
 
 void Shard::ask_page(Session& session) {
-  PageQuestion question{session.id(), session.selectors_generation, {}};
+  PageQuestion question{session.id(), ++session.question, {}};
   for (const auto& membership : session.memberships)
     question.request.selectors.push_back(membership.group->selector);
   question.request.after = session.position;
@@ -88,7 +88,8 @@ void Shard::ask_page(Session& session) {
 void Shard::on_page(PageAnswer answer, Timestamp now) {
   Session* session = find(answer.session);
   if (session == nullptr || session->state != SessionState::waiting) return;
-  if (answer.generation != session->selectors_generation && !planted_.accept_stale_page) return;
+  // It may have asked anew meanwhile: other selectors, or a write that blocked and was over.
+  if (answer.number != session->question && !planted_.accept_any_answer) return;
   if (!answer.page) {
     log_warn("page", {{"error", answer.page.error().text()}});
     return retry_later(*session);

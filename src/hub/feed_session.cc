@@ -86,7 +86,6 @@ void Shard::take_follows(Session& session, Page& page) {
 void Shard::follow_anew(Session& session) {
   leave_feed(session);
   session.feed->follows_known = false;
-  ++session.selectors_generation;
   make_ready(session);
 }
 
@@ -121,7 +120,6 @@ void Shard::change_feed(Session& session, const Event& event) {
       leave_feed(session);
       break;
   }
-  ++session.selectors_generation;
 }
 
 }  // namespace belfry

@@ -94,7 +94,6 @@ bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors, cons
   appear(*session, selectors, user);
   // A page that is on its way knows nothing of the new selectors; it must not move the position past their
   // events.
-  ++session->selectors_generation;
   if (session->state == SessionState::waiting && !planted_.accept_stale_page) make_ready(*session);
   if (planted_.forget_late_topic) session->position = std::max(session->position, head_);
   return true;
@@ -107,7 +106,6 @@ void Shard::unsubscribe(SessionId id, const std::vector<Selector>& selectors) {
   for (const auto& selector : selectors) changed |= parts_->index.leave(*session, selector);
   if (!changed) return;
   disappear(*session, selectors);
-  ++session->selectors_generation;
   if (session->state == SessionState::waiting) make_ready(*session);
 }
 

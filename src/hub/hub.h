@@ -29,13 +29,13 @@ using SessionId = std::uint64_t;
 
 struct PageQuestion {
   SessionId session = 0;
-  std::uint32_t generation = 0;  // of the session's selectors; an answer to an older question is dropped
+  std::uint32_t number = 0;  // among the session's questions: only the newest may be answered
   PageRequest request;
 };
 
 struct PageAnswer {
   SessionId session = 0;
-  std::uint32_t generation = 0;
+  std::uint32_t number = 0;  // of the question that it answers
   Result<Page> page;
 };
 
@@ -84,6 +84,7 @@ struct Planted {
       false;                           // a session goes live at the head it saw when it asked for a page
   bool position_past_untaken = false;  // a refused entry counts as written
   bool accept_stale_page = false;      // a page asked for with other selectors is taken
+  bool accept_any_answer = false;      // an answer to an earlier question is taken for one to the newest
   bool forget_late_topic = false;      // a subscription added while behind starts at the head
   bool repeat_after_block = false;     // the last taken entry is written again
   bool newest_first_page = false;      // entries of a page are written in topic order, not in offset order

@@ -14,6 +14,7 @@ struct Recorder : Outlet {
   std::string story;
   std::size_t room = 1000;
   int writes = 0;
+  bool beat_blocks = false;
 
   Written write(std::span<const Entry* const> entries, Offset) override {
     ++writes;
@@ -37,7 +38,7 @@ struct Recorder : Outlet {
   }
   OutletState heartbeat(Offset position, std::uint64_t written) override {
     story += "beat@" + std::to_string(position) + "/" + std::to_string(written) + ' ';
-    return OutletState::open;
+    return beat_blocks ? OutletState::blocked : OutletState::open;
   }
   void end(Code code) override { story += "end:" + std::string(info(code).name) + ' '; }
 };
@@ -94,7 +95,7 @@ struct HubTest : ::testing::Test {
     while (!pages.waiting.empty()) {
       PageQuestion question = std::move(pages.waiting.front());
       pages.waiting.pop_front();
-      shard->on_page({question.session, question.generation, reader->read(question.request)}, clock.wall());
+      shard->on_page({question.session, question.number, reader->read(question.request)}, clock.wall());
       turn();
     }
   }
@@ -168,6 +169,30 @@ TEST_F(HubTest, APageAskedForBeforeASubscriptionIsNotTaken) {
   turn();
   answer_pages();
   EXPECT_EQ(ana.story, "41 42 43 44 45 46 47 48 49 50 live@50 ");
+}
+
+// An answer belongs to one question: the page that was asked for before the stall is not the next one after
+// it.
+TEST_F(HubTest, AHeartbeatThatBlocksWhileAPageIsOnItsWayDoublesNothing) {
+  open(2000);
+  std::string expected;
+  for (int i = 1; i <= 700; ++i) {
+    publish("a");
+    expected += std::to_string(i) + ' ';
+  }
+  const SessionId id = attach({{"a", {}}}, 0);
+  turn();
+  ana.beat_blocks = true;
+  for (int i = 0; i < 3; ++i) {
+    clock.advance(limits::heartbeat_interval);
+    shard->tick(clock.now(), clock.wall());
+    shard->writable(id);
+    turn();
+  }
+  ana.story.clear();
+  EXPECT_EQ(pages.waiting.size(), 4u);
+  answer_pages();
+  EXPECT_EQ(ana.story, expected + "live@700 ");
 }
 
 TEST_F(HubTest, TrimmedEventsAreSaidAloudOnce) {

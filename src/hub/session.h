@@ -65,7 +65,7 @@ struct alignas(limits::cache_line_bytes) Session {
   bool has_feed = false;  // `feed` is set
   std::uint32_t slot = 0;
   std::uint32_t slot_generation = 0;
-  std::uint32_t selectors_generation = 0;
+  std::uint32_t question = 0;  // number of the page that it asked for last
   Offset position = 0;
   Offset floor_known = 0;  // floors up to here are no news to the client
   std::vector<Membership> memberships;

@@ -40,7 +40,7 @@ void StoreReaders::run(StoreReader& reader) {
       const auto& question = std::get<PageQuestion>(job.question);
       auto page = reader.read(question.request);
       if (page) add(rows_read_, static_cast<double>(page.value().rows_read));
-      callbacks_.page(job.shard, {question.session, question.generation, std::move(page)});
+      callbacks_.page(job.shard, {question.session, question.number, std::move(page)});
     }
     jobs.clear();
   }

@@ -134,7 +134,7 @@ struct World {
         if (!pages.waiting.empty()) {
           PageQuestion question = std::move(pages.waiting.front());
           pages.waiting.pop_front();
-          shard->on_page({question.session, question.generation, reader->read(question.request)},
+          shard->on_page({question.session, question.number, reader->read(question.request)},
                          clock.wall());
         }
         return;

@@ -187,7 +187,7 @@ void FeedWorld::answer_page() {
   const Shard* before = shard_.get();
   if (chance(40)) publish_group();
   if (shard_.get() != before) return;
-  shard_->on_page({question.session, question.generation, std::move(page)}, clock_.wall());
+  shard_->on_page({question.session, question.number, std::move(page)}, clock_.wall());
 }
 
 void FeedWorld::compare(const std::string& user, const FeedReplica& expected, const FeedAnswer& page) {

@@ -175,7 +175,7 @@ void World::answer_page() {
   // The page was read; events are committed while it is on its way.
   if (chance(30)) publish_group();
   if (shards_.empty() || &shard != shards_[static_cast<std::size_t>(waiting.shard)].get()) return;
-  shard.on_page({waiting.question.session, waiting.question.generation, std::move(page)}, clock_.wall());
+  shard.on_page({waiting.question.session, waiting.question.number, std::move(page)}, clock_.wall());
 }
 
 void World::pass_time() {
@@ -299,7 +299,7 @@ void World::finish() {
       pages_.pop_front();
       asking_ = waiting.shard;
       shards_[static_cast<std::size_t>(waiting.shard)]->on_page(
-          {waiting.question.session, waiting.question.generation, reader_->read(waiting.question.request)},
+          {waiting.question.session, waiting.question.number, reader_->read(waiting.question.request)},
           clock_.wall());
     }
     for (auto& client : clients_) {
