@@ -42,10 +42,12 @@ void Shard::pump(Session& session, Timestamp now) {
   Parts& parts = *parts_;
   if (!tell_reset(session)) return;
   const bool ask_follows = session.has_feed && !session.feed->follows_known;
-  if (ask_follows || session.position < parts.view.low()) return ask_page(session);
-  session.from_earliest = false;  // it has a place now, and misses what is trimmed after it
+  const Offset whole = std::max(parts.view.low(), tail_.holes());
+  if (ask_follows || session.position < whole) return ask_page(session);
+  if (session.from_earliest) forgive(session, tail_.losses());
   if (session.position < head_) {
     parts.view.slice(session, session.position, limits::write_events_max, parts.slice);
+    if (parts.slice.lost) return lose(session, head_);
     if (!offer(session, parts.slice.entries, parts.slice.upto, now)) return;
   }
   if (session.position < head_) return make_ready(session);
@@ -62,6 +64,10 @@ bool Shard::tell_reset(Session& session) {
   if (!session.reset) return true;
   const Written told = session.outlet->reset({*session.reset, session.position});
   if (told.taken > 0) {
+    if (session.reset == ResetReason::horizon) {
+      session.losses_known = tail_.losses();
+      session.forgiven = false;
+    }
     session.reset.reset();
     ++counts_.resets;
     if (told.state == OutletState::open) return true;
@@ -70,8 +76,24 @@ bool Shard::tell_reset(Session& session) {
   return false;
 }
 
+// It has a place from here on. What was lost before is not missed, what is lost later is.
+void Shard::forgive(Session& session, std::uint64_t losses) const {
+  session.from_earliest = false;
+  session.forgiven = true;
+  session.losses_known = std::max(session.losses_known, losses);
+}
+
+// What follows its position was lost, and the client is to know before it gets anything more. It then loads
+// the state as it is now, so what was lost up to `floor` is no news afterwards.
+void Shard::lose(Session& session, Offset floor) {
+  session.floor_known = floor;
+  session.reset = ResetReason::horizon;
+  session.has_feed ? follow_anew(session) : make_ready(session);
+}
+
 void Shard::ask_page(Session& session) {
   PageQuestion question{session.id(), ++session.question, {}};
+  session.losses_asked = tail_.losses();
   for (const auto& membership : session.memberships)
     question.request.selectors.push_back(membership.group->selector);
   question.request.after = session.position;
@@ -97,18 +119,27 @@ void Shard::on_page(PageAnswer answer, Timestamp now) {
   take_page(*session, answer.page.value(), now);
 }
 
+namespace {
+
+// Whether retention took something that the page should hold. `losses`: of the tail, now. Who was forgiven
+// a floor of one topic knows the highest of all its topics only: if anything was lost since, the lower ones
+// may have risen.
+bool misses(const Session& session, const Page& page, std::uint64_t losses) {
+  if (page.floor <= session.position) return false;
+  return page.floor > session.floor_known || (session.forgiven && losses > session.losses_known);
+}
+
+}  // namespace
+
 void Shard::take_page(Session& session, Page& page, Timestamp now) {
   if (session.has_feed && !session.feed->follows_known) {
     return take_follows(session, page);
   }
   if (session.from_earliest || planted_.ignore_floor) {
     session.floor_known = std::max(session.floor_known, page.floor);
-    session.from_earliest = false;  // from here on it has a place, and misses what is trimmed after it
-  } else if (page.floor > std::max(session.position, session.floor_known)) {
-    session.floor_known = page.floor;
-    session.reset = ResetReason::horizon;
-    if (session.has_feed) return follow_anew(session);
-    if (!tell_reset(session)) return;
+    forgive(session, session.losses_asked);
+  } else if (misses(session, page, tail_.losses())) {
+    return lose(session, std::max(session.floor_known, page.floor));
   }
   std::deque<Entry> entries;  // of this page alone: encoded for one session, freed when the page is written
   std::vector<const Entry*> offered;
@@ -120,7 +151,7 @@ void Shard::take_page(Session& session, Page& page, Timestamp now) {
 
 bool Shard::offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now) {
   std::erase_if(entries, [&](const Entry* entry) {
-    if (entry->gone() || entry->event().expired(now)) return true;
+    if (entry->withdrawn() || entry->event().expired(now)) return true;
     return session.has_feed && hidden(session, entry->event());
   });
   const Entry* change = cut_at_change(session, entries, upto);

@@ -56,6 +56,7 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   session.position = attach.position;
   session.from_earliest = attach.from_earliest;
   session.reset = attach.reset;
+  if (planted_.ignore_floor) session.losses_known = ~std::uint64_t{0};
   for (const auto& selector : attach.selectors) parts.index.join(session, selector);
   if (!attach.feed_of.empty()) attach_feed(session, attach);
   session.memberships.shrink_to_fit();
@@ -150,7 +151,11 @@ void Shard::take_news(Timestamp now) {
       if (entry.event().offset <= head_) continue;
       const auto& topic = parts.view.add(entry, parts.index);
       head_ = entry.event().offset;
-      if (!entry.event().expired(now) && !entry.gone()) deliver(entry, topic.groups);
+      if (const std::uint64_t loss = entry.lost(); loss != 0) {
+        miss(entry, loss, topic.groups);
+      } else if (!entry.event().expired(now) && !entry.withdrawn()) {
+        deliver(entry, topic.groups);
+      }
     }
     if (batch->entries.front().event().durable()) parts.view.hold(batch);
   }
@@ -191,6 +196,14 @@ void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
       parts.single ? write_single(*session, entry) : gather(*session, entry);
     }
   }
+}
+
+// Retention was faster than this shard: who is live stands before the event, and is told so there.
+void Shard::miss(const Entry& entry, std::uint64_t loss, const std::vector<Group*>& groups) {
+  for (const Group* group : groups)
+    for (Session* session : group->members)
+      if (session->state == SessionState::live && loss > session->losses_known)
+        hold_before(*session, entry.event().offset);
 }
 
 void Shard::deliver_ephemeral(const Entry& entry) {

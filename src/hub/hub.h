@@ -164,6 +164,7 @@ class Shard {
   void take_news(Timestamp now);
   void overrun(Offset low);
   void deliver(const Entry& entry, const std::vector<struct Group*>& groups);
+  void miss(const Entry& entry, std::uint64_t loss, const std::vector<struct Group*>& groups);
   void deliver_ephemeral(const Entry& entry);
   void gather(Session& session, const Entry& entry);
   void write_single(Session& session, const Entry& entry);
@@ -172,6 +173,8 @@ class Shard {
   void pump_ready(Timestamp now);
   void pump(Session& session, Timestamp now);
   bool tell_reset(Session& session);
+  void forgive(Session& session, std::uint64_t losses) const;
+  void lose(Session& session, Offset floor);
   void ask_page(Session& session);
   void take_page(Session& session, Page& page, Timestamp now);
   // Offers the entries; moves the position to `upto` if all are taken. False if the session can not go on

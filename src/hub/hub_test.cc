@@ -81,6 +81,16 @@ struct HubTest : ::testing::Test {
     request.events.push_back(std::move(event));
     ASSERT_TRUE(log->publish({&request, 1}, clock.wall())[0]);
   }
+  // Of each topic only the newest so many are kept from now on; what is more goes at once.
+  void keep(std::uint64_t events) {
+    log->set_retention({}, {{"#", {}, events}});
+    ASSERT_TRUE(log->maintain(clock.wall()));
+  }
+  // The process is started again: the tail is refilled from the store.
+  void restart() {
+    shard.reset();
+    open(limits::tail_bytes_max);
+  }
   SessionId attach(std::vector<Selector> selectors, Offset position) {
     Attach wish;
     wish.selectors = std::move(selectors);
@@ -233,6 +243,131 @@ TEST_F(HubTest, ASliceOfTheTailIsBoundedInBytes) {
     EXPECT_EQ(ana.writes, 5) << "four of 20,000 bytes are the first that are enough";
     shard->detach(id);
   }
+}
+
+// What retention took is said aloud wherever the session stands: in the store (above), in the tail, in a
+// tail that was refilled after a restart, and live.
+TEST_F(HubTest, WhatRetentionTookFromTheTailIsSaidAloudOnce) {
+  for (int i = 0; i < 50; ++i) publish(i % 2 == 0 ? "a" : "b");
+  keep(3);
+  for (const char* selector : {"a", "#"}) {
+    ana.story.clear();
+    const SessionId id = attach({{selector, {}}}, 10);
+    turn();
+    EXPECT_EQ(ana.story, std::string("reset:horizon@10 ") +
+                             (*selector == 'a' ? "45 47 49 live@50 " : "45 46 47 48 49 50 live@50 "));
+    shard->detach(id);
+  }
+  EXPECT_EQ(shard->counts().pages, 0u);
+  ana.story.clear();
+  attach({{"a", {}}}, 43);
+  turn();
+  EXPECT_EQ(ana.story, "45 47 49 live@50 ") << "nothing of this topic is missing here";
+  // What the lost events were is not known any more, so they may have been of any type.
+  for (const char* selector : {"a", "+"}) {
+    ana.story.clear();
+    attach({{selector, {"other"}}}, 10);
+    turn();
+    EXPECT_EQ(ana.story, "reset:horizon@10 live@50 ");
+  }
+}
+
+TEST_F(HubTest, WhatIsTooOldIsSaidAloudFromTheTailToo) {
+  for (int i = 0; i < 10; ++i) publish("a");
+  clock.advance(Duration{5000});
+  publish("a");
+  log->set_retention(Duration{3000}, {});
+  ASSERT_TRUE(log->maintain(clock.wall()));
+  attach({{"a", {}}}, 4);
+  turn();
+  EXPECT_EQ(ana.story, "reset:horizon@4 11 live@11 ");
+}
+
+TEST_F(HubTest, WhatRetentionTookIsSaidAloudAfterARestartToo) {
+  for (int i = 0; i < 20; ++i) publish(i % 2 == 0 ? "a" : "b");
+  log->set_retention({}, {{"a", {}, 3}});  // b's events stay, so that the tail reaches back beyond a's
+  ASSERT_TRUE(log->maintain(clock.wall()));
+  restart();
+  for (const char* selector : {"a", "#"}) {
+    ana.story.clear();
+    const SessionId id = attach({{selector, {}}}, 10);
+    turn();
+    answer_pages();
+    EXPECT_EQ(ana.story, std::string("reset:horizon@10 ") +
+                             (*selector == 'a' ? "15 17 19 live@20 " : "12 14 15 16 17 18 19 20 live@20 "));
+    shard->detach(id);
+  }
+  ana.story.clear();
+  attach({{"a", {}}}, 14);
+  attach({{"b", {}}}, 4);
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story, "15 17 19 live@20 6 8 10 12 14 16 18 20 live@20 ");
+}
+
+TEST_F(HubTest, WhoIsLiveOrBlockedIsToldWhatRetentionTookFirst) {
+  Recorder bob;
+  attach({{"a", {"x"}}}, 0);
+  Attach wish;
+  wish.selectors = {{"a", {}}};
+  const SessionId blocked = shard->attach(bob, wish, clock.now());
+  bob.room = 3;
+  turn();
+  for (int i = 0; i < 5; ++i) publish("a", "x");
+  turn();
+  for (int i = 0; i < 5; ++i) publish("a", "x");  // the shard has not looked yet
+  keep(2);
+  turn();
+  EXPECT_EQ(ana.story, "live@0 1 2 3 4 5 reset:horizon@5 9 10 live@10 ");
+  EXPECT_EQ(bob.story, "live@0 1 2 3 ");
+  bob.room = 100;
+  shard->writable(blocked);
+  turn();
+  EXPECT_EQ(bob.story, "live@0 1 2 3 reset:horizon@3 9 10 live@10 ");
+  keep(1);
+  publish("b");
+  turn();
+  EXPECT_EQ(bob.story, "live@0 1 2 3 reset:horizon@3 9 10 live@10 ") << "it has had all of them";
+}
+
+// Who begins at the earliest is forgiven what was lost before, topic by topic, and not what is lost later.
+TEST_F(HubTest, FromTheEarliestOnlyLaterLossIsTold) {
+  for (int i = 0; i < 20; ++i) publish(i % 2 == 0 ? "a" : "b");
+  log->set_retention({}, {{"a", {}, 1}});
+  ASSERT_TRUE(log->maintain(clock.wall()));
+  Attach wish{{{"#", {}}}, 0, true, {}, Timestamp{Duration::max()}};
+  ana.room = 3;
+  const SessionId id = shard->attach(ana, wish, clock.now());
+  turn();
+  EXPECT_EQ(ana.story, "2 4 6 ");
+  keep(1);  // of b, below the floor of a
+  ana.room = 100;
+  shard->writable(id);
+  turn();
+  EXPECT_EQ(ana.story, "2 4 6 reset:horizon@7 19 20 live@20 ");
+}
+
+TEST_F(HubTest, FromTheEarliestOnlyLaterLossIsToldByPagesToo) {
+  open(2000);
+  for (int i = 0; i < 600; ++i) publish(i % 2 == 0 ? "a" : "b");
+  log->set_retention({}, {{"a", {}, 1}});
+  while (log->maintain(clock.wall()).value()) {
+  }
+  Attach wish{{{"#", {}}}, 0, true, {}, Timestamp{Duration::max()}};
+  shard->attach(ana, wish, clock.now());
+  turn();
+  ASSERT_EQ(pages.waiting.size(), 1u);
+  PageQuestion first = std::move(pages.waiting.front());
+  pages.waiting.clear();
+  first.request.events_max = 3;
+  shard->on_page({first.session, first.number, reader->read(first.request)}, clock.wall());
+  EXPECT_EQ(ana.story, "2 4 6 ");
+  log->set_retention({}, {{"b", {}, 100}});  // its floor stays below that of a
+  while (log->maintain(clock.wall()).value()) {
+  }
+  turn();
+  answer_pages();
+  EXPECT_EQ(ana.story.substr(0, 30), "2 4 6 reset:horizon@6 402 404 ");
 }
 
 TEST_F(HubTest, FromTheEarliestNothingIsMissed) {

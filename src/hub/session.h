@@ -62,12 +62,15 @@ struct alignas(limits::cache_line_bytes) Session {
   std::uint32_t last_pending = no_pending;
   SessionState state = SessionState::free;
   bool from_earliest = false;
+  bool forgiven = false;  // it began at the earliest: what was lost before losses_known is no news, untold
   bool has_feed = false;  // `feed` is set
   std::uint32_t slot = 0;
   std::uint32_t slot_generation = 0;
   std::uint32_t question = 0;  // number of the page that it asked for last
   Offset position = 0;
-  Offset floor_known = 0;  // floors up to here are no news to the client
+  Offset floor_known = 0;          // floors up to here are no news to the client
+  std::uint64_t losses_known = 0;  // as Tail::losses counts; losses up to here are no news to the client
+  std::uint64_t losses_asked = 0;  // the count when its last page was asked for
   std::vector<Membership> memberships;
   std::optional<ResetReason> reset;
   std::unique_ptr<FeedPart> feed;
@@ -75,5 +78,6 @@ struct alignas(limits::cache_line_bytes) Session {
 
   std::uint64_t id() const { return std::uint64_t{slot_generation} << 32 | slot; }
 };
+static_assert(sizeof(Session) == 2 * limits::cache_line_bytes, "an idle session costs two lines");
 
 }  // namespace belfry

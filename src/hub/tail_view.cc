@@ -56,9 +56,17 @@ void TailView::slice(const Session& session, Offset after, std::size_t entries_m
   const bool scan = std::any_of(session.memberships.begin(), session.memberships.end(),
                                 [](const Membership& m) { return has_wildcard(m.group->selector.topic); });
   scan ? slice_by_scan(session, after, entries_max, out) : slice_by_topic(session, after, entries_max, out);
+  cut(out);
+}
+
+// At the bound in bytes, and before what is lost.
+void TailView::cut(Slice& out) {
+  out.lost = false;
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < out.entries.size(); ++i) {
-    if (bytes >= limits::page_bytes_max) {
+    const bool lost = out.entries[i]->lost() != 0;
+    if (lost || bytes >= limits::page_bytes_max) {
+      out.lost = lost && i == 0;
       out.upto = out.entries[i]->event().offset - 1;
       out.entries.resize(i);
       return;
@@ -87,7 +95,9 @@ void TailView::slice_by_topic(const Session& session, Offset after, std::size_t 
       }
       ++looked_at;
       const Entry& entry = at(*it);
-      if (!accepts_kind(selector, entry.event())) continue;
+      if (const std::uint64_t loss = entry.lost(); loss != 0 ? loss <= session.losses_known
+                                                             : !accepts_kind(selector, entry.event()))
+        continue;
       out.entries.push_back(&entry);
       ++taken;
     }
@@ -110,10 +120,13 @@ void TailView::slice_by_scan(const Session& session, Offset after, std::size_t e
   for (Offset at_offset = after + 1; at_offset <= end; ++at_offset) {
     const Entry& entry = at(at_offset);
     if (entry.event().topic.empty()) continue;  // a hole
-    const bool wanted =
-        std::any_of(session.memberships.begin(), session.memberships.end(),
-                    [&](const Membership& m) { return accepts(m.group->selector, entry.event()); });
-    if (!wanted) continue;
+    const std::uint64_t loss = entry.lost();
+    if (loss != 0 && loss <= session.losses_known) continue;
+    const auto wants = [&](const Membership& m) {
+      const Selector& selector = m.group->selector;
+      return loss != 0 ? matches(selector.topic, entry.event().topic) : accepts(selector, entry.event());
+    };
+    if (std::none_of(session.memberships.begin(), session.memberships.end(), wants)) continue;
     if (out.entries.size() == entries_max) {
       out.upto = at_offset - 1;
       return;

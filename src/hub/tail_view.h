@@ -43,10 +43,12 @@ class TailView {
   const Topic* topic(std::string_view name) const;
 
   // What follows `after` for these selectors, at most `entries_max` entries and limits::page_bytes_max bytes
-  // of events; the first is always there.
+  // of events; the first is always there. Ends before an event that is lost and that the session does not
+  // know of.
   struct Slice {
     std::vector<const Entry*> entries;  // in offset order
     Offset upto = 0;                    // everything asked for in (after, upto] is in `entries`
+    bool lost = false;                  // what follows next was taken by retention: entries is empty
   };
   // REQUIRES: after >= low(). Looks at a bounded number of entries: `upto` may be below head() with few
   // found.
@@ -58,6 +60,7 @@ class TailView {
     Topic* topic;
   };
 
+  static void cut(Slice& out);
   void slice_by_topic(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
   void slice_by_scan(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
 

@@ -10,8 +10,7 @@ constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in 
 constexpr std::size_t kTrimRows = 256;   // one slice of retention
 constexpr std::size_t kDueRows = 64;     // scheduled events published together
 
-// A row that retention or deletion took out of the middle of the log: it keeps the offsets consecutive, no
-// topic matches it.
+// A row that is not there any more: it keeps the offsets consecutive, no topic matches it.
 Event hole(Offset offset) {
   Event event;
   event.offset = offset;
@@ -60,6 +59,8 @@ Result<void> Log::fill_tail(const Opened& opened) {
   const Offset first = rows.empty() ? opened.head + 1 : rows.front().offset;
   if (first - 1 <= opened.indexed) after = std::max(after, first - 1);
   tail_ = std::make_unique<Tail>(after, options_.tail_bytes_max);
+  // Which topics have lost what lies below, is known to the store alone.
+  if (!options_.planted.forget_floors) tail_->set_holes(TRY(store_.highest_floor()));
   while (after < opened.head) {
     std::vector<Event> filled;
     for (auto& row : rows) {
@@ -387,13 +388,15 @@ Result<bool> Log::maintain(Timestamp now) {
   }
   const std::size_t due = TRY(publish_due(now));
   const std::size_t expired = TRY(withdraw_expired(now));
-  const std::size_t swept = TRY(store_.sweep(options_.rules, now, kTrimRows));
+  const std::vector<Offset> swept = TRY(store_.sweep(options_.rules, now, kTrimRows));
+  tail_->lose(swept);
   Offset upto = 0;
   if (options_.retention) upto = TRY(store_.last_before(now + -*options_.retention));
   // What is trimmed must be in the index first, or a floor would be raised over rows only the tail knows.
   upto = std::min(upto, store_.indexed());
-  const std::size_t gone = TRY(store_.trim(upto, now + -limits::idempotency_time, kTrimRows));
-  return due >= kDueRows || expired >= kTrimRows || swept >= kTrimRows || gone >= kTrimRows;
+  const std::vector<Offset> gone = TRY(store_.trim(upto, now + -limits::idempotency_time, kTrimRows));
+  tail_->lose(gone);
+  return due >= kDueRows || expired >= kTrimRows || swept.size() >= kTrimRows || gone.size() >= kTrimRows;
 }
 
 }  // namespace belfry

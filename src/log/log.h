@@ -61,6 +61,7 @@ struct LogPlanted {
   bool announce_before_commit = false;     // the tail shows events that may never be committed
   bool forget_keys = false;                // a repeated publish is stored again
   bool keep_epoch = false;                 // an opening does not begin a new epoch
+  bool forget_floors = false;              // a refilled tail knows nothing of what retention took
 };
 
 struct LogOptions {

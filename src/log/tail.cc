@@ -56,17 +56,30 @@ void Tail::trim(Offset indexed) {
   }
 }
 
+const Entry* Tail::find(Offset offset) const {
+  const auto slot =
+      std::lower_bound(slots_.begin(), slots_.end(), offset,
+                       [](const Slot& s, Offset wanted) { return s.batch->last() < wanted; });
+  if (slot == slots_.end()) return nullptr;
+  const auto& entries = slot->batch->entries;
+  const Offset first = entries.front().event().offset;
+  return offset >= first ? &entries[offset - first] : nullptr;
+}
+
 void Tail::withdraw(std::span<const Offset> offsets) const {
   const std::lock_guard lock(mutex_);
-  for (const Offset offset : offsets) {
-    const auto slot =
-        std::lower_bound(slots_.begin(), slots_.end(), offset,
-                         [](const Slot& s, Offset wanted) { return s.batch->last() < wanted; });
-    if (slot == slots_.end()) continue;
-    const auto& entries = slot->batch->entries;
-    const Offset first = entries.front().event().offset;
-    if (offset >= first) entries[offset - first].withdraw();
-  }
+  for (const Offset offset : offsets)
+    if (const Entry* entry = find(offset)) entry->withdraw();
+}
+
+void Tail::lose(std::span<const Offset> offsets) {
+  if (offsets.empty()) return;
+  const std::lock_guard lock(mutex_);
+  // The number first: whoever sees an entry that is lost knows of a count that holds it.
+  const std::uint64_t loss = losses_.load(std::memory_order_relaxed) + 1;
+  losses_.store(loss, std::memory_order_release);
+  for (const Offset offset : offsets)
+    if (const Entry* entry = find(offset)) entry->lose(loss);
 }
 
 bool Tail::wants_index(Offset indexed) const {

@@ -38,9 +38,16 @@ class Entry {
   Entry& operator=(const Entry&) = delete;
 
   const Event& event() const { return event_; }
-  // It was taken out of the log: no longer given to anybody. Any thread.
-  bool gone() const { return gone_.load(std::memory_order_relaxed); }
-  void withdraw() const { gone_.store(true, std::memory_order_relaxed); }
+  // It was taken out of the log: no longer given to anybody, and nobody misses it. Any thread.
+  bool withdrawn() const { return gone_.load(std::memory_order_relaxed) == withdrawn_mark; }
+  void withdraw() const { gone_.store(withdrawn_mark, std::memory_order_relaxed); }
+  // Retention took it: whoever has not had it has lost it. The number of that loss (Tail::losses), or 0.
+  // Any thread.
+  std::uint64_t lost() const {
+    const std::uint64_t mark = gone_.load(std::memory_order_acquire);
+    return mark == withdrawn_mark ? 0 : mark;
+  }
+  void lose(std::uint64_t loss) const { gone_.store(loss, std::memory_order_release); }
   // Any thread. If two threads encode at once, one result is kept.
   template <class Encode>
   const std::string& frame(Format format, Encode&& encode) const {
@@ -54,7 +61,8 @@ class Entry {
   static const std::string& keep(Slot& slot, std::string bytes);
 
   Event event_;
-  mutable std::atomic<bool> gone_{false};
+  static constexpr std::uint64_t withdrawn_mark = ~std::uint64_t{0};
+  mutable std::atomic<std::uint64_t> gone_{0};
   mutable std::array<Slot, format_count> frames_{};
 };
 
@@ -88,6 +96,17 @@ class Tail {
   // Log-writer. Marks those of these events that are still here as gone.
   void withdraw(std::span<const Offset> offsets) const;
 
+  // Before the first shard. Events at or below may be missing here, because retention took them before the
+  // start: who stands below asks the store, which knows the floors.
+  void set_holes(Offset upto) { holes_ = upto; }
+  Offset holes() const { return holes_; }
+  // Log-writer. Retention took these events: those that are still here are lost for whoever has not had
+  // them.
+  void lose(std::span<const Offset> offsets);
+  // How often retention took something since the start. Whoever knows of loss n is not told of it again. Any
+  // thread.
+  std::uint64_t losses() const { return losses_.load(std::memory_order_acquire); }
+
   // Log-writer. Lets the oldest batches go while over the bound, but nothing above `indexed`.
   void trim(Offset indexed);
   // Whether the bound cannot be kept without indexing first.
@@ -118,7 +137,12 @@ class Tail {
   Offset low_;
   std::atomic<Offset> head_;
   std::atomic<std::uint64_t> version_{0};
+  // REQUIRES: the lock is held. The entry at the offset, if it is still here.
+  const Entry* find(Offset offset) const;
+
   std::atomic<bool> more_expected_{false};
+  std::atomic<std::uint64_t> losses_{0};
+  Offset holes_ = 0;
 };
 
 }  // namespace belfry

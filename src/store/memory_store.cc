@@ -138,12 +138,13 @@ class MemoryStore final : public Store {
   Offset indexed() const override { return shared_->head; }
   Result<void> index_now() override { return {}; }
 
-  Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override {
+  Result<std::vector<Offset>> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
-    std::size_t gone = 0;
-    for (auto it = disk().log.begin(); it != disk().log.end() && it->first <= upto && gone < rows_max;
-         ++gone) {
-      disk().topics[it->second.topic].floor = it->first;
+    std::vector<Offset> gone;
+    for (auto it = disk().log.begin();
+         it != disk().log.end() && it->first <= upto && gone.size() < rows_max;) {
+      gone.push_back(it->first);
+      raise_floor(it->second.topic, it->first);
       disk().plain.erase(it->first);
       it = disk().log.erase(it);
     }
@@ -152,16 +153,22 @@ class MemoryStore final : public Store {
     return gone;
   }
 
-  Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now,
-                            std::size_t rows_max) override {
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                    std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
-    const std::vector<Offset> gone = swept(disk(), rules, now, rows_max);
+    std::vector<Offset> gone = swept(disk(), rules, now, rows_max);
     for (const Offset offset : gone) {
-      auto& floor = disk().topics[disk().log.at(offset).topic].floor;
-      floor = std::max(floor, offset);
+      raise_floor(disk().log.at(offset).topic, offset);
       remove_event(disk(), offset);
     }
-    return gone.size();
+    return gone;
+  }
+
+  Result<Offset> highest_floor() override {
+    std::lock_guard lock(shared_->mutex);
+    Offset highest = 0;
+    for (const auto& [name, topic] : disk().topics) highest = std::max(highest, topic.floor);
+    return highest;
   }
 
   Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) override {
@@ -229,6 +236,10 @@ class MemoryStore final : public Store {
   }
 
  private:
+  void raise_floor(const std::string& topic, Offset offset) {
+    Offset& floor = disk().topics[topic].floor;
+    floor = std::max(floor, offset);
+  }
   MemoryDisk& disk() { return *shared_->disk; }
 
   void insert(Event& event, Committed& committed) {

@@ -236,12 +236,14 @@ class Store {
   virtual Result<void> index_now() = 0;
 
   // Retention: removes at most `rows_max` of the oldest events with offset <= upto and raises their topics'
-  // floors. Returns how many went. Also forgets idempotency records older than `forget_before`.
-  virtual Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) = 0;
+  // floors. Returns those that went. Also forgets idempotency records older than `forget_before`.
+  virtual Result<std::vector<Offset>> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) = 0;
   // The same by rules: looks at some topics each time, round and round, and removes at most `rows_max`
-  // events. Returns how many went.
-  virtual Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now,
-                                    std::size_t rows_max) = 0;
+  // events. Returns those that went.
+  virtual Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                            std::size_t rows_max) = 0;
+  // The highest floor of all topics, which is never above `indexed`; 0 if retention never took anything.
+  virtual Result<Offset> highest_floor() = 0;
   // Events that expired by `now`, oldest first; for Withdraw.
   virtual Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) = 0;
   // Scheduled events that are due by `now`, in the order of their times.

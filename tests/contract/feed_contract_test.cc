@@ -119,7 +119,7 @@ struct Twins {
       ASSERT_TRUE(store->index_now());
       // Until two rounds bring nothing: the sweep may be in the middle of one.
       for (int quiet = 0; quiet < 3;)
-        quiet = store->sweep(rules, now(), 1'000'000).value() == 0 ? quiet + 1 : 0;
+        quiet = store->sweep(rules, now(), 1'000'000).value().empty() ? quiet + 1 : 0;
     }
     if (pick(4) == 0) {
       const Offset upto = pick(head + 1);

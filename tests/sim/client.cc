@@ -9,10 +9,12 @@ void Client::begin(SessionId id, const EpochTable* epochs, std::vector<Wanted> a
   session_ = id;
   epochs_ = epochs;
   wanted = std::move(asked);
+  left.clear();
   expires_ = expires;
   written_ = 0;
   blocked_ = false;
   excused_upto_ = 0;
+  excused_looks_ = 0;
   from_earliest_ = from_earliest;
   must_reset_ = place_is_void();
 }
@@ -48,12 +50,13 @@ bool Client::asked_for(const Event& event) const {
 
 bool Client::excused(const Event& event) const {
   if (event.expired(clock_.wall()) || truth_.superseded(event)) return true;
-  return truth_.trimmed(event.offset) && event.offset <= excused_upto_;
+  const std::uint64_t gone = truth_.gone(event.offset);
+  return gone != 0 && (event.offset <= excused_upto_ || gone <= excused_looks_);
 }
 
 void Client::no_hidden_gap(Offset upto, std::string_view when) {
   // Who begins at the earliest does not miss what was trimmed before the first page.
-  if (from_earliest_) excused_upto_ = truth_.trimmed_upto();
+  if (from_earliest_) excused_looks_ = truth_.looks();
   for (Offset offset = position + 1; offset <= upto; ++offset) {
     const Fact* fact = truth_.at(offset);
     if (fact == nullptr)
@@ -67,24 +70,33 @@ void Client::no_hidden_gap(Offset upto, std::string_view when) {
 }
 
 void Client::move_to(Offset to) {
-  if (to > position) from_earliest_ = false;
+  if (to > position) {
+    from_earliest_ = false;
+    left.clear();
+  }
   position = to;
   serial = truth_.serial_at(to);
   cursor = epochs_->text(to);
 }
 
 Written Client::reset(const Reset& reset) {
+  if (stutters()) {
+    blocked_ = true;
+    return {0, OutletState::blocked};
+  }
   if (reset.reason == ResetReason::horizon) {
     const auto lost = [&](Offset offset) {
       const Event& event = truth_.at(offset)->event;
-      return std::any_of(wanted.begin(), wanted.end(),
-                         [&](const Wanted& wish) { return matches(wish.selector.topic, event.topic); });
+      const auto of = [&](const Selector& selector) { return matches(selector.topic, event.topic); };
+      return truth_.gone(offset) != 0 &&
+             (std::any_of(left.begin(), left.end(), of) ||
+              std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& w) { return of(w.selector); }));
     };
     bool needed = false;
-    for (Offset offset = position + 1; offset <= truth_.trimmed_upto() && !needed; ++offset)
+    for (Offset offset = position + 1; offset <= truth_.head() && !needed; ++offset)
       needed = lost(offset);
     if (!needed) fail("no_needless_reset: horizon");
-    excused_upto_ = truth_.trimmed_upto();
+    excused_upto_ = truth_.head();  // it loads the state as it is now
     return {1, OutletState::open};
   }
   if (!must_reset_) fail("no_needless_reset: " + std::string(name_of(reset.reason)));
@@ -109,7 +121,8 @@ OutletState Client::heartbeat(Offset to, std::uint64_t written) {
   no_hidden_gap(to, "when a heartbeat told the position");
   if (to < position) return fail("position_moves_forward"), OutletState::open;
   move_to(to);
-  return OutletState::open;
+  blocked_ = stutters();
+  return blocked_ ? OutletState::blocked : OutletState::open;
 }
 
 void Client::end(Code code) {

@@ -46,7 +46,9 @@ class Client final : public Outlet {
   Offset position = 0;       // what the cursor means
   std::uint64_t serial = 0;  // of the event at the position, when it was told
   std::size_t room = 100;    // events it takes before it blocks
+  std::size_t temper = 0;    // one of so many heartbeats and resets finds no room; 0: none
   std::vector<Wanted> wanted;
+  std::vector<Selector> left;  // unsubscribed since it last got something: a reset for them may be on its way
   int shard = 0;
 
   void unblock(std::size_t fresh_room);
@@ -72,7 +74,12 @@ class Client final : public Outlet {
   std::optional<SessionId> session_;
   Timestamp expires_{Duration::max()};
   std::uint64_t written_ = 0;
-  Offset excused_upto_ = 0;     // a reset told that trimmed events up to here are lost
+  // Whether a heartbeat or a reset finds no room.
+  bool stutters() { return temper > 0 && ++controls_ % temper == 0; }
+
+  std::size_t controls_ = 0;
+  Offset excused_upto_ = 0;           // a reset told that events up to here may be lost
+  std::uint64_t excused_looks_ = 0;   // who begins at the earliest does not miss what was gone then
   bool from_earliest_ = false;  // and nothing has come yet
   bool must_reset_ = false;
   bool blocked_ = false;

@@ -30,6 +30,7 @@ inline std::vector<PlantedBug> planted_bugs() {
   hub("replay skips what was committed while it ran", &Planted::skip_commits_during_replay);
   hub("a position passes an event that was not taken", &Planted::position_past_untaken);
   hub("a page for other selectors is taken", &Planted::accept_stale_page);
+  hub("an answer to an earlier question is taken", &Planted::accept_any_answer);
   hub("a topic subscribed while behind starts at the head", &Planted::forget_late_topic);
   hub("an event is written again after a stall", &Planted::repeat_after_block);
   hub("a page is written in the wrong order", &Planted::newest_first_page);
@@ -41,6 +42,7 @@ inline std::vector<PlantedBug> planted_bugs() {
   log("events are visible before they are durable", &LogPlanted::announce_before_commit);
   log("idempotency keys are forgotten", &LogPlanted::forget_keys);
   log("an opening does not begin a new epoch", &LogPlanted::keep_epoch);
+  log("a refilled tail knows nothing of what retention took", &LogPlanted::forget_floors);
   return out;
 }
 

@@ -7,12 +7,19 @@ namespace belfry::sim {
 void Truth::observe(const MemoryDisk& disk) {
   for (auto it = disk.log.upper_bound(head()); it != disk.log.end(); ++it)
     history_.push_back({it->second, next_serial_++});
-  trimmed_upto_ = std::max(trimmed_upto_, disk.log.empty() ? disk.head : disk.log.begin()->first - 1);
+}
+
+void Truth::observe_gone(const MemoryDisk& disk) {
+  observe(disk);
+  ++looks_;
+  for (Fact& fact : history_)
+    if (fact.gone == 0 && !disk.log.contains(fact.event.offset)) fact.gone = looks_;
 }
 
 void Truth::rewind(const MemoryDisk& disk) {
   history_.resize(disk.head);
-  trimmed_upto_ = disk.log.empty() ? disk.head : disk.log.begin()->first - 1;
+  for (Fact& fact : history_) fact.gone = 0;
+  observe_gone(disk);
 }
 
 const Fact* Truth::at(Offset offset) const {
@@ -43,7 +50,7 @@ std::string Acknowledgements::repeated(const std::string& key, const Published& 
   if (fresh) return {};
   std::vector<Cursor> expected = it->second;
   if (expected != cursors)
-    std::erase_if(expected, [&](const Cursor& cursor) { return truth.trimmed(cursor.offset); });
+    std::erase_if(expected, [&](const Cursor& cursor) { return truth.gone(cursor.offset) != 0; });
   return expected == cursors ? std::string() : "same_key_same_event: " + key;
 }
 

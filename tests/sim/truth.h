@@ -17,12 +17,15 @@ namespace belfry::sim {
 struct Fact {
   Event event;
   std::uint64_t serial = 0;
+  std::uint64_t gone = 0;  // it is not on the disk any more: at which look that was found, or 0
 };
 
 class Truth {
  public:
   // Looks at the disk after every step: what is new on it was committed.
   void observe(const MemoryDisk& disk);
+  // The same for what retention, or the end of its time, took away.
+  void observe_gone(const MemoryDisk& disk);
   // The disk was replaced by an older copy of itself.
   void rewind(const MemoryDisk& disk);
 
@@ -30,16 +33,16 @@ class Truth {
   // The event at an offset of the present history, trimmed or not; null beyond its head.
   const Fact* at(Offset offset) const;
   std::uint64_t serial_at(Offset position) const;
-  // Whether retention removed the event from the disk.
-  bool trimmed(Offset offset) const { return offset <= trimmed_upto_; }
-  Offset trimmed_upto() const { return trimmed_upto_; }
+  // At which look it was found that the event is not on the disk any more; 0: it is there.
+  std::uint64_t gone(Offset offset) const { return at(offset) == nullptr ? 0 : at(offset)->gone; }
+  std::uint64_t looks() const { return looks_; }
   // Whether a later refresh event of the same topic and keys makes this one needless.
   bool superseded(const Event& event) const;
 
  private:
   std::vector<Fact> history_;  // index: offset - 1
   std::uint64_t next_serial_ = 1;
-  Offset trimmed_upto_ = 0;
+  std::uint64_t looks_ = 0;
 };
 
 // What was said to publishers.

@@ -149,11 +149,22 @@ void World::restore_backup() {
   crash("restored from a backup");
 }
 
-void World::trim() {
-  const Offset upto = truth_.head() < 10 ? 0 : truth_.head() - pick(std::min<Offset>(truth_.head(), 200));
-  const auto gone = store_->trim(upto, Timestamp{}, 1 + pick(100));
-  truth_.observe(disk_);
-  note("trim " + std::to_string(gone ? gone.value() : 0));
+// By the age of the log, by rules, or both; each time by others.
+void World::retain() {
+  static const char* patterns[] = {"a/#", "b/+", "#", "c"};
+  std::optional<Duration> longest;
+  std::vector<RetentionRule> rules;
+  if (chance(40)) longest = Duration{static_cast<std::int64_t>(pick(60'000))};
+  for (std::size_t n = pick(3); n > 0; --n) {
+    RetentionRule rule{patterns[pick(4)]};
+    if (chance(70)) rule.events = 1 + pick(40);
+    if (chance(40)) rule.age = Duration{static_cast<std::int64_t>(pick(60'000))};
+    rules.push_back(std::move(rule));
+  }
+  log_->set_retention(longest, std::move(rules));
+  const auto more = log_->maintain(clock_.wall());
+  truth_.observe_gone(disk_);
+  note("retain " + std::string(!more ? more.error().text() : more.value() ? "and more" : "whole"));
 }
 
 void World::turn(int shard) {
@@ -222,6 +233,7 @@ void World::connect(Client& client) {
   if (chance(20)) attach.expires = clock_.wall() + Duration{static_cast<std::int64_t>(1 + pick(40'000))};
   client.shard = static_cast<int>(pick(kShards));
   client.room = 1 + pick(60);
+  client.temper = chance(50) ? 0 : 2 + pick(4);
   std::vector<Client::Wanted> wanted;
   for (const auto& selector : attach.selectors) wanted.push_back({selector, client.position});
   note("connect at " + std::to_string(client.position) + (attach.reset ? " with reset" : ""));
@@ -247,6 +259,7 @@ void World::change_subscription(Client& client) {
   } else if (client.wanted.size() > 1) {
     note("unsubscribe " + client.wanted.back().selector.topic);
     shard.unsubscribe(client.session(), {client.wanted.back().selector});
+    client.left.push_back(client.wanted.back().selector);
     client.wanted.pop_back();
   }
 }
@@ -276,7 +289,7 @@ void World::step() {
   if (what < 72) return answer_page();
   if (what < 92) return disturb(*clients_[pick(clients_.size())]);
   if (what < 96) return pass_time();
-  if (what == 96) return trim();
+  if (what == 96) return retain();
   if (what == 97 && chance(40)) return crash("kill -9");
   if (what == 98 && chance(40)) return take_backup();
   if (what == 99 && chance(20)) return restore_backup();

@@ -65,7 +65,7 @@ class World final : public PageSource {
   void check_acknowledged();
   void take_backup();
   void restore_backup();
-  void trim();
+  void retain();
   void turn(int shard);
   void answer_page();
   void pass_time();

@@ -29,12 +29,13 @@ Result<void> Retention::prepare(Database& database) {
       "'belfry.' AND type < 'belfry/' ORDER BY seq - plain LIMIT ?"));
   TRY(database.prepare(select_expired_,
                        "SELECT offset FROM expiry WHERE expires <= ? ORDER BY expires LIMIT ?"));
+  TRY(database.prepare(select_floor_, "SELECT coalesce(max(floor), 0) FROM topics WHERE floor > 0"));
   return database.prepare(
       forget_keys_,
       "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE time < ? LIMIT ?)");
 }
 
-Result<std::size_t> Retention::trim(Offset upto, std::size_t rows_max) {
+Result<std::vector<Offset>> Retention::trim(Offset upto, std::size_t rows_max) {
   std::vector<Offset> old;
   {
     const ResetAtEnd end(select_oldest_);
@@ -42,7 +43,7 @@ Result<std::size_t> Retention::trim(Offset upto, std::size_t rows_max) {
     while (TRY(select_oldest_.step())) old.push_back(to_unsigned(select_oldest_.integer(0)));
   }
   for (const Offset offset : old) TRY(events_.remove(offset, EventWriter::Removal::trimmed));
-  return old.size();
+  return old;
 }
 
 Result<std::vector<Retention::Topic>> Retention::next_topics(std::span<const RetentionRule> rules) {
@@ -62,9 +63,9 @@ Result<std::vector<Retention::Topic>> Retention::next_topics(std::span<const Ret
   return out;
 }
 
-Result<std::size_t> Retention::sweep(std::span<const RetentionRule> rules, Timestamp now,
-                                     std::size_t rows_max) {
-  if (rules.empty()) return std::size_t{0};
+Result<std::vector<Offset>> Retention::sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                             std::size_t rows_max) {
+  if (rules.empty()) return std::vector<Offset>{};
   const std::vector<Topic> topics = TRY(next_topics(rules));
   std::vector<Offset> old;
   for (const Topic& topic : topics) {
@@ -78,7 +79,7 @@ Result<std::size_t> Retention::sweep(std::span<const RetentionRule> rules, Times
   std::sort(old.begin(), old.end());
   old.erase(std::unique(old.begin(), old.end()), old.end());
   for (const Offset offset : old) TRY(events_.remove(offset, EventWriter::Removal::trimmed));
-  return old.size();
+  return old;
 }
 
 // From the oldest end of the topic, up to the first event that is to be kept.
@@ -125,6 +126,12 @@ Result<std::vector<Offset>> Retention::expired(Timestamp now, std::size_t rows_m
   select_expired_.bind(1, now.value.count()).bind(2, to_signed(rows_max));
   while (TRY(select_expired_.step())) out.push_back(to_unsigned(select_expired_.integer(0)));
   return out;
+}
+
+Result<Offset> Retention::highest_floor() {
+  const ResetAtEnd end(select_floor_);
+  TRY(select_floor_.step());
+  return to_unsigned(select_floor_.integer(0));
 }
 
 Result<void> Retention::forget_keys(Timestamp before, std::size_t rows_max) {

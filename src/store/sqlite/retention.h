@@ -15,8 +15,10 @@ class Retention {
   explicit Retention(EventWriter& events) : events_(events) {}
   Result<void> prepare(Database& database);
 
-  Result<std::size_t> trim(Offset upto, std::size_t rows_max);
-  Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now, std::size_t rows_max);
+  Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max);
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                    std::size_t rows_max);
+  Result<Offset> highest_floor();
   Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max);
   Result<void> forget_keys(Timestamp before, std::size_t rows_max);
 
@@ -32,7 +34,7 @@ class Retention {
   EventWriter& events_;
   std::int64_t visited_ = 0;  // id of the last topic that the sweep looked at
   Statement select_oldest_, select_topics_, select_newest_, select_rows_, select_last_own_, select_own_,
-      select_expired_, forget_keys_;
+      select_expired_, select_floor_, forget_keys_;
 };
 
 }  // namespace belfry::sqlite

@@ -51,8 +51,9 @@ class SqliteStore final : public Store {
   Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
   Offset indexed() const override { return indexed_.load(std::memory_order_acquire); }
   Result<void> index_now() override;
-  Result<std::size_t> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override;
-  Result<std::size_t> sweep(std::span<const RetentionRule> rules, Timestamp now,
+  Result<std::vector<Offset>> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override;
+  Result<Offset> highest_floor() override { return retention_.highest_floor(); }
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                             std::size_t rows_max) override;
   Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) override {
     return retention_.expired(now, rows_max);
@@ -283,25 +284,25 @@ Result<std::vector<Event>> SqliteStore::read_log(Offset after, Offset upto, std:
   return rows;
 }
 
-Result<std::size_t> SqliteStore::trim(Offset upto, Timestamp forget_before, std::size_t rows_max) {
+Result<std::vector<Offset>> SqliteStore::trim(Offset upto, Timestamp forget_before, std::size_t rows_max) {
   if (std::min(upto, head_) > indexed_) TRY(index_now());
-  std::size_t gone = 0;
+  std::vector<Offset> gone;
   const auto trim_and_forget = [&]() -> Result<void> {
     gone = TRY(retention_.trim(upto, rows_max));
-    if (gone > 0) TRY(set_head_.bind(1, to_signed(head_)).run());
+    if (!gone.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
     return retention_.forget_keys(forget_before, rows_max);
   };
   TRY(in_transaction(trim_and_forget));
   return gone;
 }
 
-Result<std::size_t> SqliteStore::sweep(std::span<const RetentionRule> rules, Timestamp now,
-                                       std::size_t rows_max) {
-  if (rules.empty()) return std::size_t{0};
-  std::size_t gone = 0;
+Result<std::vector<Offset>> SqliteStore::sweep(std::span<const RetentionRule> rules, Timestamp now,
+                                               std::size_t rows_max) {
+  if (rules.empty()) return std::vector<Offset>{};
+  std::vector<Offset> gone;
   const auto sweep_some = [&]() -> Result<void> {
     gone = TRY(retention_.sweep(rules, now, rows_max));
-    if (gone > 0) TRY(set_head_.bind(1, to_signed(head_)).run());
+    if (!gone.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
     return {};
   };
   TRY(in_transaction(sweep_some));
