@@ -42,7 +42,7 @@ inline constexpr std::size_t read_steps_max = 10'000;        // too_many_marks; 
 inline constexpr std::size_t mark_ids_max = 1000;            // bad_parameter
 inline constexpr std::size_t mutes_max = 64;                 // bad_parameter; topics, and as many types
 inline constexpr std::size_t feed_items_max = 100;           // `limit` is cut to this
-inline constexpr std::size_t feed_bytes_max = 256 * 1024;    // of a page, which then ends earlier
+inline constexpr std::size_t feed_bytes_max = 96 * 1024;     // of a page, which then ends earlier
 inline constexpr std::chrono::hours schedule_max{24 * 366};  // bad_parameter; how far ahead an event is
 inline constexpr std::size_t user_bytes_max = 200;  // bad_parameter; encoded into one topic segment
 
@@ -69,6 +69,7 @@ inline constexpr std::uint32_t http2_updates_burst = 4000;  // WINDOW_UPDATE
 inline constexpr std::uint32_t http2_updates_per_second = 2000;
 inline constexpr std::size_t http2_held_bytes = 16 * 1024;              // of a stream; then it is blocked
 inline constexpr std::size_t http2_bodies_bytes_max = 4 * 1024 * 1024;  // of one connection: body_too_large
+inline constexpr std::size_t tunnel_ahead_bytes_max = 64 * 1024;  // of a WebSocket: its stream is reset
 inline constexpr std::size_t proxy_header_bytes_max = 2048;
 
 // Keys that others publish (JWKS).
@@ -107,7 +108,8 @@ inline constexpr std::size_t page_bytes_max = 64 * 1024;
 inline constexpr std::size_t page_scan_rows_max = 4096;     // rows a page may pass over with a filter
 inline constexpr std::size_t page_topics_max = 256;         // topics a pattern is resolved to, else a scan
 inline constexpr std::size_t poll_events_max = 256;         // events of one poll answer
-inline constexpr std::size_t control_bytes_max = 4 * 1024;  // WebSocket control frames waiting for room
+inline constexpr std::size_t control_bytes_max = 64 * 1024;  // answers of a WebSocket waiting for room
+inline constexpr std::size_t requests_turn_max = 16;         // of one connection, then others have theirs
 // Answers that a client has not taken. Over the first, nothing more of that connection is served, and what
 // would make more to send is not read; a connection that would hold more than the second is ended.
 inline constexpr std::size_t unread_bytes_max = 256 * 1024;
@@ -140,7 +142,8 @@ inline constexpr std::size_t reactor_events_max = 256;  // in one look of a loop
 inline constexpr std::size_t descriptors_reserved = 256;
 
 static_assert(write_bytes_max >= event_bytes_max, "one event must fit into one write");
-static_assert(unread_bytes_hard >= http2_streams_max * (page_bytes_max + event_bytes_max),
+static_assert(feed_bytes_max >= page_bytes_max);
+static_assert(unread_bytes_hard >= http2_streams_max * (feed_bytes_max + event_bytes_max),
               "a page for each stream of a client that reads");
 static_assert(body_bytes_max >= event_bytes_max, "one event must fit into one body");
 static_assert(2 * index_batch_bytes < tail_bytes_max, "the tail has room for what is not indexed");

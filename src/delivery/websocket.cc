@@ -20,6 +20,7 @@ void WebSocketStream::on_deadline() {
 }
 
 void WebSocketStream::on_bytes(std::string_view bytes) {
+  if (closing_) return;  // a client need not stop sending when it is told that this is over
   if (!parser_) parser_ = std::make_unique<net::WebSocketParser>();
   parser_->feed(bytes);
   while (!closing_) {

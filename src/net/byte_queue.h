@@ -2,7 +2,7 @@
 // Bytes that wait, in order: appended behind, dropped from the front.
 //
 // Owner: whoever holds it. Thread: one.
-// Bound: the owner's; size() is what counts against it.
+// Bound: the owner's; size() is what counts against it. An empty one keeps a page of memory at most.
 // Always: dropping costs in all what was appended, however small the steps: what is left is moved only when
 // it is the smaller part.
 
@@ -24,6 +24,7 @@ class ByteQueue {
     if (from_ * 2 < bytes_.size()) return;
     bytes_.erase(0, from_);
     from_ = 0;
+    if (bytes_.empty() && bytes_.capacity() > kept_bytes) clear();
   }
   // Its memory too.
   void clear() {
@@ -32,6 +33,8 @@ class ByteQueue {
   }
 
  private:
+  static constexpr std::size_t kept_bytes = 4096;
+
   std::string bytes_;
   std::size_t from_ = 0;
 };

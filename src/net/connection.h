@@ -66,6 +66,8 @@ class Connection final : private Reactor::Watcher {
   // Bytes that must not be lost behind a full socket, up to limits::control_bytes_max; false beyond that.
   bool send_control(std::string_view bytes);
   bool blocked() const { return blocked_; }
+  // Bytes of send_control that are held back.
+  std::size_t control_held() const { return control_held_; }
   // Bytes that are held back.
   std::size_t unread() const { return rest_ ? rest_->bytes.size() : 0; }
   bool ended() const { return dead_ || finishing_; }

@@ -39,32 +39,53 @@ void Http1::take(std::string_view bytes) {
 }
 
 bool Http1::wants_more() const {
+  // A client that asks without reading is not read either.
+  if (phase_ == Phase::upgraded) return connection_.control_held() == 0;
   if (phase_ != Phase::reading && phase_ != Phase::answering) return true;
   return !connection_.blocked() && reading_->input.size() <= kAheadMax;
 }
 
-// A request that has come whole is answered; another one will not come.
+// Requests that have come whole are answered; others will not come.
 void Http1::on_input_closed() {
-  if (phase_ == Phase::reading) return connection_.finish();
-  if (phase_ == Phase::answering) reading_->keep_alive = false;
+  if (phase_ != Phase::reading && phase_ != Phase::answering) return;
+  reading_->input_closed = true;
+  serve();
 }
 
-// Answers one request after the other as long as answers come at once, and the client takes them.
+bool Http1::can_serve() const {
+  return phase_ == Phase::reading && !connection_.ended() && !connection_.blocked();
+}
+
+// Answers one request after the other as long as answers come at once, and the client takes them; not too
+// many in one turn.
 void Http1::serve() {
   if (serving_) return;
   serving_ = true;
-  while (!connection_.ended() && phase_ == Phase::reading && !connection_.blocked()) {
+  bool whole = true;  // there may be another whole request
+  for (std::size_t served = 0; served < limits::requests_turn_max && can_serve(); ++served) {
     auto ready = parse_one();
     if (!ready) {
       refuse(ready.error());
       break;
     }
-    if (!ready.value()) break;
+    whole = ready.value();
+    if (!whole) break;
     phase_ = Phase::answering;
     connection_.clear_deadline();
     connection_.owner().request_ready(*this);
   }
   serving_ = false;
+  if (!can_serve()) return;
+  if (whole) return serve_later();
+  if (reading_->input_closed) connection_.finish();
+}
+
+// In a later turn; what was not read meanwhile is read on.
+void Http1::serve_later() {
+  connection_.later([this] {
+    serve();
+    if (!connection_.ended() && wants_more()) connection_.wait_read();
+  });
 }
 
 Result<bool> Http1::parse_one() {
@@ -120,12 +141,13 @@ std::string Http1::head_text(int status, const std::vector<Field>& headers) {
 void Http1::respond(Response response) {
   events_ = nullptr;
   Reading& reading = *reading_;
+  if (reading.input_closed && reading.input.empty()) reading.keep_alive = false;
   std::string text = head_text(response.status, response.headers);
   if (response.status != 304 && response.status != 204)
     text += fmt::format("Content-Length: {}\r\n", response.body.size());
   text += reading.keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
   if (!reading.head_only) text += response.body;
-  reading.request = {};
+  (void)std::exchange(reading.request, {});  // with its memory
   reading.continue_sent = false;
   if (!reading.keep_alive) {
     phase_ = Phase::closing;
@@ -137,7 +159,7 @@ void Http1::respond(Response response) {
   phase_ = Phase::reading;
   connection_.set_deadline(limits::keep_alive_time_max);
   connection_.send(text);
-  if (!reading.input.empty() && !serving_) connection_.later([this] { serve(); });
+  if (!reading.input.empty() && !serving_) serve_later();
   if (wants_more()) connection_.wait_read();
 }
 
@@ -148,6 +170,7 @@ void Http1::become(Phase phase, StreamEvents& events) {
   connection_.later([this] {
     const std::unique_ptr<Reading> reading = std::move(reading_);
     if (phase_ == Phase::upgraded && !reading->input.empty()) events_->on_bytes(reading->input.view());
+    if (!connection_.ended() && wants_more()) connection_.wait_read();
   });
   connection_.clear_deadline();
   connection_.limit_backlog();

@@ -53,11 +53,14 @@ class Http1 final : public Exchange, public Protocol {
     Request request;
     BytesLease held;  // input, and what the parser has of the body
     bool continue_sent = false;
+    bool input_closed = false;  // the client will send no more
     bool keep_alive = true;
     bool head_only = false;
   };
 
+  bool can_serve() const;
   void serve();
+  void serve_later();
   Result<bool> parse_one();
   void refuse(const Error& error);
   std::string head_text(int status, const std::vector<Field>& headers);

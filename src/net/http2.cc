@@ -132,8 +132,9 @@ struct Http2Callbacks {
     CHECK(nghttp2_option_new(&made) == 0);
     nghttp2_option_set_max_outbound_ack(made, limits::http2_acks_max);
     nghttp2_option_set_max_continuations(made, limits::http2_continuations_max);
-    nghttp2_option_set_stream_reset_rate_limit(made, limits::http2_resets_burst,
-                                               limits::http2_resets_per_second);
+    // Ours comes first, and says why.
+    nghttp2_option_set_stream_reset_rate_limit(made, 2 * limits::http2_resets_burst,
+                                               2 * limits::http2_resets_per_second);
     nghttp2_option_set_max_deflate_dynamic_table_size(made, 0);  // heads are few and small
     for (int type = kFirstUnknownType; type < 256; ++type)
       nghttp2_option_set_user_recv_extension_type(made, static_cast<std::uint8_t>(type));
@@ -288,7 +289,12 @@ void Http2::dispatch() {
   for (const std::int32_t id : std::exchange(arrived_, {})) {
     Http2Stream* stream = find(id);
     if (stream == nullptr) continue;
-    stream->reading() ? waiting_.push_back(id) : stream->deliver();
+    // What is refused already has a small answer.
+    if (!stream->reading() || stream->incoming_->refused) {
+      stream->deliver();
+    } else if (!std::exchange(stream->queued_, true)) {
+      waiting_.push_back(id);
+    }
   }
   std::size_t served = 0;
   while (served < waiting_.size() && unread_ + connection_.unread() <= limits::unread_bytes_max)
@@ -357,18 +363,24 @@ void Http2::on_input_closed() {
   flush();
 }
 
-void Http2::on_room() { flush(); }
+void Http2::on_room() {
+  ticking_ = false;  // the deadline was that of the write
+  flush();
+}
 
-// An idle connection without streams has its time; one with nothing but quiet streams needs no clock.
+// An idle connection without streams has its time; one with nothing but quiet streams needs no clock. A tick
+// that is set comes, whatever the client sends meanwhile.
 void Http2::update_deadline() {
-  if (streams_.empty()) return connection_.set_deadline(limits::keep_alive_time_max);
-  const bool watch = std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) {
-    return stream->reading() || stream->pending() > 0;
-  });
-  watch ? connection_.set_deadline(kTick) : connection_.clear_deadline();
+  const bool watch = std::any_of(streams_.begin(), streams_.end(),
+                                 [](const auto& stream) { return stream->awaited(); });
+  if (watch && ticking_) return;
+  ticking_ = watch;
+  if (watch) return connection_.set_deadline(kTick);
+  streams_.empty() ? connection_.set_deadline(limits::keep_alive_time_max) : connection_.clear_deadline();
 }
 
 void Http2::time_out() {
+  ticking_ = false;
   if (streams_.empty()) {
     nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
     return flush();
@@ -378,8 +390,7 @@ void Http2::time_out() {
     std::chrono::seconds most = limits::window_stall_time_max;
     if (stream->reading())
       most = stream->incoming_->head_done ? limits::body_time_max : limits::header_time_max;
-    const bool awaited = stream->reading() || stream->pending() > 0;
-    if (awaited && now - stream->since_ >= most)
+    if (stream->awaited() && now - stream->since_ >= most)
       nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_CANCEL);
   }
   flush();

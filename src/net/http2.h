@@ -94,6 +94,7 @@ class Http2 final : public Protocol {
   std::int32_t newest_ = -1;                                    // stream that the client opened
   std::vector<std::pair<std::int32_t, std::int32_t>> skipped_;  // ids below it that it never will
   bool flush_posted_ = false;
+  bool ticking_ = false;  // the deadline is that of a look at the streams
   bool failed_ = false;
   bool draining_ = false;      // no more requests: it ends with its last stream
 };

@@ -83,6 +83,8 @@ void Http2Stream::head_is_done(bool end_of_stream) {
 
 void Http2Stream::take_data(std::string_view bytes) {
   if (tunnel_) {
+    if (end_) return;
+    if (inbox_.size() + bytes.size() > limits::tunnel_ahead_bytes_max) return session_.refuse(*this);
     if (inbox_.empty()) session_.arrived_.push_back(id_);
     inbox_ += bytes;
     return;
@@ -97,7 +99,8 @@ void Http2Stream::take_data(std::string_view bytes) {
   }
   if (incoming_->refused) {
     session_.body_bytes_ -= body;
-    incoming_->request.body = std::string();
+    std::string().swap(incoming_->request.body);
+    incoming_->held.shrink_to(0);
     session_.arrived_.push_back(id_);
     return;
   }
@@ -242,7 +245,7 @@ bool Http2Stream::write_control(std::string_view bytes) {
   if (pending() >= limits::http2_held_bytes) {
     blocked_ = true;  // so that on_writable comes, whether it was taken or not
     if (control_held_ + bytes.size() > limits::control_bytes_max) return false;
-    control_held_ = static_cast<std::uint16_t>(control_held_ + bytes.size());
+    control_held_ = static_cast<std::uint32_t>(control_held_ + bytes.size());
   }
   if (pending() == 0) progress();
   put(bytes);

@@ -59,6 +59,8 @@ class Http2Stream final : public Exchange {
   void put(std::string_view bytes);
   std::size_t pending() const { return out_.size(); }
   bool reading() const { return incoming_ && !delivered_; }
+  // Whether the client is to send something, or to take something: it has its time for that.
+  bool awaited() const { return (reading() && !queued_) || pending() > 0; }
 
   Http2& session_;
   StreamEvents* events_ = nullptr;
@@ -68,13 +70,14 @@ class Http2Stream final : public Exchange {
   Instant since_;      // of the last progress: a byte in or out, while one is awaited
   const std::int32_t id_;
   std::uint32_t place_ = 0;         // among the session's streams
-  std::uint16_t control_held_ = 0;  // bytes in out_ that were taken beyond the bound
+  std::uint32_t control_held_ = 0;  // bytes in out_ that were taken beyond the bound
   bool deferred_ = false;           // nghttp2 waits for resume()
   bool blocked_ = false;
   bool end_ = false;  // out_ is the last of it
   bool answered_ = false;
   bool delivered_ = false;
   bool tunnel_ = false;
+  bool queued_ = false;  // a whole request that waits to be served
   bool head_only_ = false;
   bool peer_done_ = false;
 };

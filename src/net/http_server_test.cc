@@ -56,6 +56,34 @@ TEST_F(HttpServerTest, ContinueChunkedAndHead) {
   EXPECT_EQ(head.find("HEAD /e"), std::string::npos);
 }
 
+TEST_F(HttpServerTest, WhatIsPipelinedBehindADeferredAnswerIsReadOn) {
+  Peer peer(server->port());
+  const std::string body(300'000, 'b');
+  peer.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+  peer.send("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n" + body);
+  wait_for([this] { return echo.held != nullptr; });
+  settle();
+  on_loop([this] { return echo.held->respond({200, {}, "late"}), 0; });
+  EXPECT_NE(peer.until(body).find("POST /p "), std::string::npos);
+}
+
+TEST_F(HttpServerTest, MemoryOfARequestGoesWithIt) {
+  const auto in_use = [] {
+    const struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
+  };
+  std::vector<std::unique_ptr<Peer>> peers;
+  const std::string body(500'000, 'b');
+  const std::size_t before = on_loop(in_use);
+  for (int i = 0; i < 20; ++i) {
+    peers.push_back(std::make_unique<Peer>(server->port()));
+    peers.back()->send("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n" + body);
+    EXPECT_NE(peers.back()->until(body).find("200 OK"), std::string::npos);
+  }
+  settle();
+  EXPECT_LT(on_loop(in_use), before + 20 * 20'000) << "of twenty idle connections";
+}
+
 TEST_F(HttpServerTest, ChunkFramingIsBounded) {
   const std::string head = "POST /z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
   std::string many, small;

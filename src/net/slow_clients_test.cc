@@ -103,6 +103,25 @@ TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
   wait_for([this] { return echo.closed == 1; });
 }
 
+// Whatever else the client sends meanwhile.
+TEST_F(SlowClients, APingDoesNotPutOffTheDeadlinesOfStreams) {
+  Peer peer(server->port());
+  const std::string shut{'\0', '\4', '\0', '\0', '\0', '\0'};
+  peer.send(std::string(kPreface) + frame(4, 0, 0, shut) + frame(1, 5, 1, get_stream()));
+  wait_for([this] { return echo.streams.size() == 1; });
+  on_loop([this] {
+    const std::string_view piece = "never taken";
+    return echo.streams[0]->write({&piece, 1}).pieces;
+  });
+  for (int i = 0; i < 50; ++i) {
+    peer.send(frame(6, 0, 0, "12345678"));
+    settle();
+    clock.advance(Duration{500});
+    std::this_thread::sleep_for(Duration{6});  // a look around
+  }
+  wait_for([this] { return echo.closed == 1; });
+}
+
 TEST_F(SlowClients, AReaderWhoTakesNothing) {
   Peer peer(server->port());
   peer.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");

@@ -119,6 +119,29 @@ TEST_F(Unread, Http2ResetsGiveTheirRoomBack) {
   wait_for([this] { return budget.unread() > 0; });
 }
 
+// What comes for a WebSocket that waits for its turn is bounded.
+TEST_F(Unread, Http2TunnelsThatWaitAreBounded) {
+  Peer peer(server->port());
+  const auto field = [](std::string_view name, std::string_view value) {
+    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
+           static_cast<char>(value.size()) + std::string(value);
+  };
+  std::string asks = hello_with_shut_windows();
+  for (unsigned i = 0; i < 8; ++i) asks += get(1 + 2 * i);
+  asks += frame(1, 4, 101,
+                field(":method", "CONNECT") + field(":protocol", "websocket") + field(":scheme", "http") +
+                    field(":path", "/stream") + field(":authority", "h"));
+  peer.send(asks);
+  wait_for([this] { return server->counts().requests >= 3; });
+  std::string data{'\0', '\x20', '\0', 0, 0, 0, 0, 0, 101};
+  data += std::string(0x2000, 'd');
+  for (int i = 0; i < 7; ++i) peer.send(data);  // the window of a stream, which opens as it is taken
+  settle();
+  for (int i = 0; i < 7; ++i) peer.send(data);
+  const std::string calm = frame(3, 0, 101, number(11));
+  EXPECT_NE(peer.until(calm).find(calm), std::string::npos);
+}
+
 // Requests that were served already are answered whatever the client takes, up to a bound.
 TEST_F(Unread, Http2AnswersBeyondTheHardBoundAreNotGiven) {
   Peer peer(server->port());

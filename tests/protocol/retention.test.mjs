@@ -1,5 +1,5 @@
-// What retention took is said aloud, on every transport: to whoever comes back, before and after a restart, for
-// topics, patterns and feeds.
+// What retention took is said aloud, on every transport: to whoever comes back, before and after a restart,
+// for topics, patterns and feeds.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 

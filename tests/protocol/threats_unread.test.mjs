@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 
-import { headers, number, RawHttp2, request } from './raw_http2.mjs';
+import { block, endHeaders, frame, headers, number, RawHttp2, request, types } from './raw_http2.mjs';
 import { Server, until } from './server.mjs';
 import { count, memory } from './threats.mjs';
 
@@ -104,8 +104,66 @@ describe('threats: answers that nobody takes', () => {
     });
   });
 
+  // What is sent into a WebSocket over HTTP/2 that is over, or that is not served yet.
+  const tunnel = (stream) =>
+    frame(
+      types.headers,
+      endHeaders,
+      stream,
+      block([
+        [':method', 'CONNECT'],
+        [':protocol', 'websocket'],
+        [':scheme', 'http'],
+        [':path', '/v1/events'],
+        [':authority', 'h'],
+        ['sec-websocket-version', '13'],
+      ]),
+    );
+  const junk = Buffer.alloc(16_000, 'j');
+  const closing = frame(types.data, 0, 1, Buffer.from([0x88, 0x80, 0, 0, 0, 0]));
+  const tunnels = {
+    'after its close': async () => [tunnel(1), closing],
+    'before its turn': async () => {
+      const ask = request(await paths['files of the SDK']());
+      return [...Array.from({ length: 12 }, (_, i) => headers(101 + 2 * i, ask)), tunnel(201)];
+    },
+  };
+  for (const [when, begin] of Object.entries(tunnels))
+    it(`threat 4: bytes without end for a WebSocket over HTTP/2 ${when}`, async () => {
+      const frames = await begin();
+      const stream = when.includes('close') ? 1 : 201;
+      await bounded(48, async () => {
+        for (let i = 0; i < count(2, 16); ++i) {
+          const raw = new RawHttp2(server, shut);
+          sockets.push(raw.socket);
+          await raw.send(...frames);
+          const flood = Buffer.concat(Array(64).fill(frame(types.data, 0, stream, junk)));
+          for (let n = 0; n < 200 && !raw.closed; ++n) await raw.send(flood);
+        }
+      });
+    });
+
+  it('threat 4: bodies that are too large while other answers wait', async () => {
+    const ask = request(await paths['files of the SDK']());
+    const post = block([
+      [':method', 'POST'],
+      [':scheme', 'http'],
+      [':path', '/v1/events'],
+      [':authority', 'h'],
+    ]);
+    await bounded(48, async () => {
+      const raw = new RawHttp2(server, shut);
+      sockets.push(raw.socket);
+      await raw.send(...Array.from({ length: 9 }, (_, i) => headers(1 + 2 * i, ask)));
+      for (let stream = 101; stream < 261 && !raw.closed; stream += 2) {
+        await raw.send(headers(stream, post, endHeaders));
+        for (let n = 0; n < 67; ++n) await raw.send(frame(types.data, 0, stream, junk));
+      }
+    });
+  });
+
   it('threat 4: messages of a WebSocket that asks without reading', async () => {
-    const frame = (message) => {
+    const text = (message) => {
       const body = Buffer.from(JSON.stringify(message));
       const head = Buffer.from([0x81, 0xfe, body.length >> 8, body.length & 255, 0, 0, 0, 0]);
       return Buffer.concat([head, body]);
@@ -116,11 +174,11 @@ describe('threats: answers that nobody takes', () => {
       { action: 'publish', id: pad, events: [{ topic: 'echo/x', data: 0 }] },
       { action: 'mark', id: pad, mark: 'read', ids: [] },
       { action: 'ping', id: pad },
-    ].map(frame);
+    ].map(text);
     const hello =
       'GET /v1/events HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
-    const connected = frame({ action: 'connect', token, topics: ['large/x'], pad });
+    const connected = text({ action: 'connect', token, topics: ['large/x'], pad });
     await bounded(48, () => {
       for (let i = 0; i < count(8, 64); ++i) {
         deaf(hello);

@@ -48,7 +48,7 @@ class Client final : public Outlet {
   std::size_t room = 100;    // events it takes before it blocks
   std::size_t temper = 0;    // one of so many heartbeats and resets finds no room; 0: none
   std::vector<Wanted> wanted;
-  std::vector<Selector> left;  // unsubscribed since it last got something: a reset for them may be on its way
+  std::vector<Selector> left;  // since it last got something: a reset for them may be on its way
   int shard = 0;
 
   void unblock(std::size_t fresh_room);
