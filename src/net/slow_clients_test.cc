@@ -1,28 +1,13 @@
 // Threat 31: clients that are slow on purpose. Time is the test's.
 
 #include "net/certificate.h"
+#include "net/http2_by_hand.h"
 #include "net/server_fixture.h"
 
 namespace belfry::net {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-std::string frame(char type, char flags, char stream, std::string payload) {
-  std::string out{'\0', '\0', static_cast<char>(payload.size()), type, flags, '\0', '\0', '\0', stream};
-  return out + payload;
-}
-// GET http://h/stream, without Huffman code or index.
-std::string get_stream() {
-  const auto field = [](std::string_view name, std::string_view value) {
-    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
-           static_cast<char>(value.size()) + std::string(value);
-  };
-  return field(":method", "GET") + field(":scheme", "http") + field(":path", "/stream") +
-         field(":authority", "h");
-}
 
 HttpServerOptions quick() {
   HttpServerOptions options;
@@ -76,20 +61,19 @@ TEST_F(SlowClients, NothingAfterAnAnswer) {
 
 TEST_F(SlowClients, HalfAnHttp2Preface) {
   Peer peer(server->port());
-  peer.send(kPreface.substr(0, 10));
+  peer.send(by_hand::hello().substr(0, 10));
   EXPECT_EQ(ends_between(peer, seconds(9), seconds(11)), "");
 }
 
 TEST_F(SlowClients, Http2WithoutARequest) {
   Peer peer(server->port());
-  peer.send(std::string(kPreface) + frame(4, 0, 0, ""));
+  peer.send(by_hand::hello());
   EXPECT_NE(ends_between(peer, seconds(74), seconds(76)), "");
 }
 
 TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
   Peer peer(server->port());
-  const std::string shut{'\0', '\4', '\0', '\0', '\0', '\0'};
-  peer.send(std::string(kPreface) + frame(4, 0, 0, shut) + frame(1, 5, 1, get_stream()));
+  peer.send(by_hand::hello(by_hand::initial_window(0)) + by_hand::get("/stream"));
   wait_for([this] { return echo.streams.size() == 1; });
   on_loop([this] {
     const std::string_view piece = "never taken";
@@ -106,15 +90,14 @@ TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
 // Whatever else the client sends meanwhile.
 TEST_F(SlowClients, APingDoesNotPutOffTheDeadlinesOfStreams) {
   Peer peer(server->port());
-  const std::string shut{'\0', '\4', '\0', '\0', '\0', '\0'};
-  peer.send(std::string(kPreface) + frame(4, 0, 0, shut) + frame(1, 5, 1, get_stream()));
+  peer.send(by_hand::hello(by_hand::initial_window(0)) + by_hand::get("/stream"));
   wait_for([this] { return echo.streams.size() == 1; });
   on_loop([this] {
     const std::string_view piece = "never taken";
     return echo.streams[0]->write({&piece, 1}).pieces;
   });
   for (int i = 0; i < 50; ++i) {
-    peer.send(frame(6, 0, 0, "12345678"));
+    peer.send(by_hand::frame(by_hand::ping, 0, 0, "12345678"));
     settle();
     clock.advance(Duration{500});
     std::this_thread::sleep_for(Duration{6});  // a look around

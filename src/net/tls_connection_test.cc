@@ -1,6 +1,7 @@
 // Connections over TLS whose client does not keep to the usual order.
 
 #include "net/certificate.h"
+#include "net/http2_by_hand.h"
 #include "net/server_fixture.h"
 #include "net/tls_peer.h"
 
@@ -8,19 +9,7 @@ namespace belfry::net {
 namespace {
 
 constexpr std::string_view kHttp2("\x02h2", 3);
-// The preface, SETTINGS, and GET http://h/stream on stream 1.
-std::string ask_http2(std::string_view path) {
-  const auto field = [](std::string_view name, std::string_view value) {
-    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
-           static_cast<char>(value.size()) + std::string(value);
-  };
-  const std::string block = field(":method", "GET") + field(":scheme", "https") + field(":path", path) +
-                            field(":authority", "h");
-  std::string out = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-  out += std::string("\0\0\0\4\0\0\0\0\0", 9);
-  out += std::string{'\0', '\0', static_cast<char>(block.size()), 1, 5, '\0', '\0', '\0', 1};
-  return out + block;
-}
+std::string ask_http2(std::string_view path) { return by_hand::hello() + by_hand::get(path); }
 
 struct TlsConnection : ServerTest<SystemClock> {
   static HttpServerOptions with_tls() {

@@ -1,6 +1,7 @@
 // Clients that ask and do not read: what they have not taken is bounded, for each and for all.
 
 #include "net/certificate.h"
+#include "net/http2_by_hand.h"
 #include "net/server_fixture.h"
 #include "net/tls_peer.h"
 
@@ -21,27 +22,9 @@ std::size_t count_of(std::string_view needle, std::string_view text) {
   return count;
 }
 
-std::string frame(char type, char flags, unsigned stream, std::string_view payload) {
-  std::string out{'\0', '\0', static_cast<char>(payload.size()), type, flags, '\0', '\0',
-                  static_cast<char>(stream >> 8), static_cast<char>(stream & 0xff)};
-  return out += payload;
-}
-std::string get(unsigned stream, std::string_view path = "/large") {
-  const auto field = [](std::string_view name, std::string_view value) {
-    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
-           static_cast<char>(value.size()) + std::string(value);
-  };
-  return frame(1, 5, stream, field(":method", "GET") + field(":scheme", "http") + field(":path", path) +
-                                 field(":authority", "h"));
-}
-std::string number(std::uint32_t value) {
-  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
-          static_cast<char>(value)};
-}
-// The preface, and SETTINGS_INITIAL_WINDOW_SIZE of 0.
-std::string hello_with_shut_windows() {
-  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, std::string("\0\4", 2) + number(0));
-}
+using namespace by_hand;
+
+std::string hello_with_shut_windows() { return hello(initial_window(0)); }
 
 struct Unread : ServerTest<SystemClock> {
   ConnectionBudget budget{100, 100};
@@ -84,14 +67,14 @@ TEST_F(Unread, Http2RequestsWaitUntilAnswersAreTaken) {
   Peer peer(server->port());
   std::string asks = hello_with_shut_windows();
   const unsigned total = 90;
-  for (unsigned i = 0; i < total; ++i) asks += get(1 + 2 * i);
+  for (unsigned i = 0; i < total; ++i) asks += get("/large", 1 + 2 * i);
   peer.send(asks);
+  wait_for([this] { return server->counts().requests > 0; });
   settle();
-  EXPECT_GT(requests(), 0u);
   EXPECT_LE(budget.unread(), kMost);
   EXPECT_LE(requests() * Echo::large_bytes, kMost);
   // The windows open: all of them are answered, in the end.
-  peer.send(frame(4, 0, 0, std::string("\0\4", 2) + number(1 << 30)) + frame(8, 0, 0, number(1 << 30)));
+  peer.send(frame(settings, 0, 0, initial_window(1 << 30)) + frame(window_update, 0, 0, number(1 << 30)));
   std::size_t got = 0;
   char buffer[65536];
   for (ssize_t more; got < total * Echo::large_bytes &&
@@ -105,40 +88,33 @@ TEST_F(Unread, Http2RequestsWaitUntilAnswersAreTaken) {
 TEST_F(Unread, Http2ResetsGiveTheirRoomBack) {
   Peer peer(server->port());
   std::string hello = hello_with_shut_windows();
-  for (unsigned i = 0; i < 20; ++i) hello += get(1 + 2 * i);
+  for (unsigned i = 0; i < 20; ++i) hello += get("/large", 1 + 2 * i);
   peer.send(hello);
   wait_for([this] { return server->counts().requests >= 3; });
   settle();
   EXPECT_LT(requests(), 20u);
   for (unsigned i = 0; i < 20; ++i) {
-    peer.send(frame(3, 0, 1 + 2 * i, number(8)));
+    peer.send(frame(reset_stream, 0, 1 + 2 * i, number(8)));
     settle();
   }
   wait_for([this] { return budget.unread() == 0; });
-  peer.send(get(101));
+  peer.send(get("/large", 101));
   wait_for([this] { return budget.unread() > 0; });
 }
 
 // What comes for a WebSocket that waits for its turn is bounded.
 TEST_F(Unread, Http2TunnelsThatWaitAreBounded) {
   Peer peer(server->port());
-  const auto field = [](std::string_view name, std::string_view value) {
-    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
-           static_cast<char>(value.size()) + std::string(value);
-  };
   std::string asks = hello_with_shut_windows();
-  for (unsigned i = 0; i < 8; ++i) asks += get(1 + 2 * i);
-  asks += frame(1, 4, 101,
-                field(":method", "CONNECT") + field(":protocol", "websocket") + field(":scheme", "http") +
-                    field(":path", "/stream") + field(":authority", "h"));
+  for (unsigned i = 0; i < 8; ++i) asks += get("/large", 1 + 2 * i);
+  asks += connect_websocket("/stream", 101);
   peer.send(asks);
   wait_for([this] { return server->counts().requests >= 3; });
-  std::string data{'\0', '\x20', '\0', 0, 0, 0, 0, 0, 101};
-  data += std::string(0x2000, 'd');
-  for (int i = 0; i < 7; ++i) peer.send(data);  // the window of a stream, which opens as it is taken
+  const std::string some = frame(data, 0, 101, std::string(0x2000, 'd'));
+  for (int i = 0; i < 7; ++i) peer.send(some);  // the window of a stream, which opens as it is taken
   settle();
-  for (int i = 0; i < 7; ++i) peer.send(data);
-  const std::string calm = frame(3, 0, 101, number(11));
+  for (int i = 0; i < 7; ++i) peer.send(some);
+  const std::string calm = frame(reset_stream, 0, 101, number(11));
   EXPECT_NE(peer.until(calm).find(calm), std::string::npos);
 }
 
@@ -147,18 +123,17 @@ TEST_F(Unread, Http2AnswersBeyondTheHardBoundAreNotGiven) {
   Peer peer(server->port());
   const unsigned total = 40;
   std::string asks = hello_with_shut_windows();
-  for (unsigned i = 0; i < total; ++i) asks += get(1 + 2 * i, "/wait");
+  for (unsigned i = 0; i < total; ++i) asks += get("/wait", 1 + 2 * i);
   peer.send(asks);
   wait_for([this] { return echo.streams.size() == total; });
   on_loop([this] {
     for (Exchange* one : echo.streams) one->respond({200, {}, std::string(1'000'000, 'x')});
     return 0;
   });
-  settle();
+  wait_for([this] { return budget.unread() > limits::unread_bytes_hard / 2; });
   EXPECT_LE(budget.unread(), limits::unread_bytes_hard);
-  EXPECT_GT(budget.unread(), limits::unread_bytes_hard / 2);
   const std::string calm = std::string("\0\0\4\3\0", 5);  // RST_STREAM
-  EXPECT_EQ(count_of(calm, peer.until(frame(3, 0, 2 * total - 1, number(11)))),
+  EXPECT_EQ(count_of(calm, peer.until(frame(reset_stream, 0, 2 * total - 1, number(11)))),
             total - limits::unread_bytes_hard / 1'000'000);
 }
 
@@ -222,11 +197,7 @@ TEST_F(Unread, WhoHoldsMostGoesFirst) {
     settle();
   }
   EXPECT_LE(budget.unread(), 8 * Echo::large_bytes);
-  const auto let_go = [&] {
-    return on_loop([this] { return server->connections(); }) < 9;
-  };
-  for (int i = 0; i < 100 && !let_go(); ++i) settle();
-  EXPECT_TRUE(let_go());
+  wait_for([this] { return server->connections() < 9; });
   const std::string_view piece = "for the stranger";
   EXPECT_EQ(on_loop([&] { return echo.streams[0]->write({&piece, 1}).pieces; }), 1u);
   EXPECT_NE(stranger.until(piece).find(piece), std::string::npos);

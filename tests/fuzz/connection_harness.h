@@ -165,8 +165,4 @@ inline std::string http2_frames(std::string_view rest) {
   return bytes += rest;  // and what is no frame
 }
 
-inline std::string http2_preface() {
-  return std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") + std::string("\0\0\0\4\0\0\0\0\0", 9);
-}
-
 }  // namespace belfry::fuzz

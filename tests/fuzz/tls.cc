@@ -2,6 +2,7 @@
 // records by hand, alerts, renegotiation, new keys, an early close_notify, half-closed sockets, bytes after
 // the end; HTTP/1.1 and HTTP/2 inside.
 #include "connection_harness.h"
+#include "net/http2_by_hand.h"
 #include "net/tls_peer.h"
 
 namespace belfry::fuzz {
@@ -19,17 +20,6 @@ std::string_view alpn(std::size_t choice) {
   static constexpr std::string_view kChoices[] = {
       {}, {"\x02h2", 3}, {"\x08http/1.1", 9}, {"\x02h2\x08http/1.1", 12}, {"\x03spd", 4}};
   return kChoices[choice % std::size(kChoices)];
-}
-
-std::string http2_request(std::string_view path, char stream) {
-  const auto field = [](std::string_view name, std::string_view value) {
-    return std::string{'\0', static_cast<char>(name.size())} + std::string(name) +
-           static_cast<char>(value.size()) + std::string(value);
-  };
-  const std::string block = field(":method", "GET") + field(":scheme", "https") + field(":path", path) +
-                            field(":authority", "h");
-  std::string head{'\0', '\0', static_cast<char>(block.size()), 1, 5, '\0', '\0', '\0', stream};
-  return head + block;
 }
 
 struct Client {
@@ -59,9 +49,9 @@ struct Client {
   void step(Input& input) {
     switch (input.below(14)) {
       case 0: return carry();
-      case 1: return say(http2_preface());
-      case 2: return say(http2_request("/s", static_cast<char>(1 + 2 * input.below(8))));
-      case 3: return say(http2_request("/d", static_cast<char>(1 + 2 * input.below(8))));
+      case 1: return say(net::by_hand::hello());
+      case 2: return say(net::by_hand::get("/s", 1 + 2 * static_cast<std::uint32_t>(input.below(8))));
+      case 3: return say(net::by_hand::get("/d", 1 + 2 * static_cast<std::uint32_t>(input.below(8))));
       case 4: return say(http2_frames(input.line()));
       case 5: return say("GET /s HTTP/1.1\r\nHost: h\r\n\r\n");
       case 6: return say("GET /x HTTP/1.1\r\nHost: h\r\n\r\nPOST /d HTTP/1.1\r\nHost: h\r\n");
