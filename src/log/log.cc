@@ -60,7 +60,10 @@ Result<void> Log::fill_tail(const Opened& opened) {
   if (first - 1 <= opened.indexed) after = std::max(after, first - 1);
   tail_ = std::make_unique<Tail>(after, options_.tail_bytes_max);
   // Which topics have lost what lies below, is known to the store alone.
-  if (!options_.planted.forget_floors) tail_->set_holes(TRY(store_.highest_floor()));
+  // Its pages end where the index ends, so that has to reach as far.
+  const Offset floor = options_.planted.forget_floors ? 0 : TRY(store_.highest_floor());
+  if (floor > opened.indexed) TRY(store_.index_now());
+  tail_->set_holes(floor);
   while (after < opened.head) {
     std::vector<Event> filled;
     for (auto& row : rows) {

@@ -242,7 +242,7 @@ class Store {
   // events. Returns those that went.
   virtual Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                                             std::size_t rows_max) = 0;
-  // The highest floor of all topics, which is never above `indexed`; 0 if retention never took anything.
+  // The highest floor of all topics; 0 if retention never took anything. It may lie above `indexed`.
   virtual Result<Offset> highest_floor() = 0;
   // Events that expired by `now`, oldest first; for Withdraw.
   virtual Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) = 0;
