@@ -11,6 +11,8 @@
 #include "base/count_table.h"
 #include "base/encoding.h"
 #include "base/error.h"
+#include "base/fair_mailbox.h"
+#include "base/fair_queue.h"
 #include "base/hash.h"
 #include "base/hmac.h"
 #include "base/limits.h"

@@ -1,0 +1,137 @@
+#pragma once
+// A queue in which nobody waits behind all that one other has put in. Each owner has a lane, lanes take
+// turns by what their items cost, and classes of owners take turns in the same way: whoever was given least
+// is next. (Start-time fair queueing: Goyal, Vin, Cheng, "Start-time Fair Queuing", SIGCOMM 1996.)
+//
+// Owner: whoever has it. Thread: the owner's; FairMailbox (fair_mailbox.h) is the one between threads.
+// Bound: items and bytes given at construction, of all lanes together. A lane may hold at most as much as is
+// still free, so one owner alone fills half, and there is always room for a newcomer. (Choudhury, Hahne,
+// "Dynamic Queue Length Thresholds", IEEE/ACM ToN 1998, alpha = 1.)
+// Always: items of one lane come out in the order they went in. An owner that comes back after its lane was
+// empty has neither credit nor debt.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+namespace belfry {
+
+// Whose turn an item takes: a hash of the owner's name, and the class.
+struct Turn {
+  static constexpr std::size_t classes = 2;
+  std::size_t owner_class = 0;  // below `classes`
+  std::uint64_t owner = 0;
+  bool operator==(const Turn&) const = default;
+};
+
+template <class Item>
+class FairQueue {
+ public:
+  explicit FairQueue(std::size_t items_max, std::size_t bytes_max = ~std::size_t{0})
+      : items_max_(items_max), bytes_max_(bytes_max) {}
+
+  // `cost` in any unit, the same for all items; at least 1 counts. False: the owner's lane is full; the item
+  // is then untouched.
+  [[nodiscard]] bool push(Turn turn, std::uint64_t cost, std::size_t bytes, Item&& item) {
+    OwnerClass& of = classes_[turn.owner_class];
+    const auto found = of.lanes.find(turn.owner);
+    const std::size_t held = found == of.lanes.end() ? 0 : found->second.items.size();
+    const std::size_t held_bytes = found == of.lanes.end() ? 0 : found->second.bytes;
+    if (held >= items_max_ - items_ || held_bytes + bytes > bytes_max_ - bytes_) return false;
+    if (of.order.empty()) of.served = std::max(of.served, least_served());
+    Lane& lane = found == of.lanes.end() ? of.lanes[turn.owner] : found->second;
+    if (lane.items.empty()) {
+      lane.served = of.now;
+      of.order.insert({lane.served, turn.owner});
+    }
+    lane.items.push_back({std::move(item), std::max<std::uint64_t>(cost, 1), bytes});
+    lane.bytes += bytes;
+    ++items_;
+    bytes_ += bytes;
+    return true;
+  }
+
+  struct Popped {
+    Item item;
+    Turn turn;
+  };
+  std::optional<Popped> pop() {
+    OwnerClass* next = nullptr;
+    for (OwnerClass& each : classes_)
+      if (!each.order.empty() && (next == nullptr || each.served < next->served)) next = &each;
+    if (next == nullptr) return std::nullopt;
+    const auto [served, owner] = *next->order.begin();
+    next->order.erase(next->order.begin());
+    next->now = served;
+    const auto lane = next->lanes.find(owner);
+    Held held = std::move(lane->second.items.front());
+    lane->second.items.pop_front();
+    lane->second.bytes -= held.bytes;
+    lane->second.served = served + held.cost;
+    --items_;
+    bytes_ -= held.bytes;
+    next->served += held.cost;
+    if (lane->second.items.empty()) {
+      next->lanes.erase(lane);
+    } else {
+      next->order.insert({lane->second.served, owner});
+    }
+    return Popped{std::move(held.item), {static_cast<std::size_t>(next - classes_.data()), owner}};
+  }
+
+  // What an item cost beyond what was said. Nothing is owed by an owner whose lane is empty.
+  void charge(Turn turn, std::uint64_t cost) {
+    OwnerClass& of = classes_[turn.owner_class];
+    of.served += cost;
+    const auto lane = of.lanes.find(turn.owner);
+    if (lane == of.lanes.end()) return;
+    of.order.erase({lane->second.served, turn.owner});
+    lane->second.served += cost;
+    of.order.insert({lane->second.served, turn.owner});
+  }
+
+  std::size_t size() const { return items_; }
+  std::size_t bytes() const { return bytes_; }
+  bool empty() const { return items_ == 0; }
+  std::size_t lanes() const { return classes_[0].lanes.size() + classes_[1].lanes.size(); }
+
+ private:
+  struct Held {
+    Item item;
+    std::uint64_t cost;
+    std::size_t bytes;
+  };
+  struct Lane {
+    std::deque<Held> items;
+    std::size_t bytes = 0;
+    std::uint64_t served = 0;  // where it stands beside the other lanes of its class
+  };
+  struct OwnerClass {
+    std::unordered_map<std::uint64_t, Lane> lanes;           // by owner; none is empty
+    std::set<std::pair<std::uint64_t, std::uint64_t>> order;  // of the lanes: served, owner
+    std::uint64_t now = 0;     // where the lane stood that was served last
+    std::uint64_t served = 0;  // where the class stands beside the others
+  };
+
+  // A class that comes back begins where those that were never away stand.
+  std::uint64_t least_served() const {
+    std::optional<std::uint64_t> least;
+    for (const OwnerClass& each : classes_)
+      if (!each.order.empty()) least = std::min(least.value_or(each.served), each.served);
+    return least.value_or(0);
+  }
+
+  const std::size_t items_max_;
+  const std::size_t bytes_max_;
+  std::array<OwnerClass, Turn::classes> classes_;
+  std::size_t items_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace belfry

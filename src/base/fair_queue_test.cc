@@ -1,0 +1,110 @@
+#include "base/fair_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+
+#include "base/fair_mailbox.h"
+
+namespace belfry {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string all_of(FairQueue<char>& queue) {
+  std::string out;
+  while (auto popped = queue.pop()) out += popped->item;
+  return out;
+}
+
+void push(FairQueue<char>& queue, Turn turn, std::string_view items, std::uint64_t cost = 1) {
+  for (char item : items) ASSERT_TRUE(queue.push(turn, cost, 0, std::move(item)));
+}
+
+TEST(FairQueue, OwnersTakeTurnsAndEachKeepsItsOrder) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "abcd");
+  push(queue, {0, 2}, "x");
+  push(queue, {0, 3}, "12");
+  const std::string order = all_of(queue);
+  EXPECT_LT(order.find('x'), 3u) << order;
+  EXPECT_LT(order.find('1'), 3u) << order;
+  EXPECT_EQ(order.substr(order.size() - 2), "cd");
+}
+
+TEST(FairQueue, WhatCostsMoreWaitsLonger) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "AAAA", 10);
+  push(queue, {0, 2}, "bbbbbbbbbbbbbbbbbbbb");
+  EXPECT_EQ(all_of(queue), "AbbbbbbbbbbAbbbbbbbbbbAA");
+}
+
+TEST(FairQueue, WhatWasFoundToCostMoreIsOwed) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "aaa");
+  push(queue, {0, 2}, "bbb");
+  ASSERT_EQ(queue.pop()->item, 'a');
+  queue.charge({0, 1}, 10);
+  EXPECT_EQ(all_of(queue), "bbbaa");
+}
+
+TEST(FairQueue, WhoWasAwayHasNoCredit) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "aaaa");
+  queue.pop();
+  queue.pop();
+  push(queue, {0, 2}, "bbbb");
+  EXPECT_EQ(all_of(queue).substr(0, 4).find("bbb"), std::string::npos);
+}
+
+TEST(FairQueue, AThousandUsersAreNoMoreThanOneBackend) {
+  FairQueue<char> queue(10'000);
+  for (std::uint64_t user = 0; user < 1000; ++user) push(queue, {1, user}, "u");
+  push(queue, {0, 7}, "BBB");
+  const std::string order = all_of(queue);
+  EXPECT_LT(order.rfind('B'), 6u) << order.substr(0, 10);
+  // Nor does the other class get its time away from it back.
+  for (std::uint64_t user = 0; user < 1000; ++user) push(queue, {1, user}, "u");
+  push(queue, {0, 7}, "BBBBBBBB");
+  EXPECT_NE(all_of(queue).substr(0, 8), "BBBBBBBB");
+}
+
+TEST(FairQueue, OneOwnerFillsHalfAndANewcomerFindsRoom) {
+  FairQueue<char> queue(100, 1000);
+  std::size_t taken = 0;
+  while (queue.push({0, 1}, 1, 1, 'a')) ++taken;
+  EXPECT_EQ(taken, 50u);
+  EXPECT_TRUE(queue.push({0, 2}, 1, 1, 'b'));
+  taken = 0;
+  while (queue.push({0, 3}, 1, 400, 'c')) ++taken;
+  EXPECT_EQ(taken, 1u) << "half of the bytes that are free";
+  EXPECT_TRUE(queue.push({0, 4}, 1, 200, 'd'));
+  EXPECT_EQ(queue.size(), 53u);
+  while (queue.pop()) continue;
+  EXPECT_EQ(queue.size() + queue.bytes() + queue.lanes(), 0u) << "nothing is left of who has gone";
+}
+
+TEST(FairMailbox, WakesItsReaderAndEndsWhenItIsClosed) {
+  FairMailbox<int> box(8);
+  int got = 0;
+  std::thread reader([&] {
+    while (auto popped = box.wait_pop()) got += popped->item;
+  });
+  EXPECT_TRUE(box.push({0, 1}, 1, 0, 1));
+  EXPECT_TRUE(box.push({1, 1}, 1, 0, 2));
+  box.close();
+  reader.join();
+  EXPECT_EQ(got, 3);
+  EXPECT_FALSE(box.push({0, 1}, 1, 0, 4));
+  EXPECT_FALSE(box.wait(1ms));
+}
+
+TEST(FairMailbox, GivesUpWaitingInTime) {
+  FairMailbox<int> box(8);
+  EXPECT_TRUE(box.wait(1ms));
+  EXPECT_FALSE(box.pop());
+}
+
+}  // namespace
+}  // namespace belfry
