@@ -137,7 +137,8 @@ class Api final : public net::Handler {
   Result<Ticket> ticket_of(const net::Request& request, std::string_view since) const;
   // The user whose feed is meant: the token's, or for a backend the one that it names.
   Result<std::string> feed_user(const net::Request& request) const;
-  Result<void> need_backend(const net::Request& request) const;
+  // Its name; Code::forbidden for a user.
+  Result<std::string> need_backend(const net::Request& request) const;
   Result<PublishRequest> publish_request(const net::Request& request) const;
   Result<FeedQuestion> feed_question(const net::Request& request) const;
 

@@ -63,10 +63,10 @@ Result<std::string> Api::feed_user(const net::Request& request) const {
   return checked_user(std::string(*named), "user");
 }
 
-Result<void> Api::need_backend(const net::Request& request) const {
-  const Principal principal = TRY(principal_of(request));
+Result<std::string> Api::need_backend(const net::Request& request) const {
+  Principal principal = TRY(principal_of(request));
   if (!principal.user.empty()) return fail(Code::forbidden, "This takes a backend key.");
-  return {};
+  return std::move(principal.name);
 }
 
 Result<FeedQuestion> Api::feed_question(const net::Request& request) const {
@@ -144,11 +144,13 @@ void Api::get_follows(net::Exchange& exchange, const Arguments& arguments) {
 }
 
 void Api::submit_follow(net::Exchange& exchange, const Arguments& arguments, bool follow) {
-  if (auto backend = need_backend(exchange.request()); !backend) return refuse(exchange, backend.error());
+  auto backend = need_backend(exchange.request());
+  if (!backend) return refuse(exchange, backend.error());
   auto user = checked_user(arguments[0], "user");
   if (!user) return refuse(exchange, user.error());
   if (auto topic = check_topic(arguments[1]); !topic) return refuse(exchange, topic.error());
   PublishRequest request;
+  request.principal = std::move(backend).value();
   request.command = FollowCommand{std::move(user).value(), arguments[1], follow};
   submit(exchange, std::move(request), changed_response);
 }
@@ -162,19 +164,23 @@ void Api::delete_follow(net::Exchange& exchange, const Arguments& arguments) {
 }
 
 void Api::delete_user(net::Exchange& exchange, const Arguments& arguments) {
-  if (auto backend = need_backend(exchange.request()); !backend) return refuse(exchange, backend.error());
+  auto backend = need_backend(exchange.request());
+  if (!backend) return refuse(exchange, backend.error());
   auto user = checked_user(arguments[0], "user");
   if (!user) return refuse(exchange, user.error());
   PublishRequest request;
+  request.principal = std::move(backend).value();
   request.command = EraseCommand{std::move(user).value()};
   submit(exchange, std::move(request), changed_response);
 }
 
 void Api::post_revocations(net::Exchange& exchange, const Arguments&) {
-  if (auto backend = need_backend(exchange.request()); !backend) return refuse(exchange, backend.error());
+  auto backend = need_backend(exchange.request());
+  if (!backend) return refuse(exchange, backend.error());
   auto revocation = wire::parse_revocation_body(exchange.request().body, parts_.clock.wall());
   if (!revocation) return refuse(exchange, revocation.error());
   PublishRequest request;
+  request.principal = std::move(backend).value();
   request.command = RevokeCommand{std::move(revocation).value()};
   submit(exchange, std::move(request), changed_response);
 }

@@ -225,7 +225,8 @@ void Api::get_presence(net::Exchange& exchange, const Arguments&) {
   if (!kept)
     return refuse(exchange, fail(Code::bad_parameter, "presence.topics does not name it.", "topic"));
   PublishRequest question;
-  question.command = PresenceCommand{PresenceCommand::Kind::list, 0, topic, {}};
+  question.principal = principal.value().name;
+  question.command = PresenceCommand{PresenceCommand::Kind::list, 0, {}, topic};
   submit(exchange, std::move(question), [topic](const Published& published) {
     std::vector<std::pair<std::string, Timestamp>> users;
     for (const Present& present : published.command->present)

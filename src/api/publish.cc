@@ -96,6 +96,7 @@ void Api::delete_event(net::Exchange& exchange, const Arguments& arguments) {
   const auto id = parse_cursor(arguments[0]);
   if (!id) return refuse(exchange, fail(Code::unknown_event));
   PublishRequest request;
+  request.principal = std::move(principal.value().name);
   request.command = RetractCommand{id.value(), std::move(principal.value().rights)};
   submit(exchange, std::move(request), changed_response);
 }
@@ -109,6 +110,7 @@ void Api::delete_scheduled(net::Exchange& exchange, const Arguments& arguments) 
   if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
     return refuse(exchange, fail(Code::unknown_event));
   PublishRequest request;
+  request.principal = principal.value().name;
   request.command = CancelCommand{id, std::move(principal.value().name)};
   submit(exchange, std::move(request), changed_response);
 }

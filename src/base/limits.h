@@ -86,6 +86,8 @@ inline constexpr std::chrono::hours revocation_kept{24 * 400};
 inline constexpr seconds presence_grace{5};   // who comes back within it never left
 inline constexpr seconds presence_lease{30};  // of a shard, renewed three times in between
 inline constexpr seconds presence_renew{10};
+inline constexpr std::size_t presence_words_max = 256;    // of a shard in one command; the next follows its answer
+inline constexpr std::size_t presence_leaves_max = 4096;  // told in a second
 
 // Tickets.
 inline constexpr seconds ticket_first_use{30};
@@ -117,7 +119,12 @@ inline constexpr std::size_t unread_bytes_hard = 16 * 1024 * 1024;
 inline constexpr int notsent_lowat_bytes = 16 * 1024;       // TCP_NOTSENT_LOWAT of streams
 
 // The log.
-inline constexpr std::size_t commit_rows_max = 256;                // a group is at least one request, whole
+// A group has room until one of these is reached; it takes at least one request, whole.
+inline constexpr std::size_t commit_rows_max = 256;
+inline constexpr std::size_t group_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::uint64_t group_work_max = 50'000;            // of planning, as FeedRows::work counts
+inline constexpr std::size_t housekeeping_rows_min = 64;           // of one slice between two groups
+inline constexpr std::size_t housekeeping_rows_max = 1280;
 inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;    // default of log.tail_bytes
 inline constexpr std::size_t index_batch_rows = 1024;              // rows indexed together
 inline constexpr std::size_t index_batch_bytes = 4 * 1024 * 1024;  // of their events, likewise
@@ -135,8 +142,10 @@ inline constexpr seconds source_poll{1};              // what a lost wake-up cos
 inline constexpr seconds source_answer_time_max{30};  // of a source's server
 
 // Threads.
-inline constexpr std::size_t mailbox_publishes_max = 8192;  // full: overloaded (503)
-inline constexpr std::size_t mailbox_pages_max = 65'536;    // full: asked again at the next tick
+// One owner fills half of it at most. Full: overloaded (503).
+inline constexpr std::size_t mailbox_publishes_max = 16'384;
+inline constexpr std::size_t mailbox_publish_bytes_max = 64 * 1024 * 1024;
+inline constexpr std::size_t mailbox_pages_max = 65'536;  // likewise; pages are asked again at the next tick
 inline constexpr std::size_t accept_batch_max = 64;
 inline constexpr std::size_t reactor_events_max = 256;  // in one look of a loop
 inline constexpr std::size_t descriptors_reserved = 256;

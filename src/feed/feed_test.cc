@@ -211,7 +211,7 @@ TEST_F(FeedTest, RetentionBetweenTwoPagesLosesAndRepeatsNothingThatIsLeft) {
   for (int i = 0; i < 10; ++i) send("users/ana");
   const auto first = feed(FeedStatus::active, {}, 4);
   EXPECT_EQ(offsets(first), (std::vector<Offset>{10, 9, 8, 7}));
-  ASSERT_TRUE(store->trim(3, {}, 100));
+  ASSERT_TRUE(store->trim(3, 100));
   const auto second = feed(FeedStatus::active, first.next, 4);
   EXPECT_EQ(offsets(second), (std::vector<Offset>{6, 5, 4}));
   EXPECT_FALSE(second.next);

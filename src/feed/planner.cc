@@ -219,21 +219,17 @@ Result<CommandPlan> Planner::plan_revoke(const RevokeCommand& command) {
 
 CommandPlan Planner::plan_presence(const PresenceCommand& command, Timestamp now) {
   CommandPlan plan;
-  std::vector<PresenceChange> changes;
-  switch (command.kind) {
-    case PresenceCommand::Kind::join:
-      presence_.join(command.topic, command.user, command.holder, now, changes);
-      break;
-    case PresenceCommand::Kind::leave:
-      presence_.leave(command.topic, command.user, command.holder, now);
-      break;
-    case PresenceCommand::Kind::renew:
-      presence_.renew(command.holder, command.all, now, changes);
-      break;
-    case PresenceCommand::Kind::list:
-      plan.answer.present = presence_.list(command.topic);
-      break;
+  if (command.kind == PresenceCommand::Kind::list) {
+    plan.answer.present = presence_.list(command.topic);
+    return plan;
   }
+  std::vector<PresenceChange> changes;
+  // One that is not known says everything again, this too.
+  plan.answer.unknown_holder = !presence_.renew(command.holder, now);
+  if (plan.answer.unknown_holder) return plan;
+  for (const PresenceWord& word : command.words)
+    word.here ? presence_.join(word.topic, word.user, command.holder, now, changes)
+              : presence_.leave(word.topic, word.user, command.holder, now);
   plan.events = told(changes);
   return plan;
 }

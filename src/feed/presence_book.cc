@@ -2,11 +2,16 @@
 
 namespace belfry {
 
+bool PresenceBook::renew(std::uint64_t holder, Timestamp now) {
+  auto [lease, fresh] = leases_.try_emplace(holder);
+  lease->second = now + limits::presence_lease;
+  return !fresh;
+}
+
 void PresenceBook::join(const std::string& topic, const std::string& user, std::uint64_t holder,
                         Timestamp now, std::vector<PresenceChange>& changes) {
-  leases_[holder] = now + limits::presence_lease;
   auto [it, fresh] = topics_[topic].try_emplace(user, Entry{now, {}});
-  ++it->second.held[holder];
+  it->second.held.insert(holder);
   if (fresh) changes.push_back({topic, user, true});
 }
 
@@ -15,20 +20,14 @@ void PresenceBook::leave(const std::string& topic, const std::string& user, std:
   const auto of_topic = topics_.find(topic);
   if (of_topic == topics_.end()) return;
   const auto entry = of_topic->second.find(user);
-  if (entry == of_topic->second.end()) return;
-  const auto held = entry->second.held.find(holder);
-  if (held == entry->second.held.end()) return;
-  if (--held->second == 0) entry->second.held.erase(held);
-  entry->second.gone_at = now + limits::presence_grace;
+  if (entry != of_topic->second.end()) let_go(topic, user, entry->second, holder, now);
 }
 
-void PresenceBook::renew(std::uint64_t holder, const std::vector<std::pair<std::string, std::string>>& all,
-                         Timestamp now, std::vector<PresenceChange>& changes) {
-  leases_[holder] = now + limits::presence_lease;
-  for (auto& [topic, users] : topics_)
-    for (auto& [user, entry] : users)
-      if (entry.held.erase(holder) > 0) entry.gone_at = now + limits::presence_grace;
-  for (const auto& [topic, user] : all) join(topic, user, holder, now, changes);
+void PresenceBook::let_go(const std::string& topic, const std::string& user, Entry& entry,
+                          std::uint64_t holder, Timestamp now) {
+  if (entry.held.erase(holder) == 0 || !entry.held.empty()) return;
+  entry.gone_at = now + limits::presence_grace;
+  leaving_.push_back({entry.gone_at, topic, user});
 }
 
 void PresenceBook::sweep(Timestamp now, std::vector<PresenceChange>& changes) {
@@ -38,16 +37,24 @@ void PresenceBook::sweep(Timestamp now, std::vector<PresenceChange>& changes) {
       continue;
     }
     for (auto& [topic, users] : topics_)
-      for (auto& [user, entry] : users) entry.held.erase(lease->first);
+      for (auto& [user, entry] : users) let_go(topic, user, entry, lease->first, now);
     lease = leases_.erase(lease);
   }
-  for (auto of_topic = topics_.begin(); of_topic != topics_.end();) {
-    std::erase_if(of_topic->second, [&](const auto& row) {
-      const bool gone = row.second.held.empty() && row.second.gone_at <= now;
-      if (gone) changes.push_back({of_topic->first, row.first, false});
-      return gone;
-    });
-    of_topic = of_topic->second.empty() ? topics_.erase(of_topic) : std::next(of_topic);
+  for (std::size_t told = 0;
+       told < limits::presence_leaves_max && !leaving_.empty() && leaving_.front().at <= now;) {
+    const Leaving leaving = std::move(leaving_.front());
+    leaving_.pop_front();
+    const auto of_topic = topics_.find(leaving.topic);
+    if (of_topic == topics_.end()) continue;
+    const auto entry = of_topic->second.find(leaving.user);
+    // Who came back and left again stands further behind.
+    const bool gone = entry != of_topic->second.end() && entry->second.held.empty() &&
+                      entry->second.gone_at <= leaving.at;
+    if (!gone) continue;
+    of_topic->second.erase(entry);
+    if (of_topic->second.empty()) topics_.erase(of_topic);
+    changes.push_back({leaving.topic, leaving.user, false});
+    ++told;
   }
 }
 

@@ -2,11 +2,14 @@
 // Who is attached to the topics that keep presence. In memory: a crash leaves no ghosts, because whoever is
 // there attaches again. Shards hold their entries by leases, so one that is gone takes its people with it.
 //
-// Owner: Planner. Thread: the log-writer. Bound: one entry for each topic and user attached.
+// Owner: Planner. Thread: the log-writer. Bound: one entry for each topic and user attached, and for those
+// whose grace is not over; a call costs what it changes (a lease that ends: all entries, once).
 // Always: a join is told once until the leave is told; who comes back within limits::presence_grace never
 // left.
 
+#include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,24 +25,33 @@ struct PresenceChange {
 
 class PresenceBook {
  public:
+  // The holder lives. False if its lease had ended: it must say again who is there.
+  bool renew(std::uint64_t holder, Timestamp now);
+  // At least one session of the holder is on the topic for the user; or none is any more.
   void join(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now,
             std::vector<PresenceChange>& changes);
   void leave(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now);
-  // The holder lives, and these are all of its sessions: what was told before counts no more.
-  void renew(std::uint64_t holder, const std::vector<std::pair<std::string, std::string>>& all,
-             Timestamp now, std::vector<PresenceChange>& changes);
-  // Those whose grace or lease is over leave.
+  // Those whose grace or lease is over leave; at most limits::presence_leaves_max, the others next time.
   void sweep(Timestamp now, std::vector<PresenceChange>& changes);
   std::vector<Present> list(const std::string& topic) const;
 
  private:
   struct Entry {
     Timestamp since;
-    Timestamp gone_at;                         // when `held` is empty: then it leaves
-    std::map<std::uint64_t, unsigned> held{};  // sessions, by holder
+    Timestamp gone_at;               // when `held` is empty: then it leaves
+    std::set<std::uint64_t> held{};  // by these holders
   };
+  struct Leaving {
+    Timestamp at;
+    std::string topic;
+    std::string user;
+  };
+  void let_go(const std::string& topic, const std::string& user, Entry& entry, std::uint64_t holder,
+              Timestamp now);
+
   std::map<std::string, std::map<std::string, Entry>> topics_;
   std::map<std::uint64_t, Timestamp> leases_;  // until when, by holder
+  std::deque<Leaving> leaving_;                // in the order of their times; some came back meanwhile
 };
 
 }  // namespace belfry

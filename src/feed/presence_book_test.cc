@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "feed/presence_words.h"
+
 namespace belfry {
 namespace {
 
@@ -44,29 +48,106 @@ TEST_F(PresenceBookTest, WhoComesBackInTimeNeverLeft) {
 }
 
 TEST_F(PresenceBookTest, AHolderThatIsGoneTakesItsPeopleWithIt) {
+  EXPECT_FALSE(book.renew(1, now));
+  EXPECT_FALSE(book.renew(2, now));
   join("ana", 1);
   join("bob", 2);
   now = now + Duration{1000};
-  book.renew(2, {{"t", "bob"}}, now, changes);
-  const auto left = sweep(limits::presence_lease - Duration{1000});
-  ASSERT_EQ(left.size(), 1u);
-  EXPECT_EQ(left[0].user, "ana");
-  EXPECT_FALSE(left[0].joined);
-}
-
-TEST_F(PresenceBookTest, ARenewalMendsWhatWasNotHeard) {
-  join("ana");
-  book.renew(0, {{"t", "bob"}}, now, changes);
-  ASSERT_EQ(changes.size(), 2u);
-  EXPECT_EQ(changes[1].user, "bob");
+  EXPECT_TRUE(book.renew(2, now));
+  EXPECT_TRUE(sweep(limits::presence_lease - Duration{1000}).empty());
   const auto left = sweep(limits::presence_grace);
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].user, "ana");
+  EXPECT_FALSE(left[0].joined);
+  EXPECT_FALSE(book.renew(1, now)) << "it has to say again who is there";
+}
+
+TEST_F(PresenceBookTest, VeryManyWhoLeaveAreToldSomeAtATime) {
+  const std::size_t many = limits::presence_leaves_max + 10;
+  for (std::size_t i = 0; i < many; ++i) join("u" + std::to_string(i));
+  for (std::size_t i = 0; i < many; ++i) leave("u" + std::to_string(i));
+  EXPECT_EQ(sweep(limits::presence_grace).size(), limits::presence_leaves_max);
+  EXPECT_EQ(sweep(Duration{0}).size(), 10u);
+  EXPECT_TRUE(book.list("t").empty());
 }
 
 TEST_F(PresenceBookTest, LeavingWithoutHavingJoinedIsNothing) {
   leave("ana");
   EXPECT_TRUE(sweep(limits::presence_grace).empty());
+}
+
+// Two shards' words and the book, which hears them late or not at all.
+TEST(PresenceWords, TheBookHasWhatIsHereInTheEnd) {
+  std::mt19937 random(7);
+  const auto pick = [&](unsigned below) { return static_cast<unsigned>(random() % below); };
+  for (int round = 0; round < 200; ++round) {
+    PresenceBook book;
+    PresenceWords words[2];
+    std::map<std::pair<std::string, std::string>, int> sessions[2];
+    std::set<std::pair<std::string, std::string>> told;
+    Timestamp now{Duration{1'000'000}};
+    const auto hear = [&](std::vector<PresenceChange> changes) {
+      for (const auto& change : changes)
+        ASSERT_TRUE(change.joined ? told.insert({change.topic, change.user}).second
+                                  : told.erase({change.topic, change.user}) == 1);
+    };
+    const auto say = [&](unsigned shard, bool lost) {
+      const auto taken = words[shard].take();
+      if (lost) return words[shard].take_back(taken);
+      std::vector<PresenceChange> changes;
+      if (!book.renew(shard, now)) return words[shard].say_all_again();
+      for (const auto& word : taken)
+        word.here ? book.join(word.topic, word.user, shard, now, changes)
+                  : book.leave(word.topic, word.user, shard, now);
+      hear(std::move(changes));
+    };
+    const auto pass = [&](Duration time) {
+      now = now + time;
+      std::vector<PresenceChange> changes;
+      book.sweep(now, changes);
+      hear(std::move(changes));
+    };
+    for (int step = 0; step < 300; ++step) {
+      const unsigned shard = pick(2);
+      const std::string topic = "t" + std::to_string(pick(3)), user = "u" + std::to_string(pick(3));
+      int& count = sessions[shard][{topic, user}];
+      if (pick(2) == 0) {
+        ++count;
+        words[shard].joined(topic, user);
+      } else if (count > 0) {
+        --count;
+        words[shard].left(topic, user);
+      }
+      if (pick(4) == 0) say(shard, pick(4) == 0);
+      if (pick(20) == 0) pass(Duration{pick(40'000)});
+    }
+    for (int i = 0; i < 4; ++i)
+      for (unsigned shard = 0; shard < 2; ++shard) say(shard, false);
+    pass(limits::presence_grace);
+    std::set<std::pair<std::string, std::string>> here;
+    for (const auto& of_shard : sessions)
+      for (const auto& [key, count] : of_shard)
+        if (count > 0) here.insert(key);
+    ASSERT_EQ(told, here);
+    std::size_t entries = 0;
+    for (const auto& of_shard : sessions)
+      for (const auto& [key, count] : of_shard) entries += count > 0 ? 1 : 0;
+    ASSERT_EQ(words[0].entries() + words[1].entries(), entries) << "who is not here is forgotten";
+  }
+}
+
+TEST(PresenceWords, AFloodOfOneUserIsOneWordAndHoldsNobodyUp) {
+  PresenceWords words;
+  for (int i = 0; i < 1000; ++i) {
+    words.joined("t", "eve");
+    words.left("t", "eve");
+  }
+  EXPECT_TRUE(words.take().empty());
+  for (int i = 0; i < 10'000; ++i) words.joined("t" + std::to_string(i), "eve");
+  words.joined("t0", "bob");
+  const auto first = words.take();
+  ASSERT_EQ(first.size(), limits::presence_words_max);
+  EXPECT_TRUE(first[0].user == "bob" || first[1].user == "bob" || first[2].user == "bob");
 }
 
 }  // namespace

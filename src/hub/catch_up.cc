@@ -92,7 +92,8 @@ void Shard::lose(Session& session, Offset floor) {
 }
 
 void Shard::ask_page(Session& session) {
-  PageQuestion question{session.id(), ++session.question, {}};
+  const std::uint64_t user = parts_->credentials[session.slot].user;
+  PageQuestion question{session.id(), ++session.question, user != 0 ? user : session.id(), {}};
   session.losses_asked = tail_.losses();
   for (const auto& membership : session.memberships)
     question.request.selectors.push_back(membership.group->selector);

@@ -30,6 +30,7 @@ using SessionId = std::uint64_t;
 struct PageQuestion {
   SessionId session = 0;
   std::uint32_t number = 0;  // among the session's questions: only the newest may be answered
+  std::uint64_t owner = 0;   // whose turn it takes at the readers: of the user, or of a backend's session
   PageRequest request;
 };
 
@@ -146,8 +147,6 @@ class Shard {
   void end_some(Code code, std::size_t count);
   void end_blocked(Code code);
 
-  // Topic and user of every session that appears somewhere.
-  std::vector<std::pair<std::string, std::string>> present() const;
   std::optional<Offset> position(SessionId id) const;
   Offset head() const { return head_; }
   std::size_t sessions() const { return session_count_; }

@@ -208,7 +208,7 @@ TEST_F(HubTest, AHeartbeatThatBlocksWhileAPageIsOnItsWayDoublesNothing) {
 TEST_F(HubTest, TrimmedEventsAreSaidAloudOnce) {
   open(2000);
   for (int i = 0; i < 50; ++i) publish("a");
-  ASSERT_TRUE(store->trim(46, Timestamp{}, 1000));
+  ASSERT_TRUE(store->trim(46, 1000));
   attach({{"a", {}}}, 40);
   turn();
   answer_pages();
@@ -373,7 +373,7 @@ TEST_F(HubTest, FromTheEarliestOnlyLaterLossIsToldByPagesToo) {
 TEST_F(HubTest, FromTheEarliestNothingIsMissed) {
   open(2000);
   for (int i = 0; i < 50; ++i) publish("a");
-  ASSERT_TRUE(store->trim(46, Timestamp{}, 1000));
+  ASSERT_TRUE(store->trim(46, 1000));
   Attach wish{{{"a", {}}}, 0, true, {}, Timestamp{Duration::max()}};
   shard->attach(ana, wish, clock.now());
   turn();
@@ -391,7 +391,7 @@ TEST_F(HubTest, WhoBeganAtTheEarliestIsToldOfLaterLoss) {
   turn();
   for (int i = 0; i < 50; ++i) publish("a");
   turn();
-  ASSERT_TRUE(store->trim(46, Timestamp{}, 1000));
+  ASSERT_TRUE(store->trim(46, 1000));
   ana.room = 100;
   shard->writable(id);
   turn();

@@ -37,13 +37,4 @@ void Shard::vanish(Session& session) {
     options_.presence_port->left(topic, session.presence->user);
 }
 
-std::vector<std::pair<std::string, std::string>> Shard::present() const {
-  std::vector<std::pair<std::string, std::string>> out;
-  for (const Session& session : parts_->sessions) {
-    if (!session.presence) continue;
-    for (const auto& topic : session.presence->topics) out.emplace_back(topic, session.presence->user);
-  }
-  return out;
-}
-
 }  // namespace belfry

@@ -45,13 +45,18 @@ struct EraseCommand {
 struct RevokeCommand {
   Revocation revocation;
 };
-// Of a shard (`holder`): somebody attached to a topic that keeps presence, or went; or a question.
-struct PresenceCommand {
-  enum class Kind { join, leave, renew, list } kind = Kind::list;
-  std::uint64_t holder = 0;
+struct PresenceWord {
   std::string topic;
   std::string user;
-  std::vector<std::pair<std::string, std::string>> all{};  // renew: topic and user of all its sessions
+  bool here = false;
+};
+// Of a shard (`holder`): who is attached now to topics that keep presence and was not, or the other way round;
+// it also says that the shard lives. Or a question.
+struct PresenceCommand {
+  enum class Kind { update, list } kind = Kind::list;
+  std::uint64_t holder = 0;
+  std::vector<PresenceWord> words{};  // update: at most limits::presence_words_max
+  std::string topic{};                // list
 };
 using Command = std::variant<MarkCommand, FollowCommand, MuteCommand, RetractCommand, CancelCommand,
                              EraseCommand, RevokeCommand, PresenceCommand>;
@@ -68,6 +73,7 @@ struct CommandAnswer {
   std::vector<Cursor> absent;  // ids that are not in the caller's feed
   std::optional<Revocation> revoked{};
   std::vector<Present> present{};  // for a presence question
+  bool unknown_holder = false;     // of a presence update: nothing that the shard said so far counts
 };
 
 struct CommandPlan {

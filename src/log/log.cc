@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
+#include "log/group.h"
+
 namespace belfry {
 namespace {
 
 constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
 constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
-constexpr std::size_t kTrimRows = 256;   // one slice of retention
-constexpr std::size_t kDueRows = 64;     // scheduled events published together
 
 // A row that is not there any more: it keeps the offsets consecutive, no topic matches it.
 Event hole(Offset offset) {
@@ -19,29 +19,8 @@ Event hole(Offset offset) {
 
 }  // namespace
 
-// What happens to one group of requests, from its mailbox to its answers.
-struct Log::Group {
-  // Where a request's events went: `durable` and `ephemeral` index the vectors below.
-  struct Part {
-    std::size_t index = 0;                              // of the request
-    std::vector<std::pair<bool, std::size_t>> order{};  // per event: is it durable, and its index
-    std::vector<std::optional<Placed>> known{};         // per event, with keys: it was stored before
-    std::optional<CommandAnswer> command{};
-    std::vector<std::string> scheduled{};  // topics
-    std::size_t first_scheduled = 0;       // index among the group's scheduled events
-  };
-
-  std::vector<PublishOutcome> outcomes;
-  std::vector<Part> parts;  // requests with something new to store
-  std::vector<Event> durable;
-  std::vector<Event> ephemeral;
-  std::vector<IdempotencyRecord> records;
-  std::vector<IdempotencyRecord> event_records;  // of single events; `first` indexes durable
-  std::vector<Change> changes;
-  std::size_t scheduled = 0;  // PutScheduled among the changes
-  std::vector<std::pair<std::size_t, std::size_t>>
-      same_as;  // request, the earlier one of this group with its key
-};
+Log::Log(Store& store, LogOptions options) : store_(store), options_(std::move(options)) {}
+Log::~Log() = default;
 
 Result<std::unique_ptr<Log>> Log::open(Store& store, LogOptions options, Epoch fresh) {
   std::unique_ptr<Log> log(new Log(store, std::move(options)));
@@ -86,36 +65,53 @@ bool Log::is_ephemeral(std::string_view topic) const {
                      [topic](const std::string& pattern) { return matches(pattern, topic); });
 }
 
-std::size_t Log::group_size(std::span<const PublishRequest> requests) {
-  std::size_t rows = 0;
-  std::size_t count = 0;
-  for (const auto& request : requests) {
-    rows += request.events.size();
-    if (count > 0 && rows > limits::commit_rows_max) break;
-    ++count;
-  }
-  return count;
+std::vector<PublishOutcome> Log::publish(std::span<PublishRequest> requests, Timestamp now) {
+  begin_group(now);
+  for (PublishRequest& request : requests) add(std::move(request));
+  return commit_group();
 }
 
-std::vector<PublishOutcome> Log::publish(std::span<PublishRequest> requests, Timestamp now) {
+void Log::begin_group(Timestamp now) {
   last_time_ = std::max(last_time_, now);
-  Group group;
-  group.outcomes.assign(requests.size(), PublishOutcome(fail(Code::internal)));
-  // Commands go first: their counts are true where they stand, whatever else this group brings.
+  group_ = std::make_unique<Group>();
+  group_->now = now;
   if (planner_ != nullptr) planner_->begin_group();
-  for (std::size_t i = 0; i < requests.size() && !failure_; ++i)
-    if (requests[i].command) take_command(group, i, *requests[i].command, last_time_);
-  for (std::size_t i = 0; i < requests.size(); ++i) {
+}
+
+Log::Added Log::add(PublishRequest request) {
+  Group& group = *group_;
+  const std::size_t index = group.requests.size();
+  group.requests.push_back(std::move(request));
+  group.outcomes.push_back(fail(Code::internal));
+  const PublishRequest& added = group.requests.back();
+  std::uint64_t work = 0;
+  if (added.command && !failure_) {
+    const std::uint64_t before = store_.feed_rows().work();
+    take_command(group, index, *added.command, last_time_);
+    work = store_.feed_rows().work() - before;
+  }
+  group.work += work;
+  group.rows += added.command ? 1 : added.events.size() + added.changes.size();
+  for (const Event& event : added.events) group.bytes += event.bytes();
+  const bool room = group.rows < limits::commit_rows_max && group.bytes < limits::group_bytes_max &&
+                    group.work < limits::group_work_max;
+  return {room, work};
+}
+
+std::vector<PublishOutcome> Log::commit_group() {
+  const std::unique_ptr<Group> owned = std::move(group_);
+  Group& group = *owned;
+  for (std::size_t i = 0; i < group.requests.size(); ++i) {
+    const PublishRequest& request = group.requests[i];
     if (failure_) {
       group.outcomes[i] = *failure_;
-    } else if (requests[i].command) {
-      continue;
-    } else if (requests[i].idempotency_key.empty() || options_.planted.forget_keys ||
-               !answer_repeat(group, i, requests[i], now)) {
-      take(group, i, requests[i], last_time_);
+    } else if (!request.command && (request.idempotency_key.empty() || options_.planted.forget_keys ||
+                                    !answer_repeat(group, i, request, group.now))) {
+      take(group, i, last_time_);
     }
   }
   if (!group.ephemeral.empty()) tail_->append(std::make_shared<const Batch>(group.ephemeral));
+  for (std::size_t& arrived : arrived_) arrived += group.durable.size();
   if (!group.parts.empty()) commit(group);
   for (auto [index, original] : group.same_as) {
     group.outcomes[index] = group.outcomes[original];
@@ -171,7 +167,8 @@ Result<Published> Log::repeat_of(const IdempotencyRecord& record) {
   return published;
 }
 
-void Log::take(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
+void Log::take(Group& group, std::size_t index, Timestamp now) {
+  PublishRequest& request = group.requests[index];
   if (!request.deliver_at.empty()) return take_scheduled(group, index, request, now);
   Group::Part part{index};
   const std::size_t first = group.durable.size();
@@ -353,53 +350,6 @@ void Log::answer(Group& group, const Committed& committed) {
     }
     group.outcomes[part.index] = std::move(published);
   }
-}
-
-// What is due becomes true like anything that is published; its row goes in the same transaction.
-Result<std::size_t> Log::publish_due(Timestamp now) {
-  std::vector<Scheduled> due = TRY(store_.due(now, kDueRows));
-  if (due.empty()) return std::size_t{0};
-  last_time_ = std::max(last_time_, now);
-  Group group;
-  for (Scheduled& scheduled : due) {
-    group.changes.push_back(DropScheduled{scheduled.id});
-    scheduled.event.time = last_time_;
-    const bool durable = !is_ephemeral(scheduled.event.topic);
-    (durable ? group.durable : group.ephemeral).push_back(std::move(scheduled.event));
-  }
-  const std::vector<Event> ephemeral = std::move(group.ephemeral);
-  if (!commit(group)) return failure_ ? *failure_ : fail(Code::store_full);
-  if (!ephemeral.empty()) tail_->append(std::make_shared<const Batch>(ephemeral));
-  return due.size();
-}
-
-Result<std::size_t> Log::withdraw_expired(Timestamp now) {
-  const std::vector<Offset> expired = TRY(store_.expired(now, kTrimRows));
-  if (expired.empty()) return std::size_t{0};
-  std::vector<Change> changes;
-  for (const Offset offset : expired) changes.push_back(Withdraw{offset});
-  TRY(store_.commit({{}, {}, changes}));
-  return expired.size();
-}
-
-Result<bool> Log::maintain(Timestamp now) {
-  if (failure_) return *failure_;
-  if (planner_ != nullptr) {
-    std::vector<Event> events = planner_->tick(now);
-    for (Event& event : events) event.time = now;
-    if (!events.empty()) tail_->append(std::make_shared<const Batch>(std::move(events)));
-  }
-  const std::size_t due = TRY(publish_due(now));
-  const std::size_t expired = TRY(withdraw_expired(now));
-  const std::vector<Offset> swept = TRY(store_.sweep(options_.rules, now, kTrimRows));
-  tail_->lose(swept);
-  Offset upto = 0;
-  if (options_.retention) upto = TRY(store_.last_before(now + -*options_.retention));
-  // What is trimmed must be in the index first, or a floor would be raised over rows only the tail knows.
-  upto = std::min(upto, store_.indexed());
-  const std::vector<Offset> gone = TRY(store_.trim(upto, now + -limits::idempotency_time, kTrimRows));
-  tail_->lose(gone);
-  return due >= kDueRows || expired >= kTrimRows || swept.size() >= kTrimRows || gone.size() >= kTrimRows;
 }
 
 }  // namespace belfry

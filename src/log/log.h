@@ -4,11 +4,14 @@
 //
 // Route:  api (a publish request) -> log-writer's mailbox -> here -> store, then tail -> hub.
 // Owner:  server. Thread: log-writer. No I/O of its own: store and time come in, so the simulator runs this
-// code. Bound:  a group holds at most limits::commit_rows_max rows, but at least one request, whole.
+// code. Bound:  a group has room for limits::commit_rows_max rows, group_bytes_max bytes and group_work_max of
+//         planning, but takes at least one request, whole. One slice of housekeeping takes out at most
+//         limits::housekeeping_rows_max rows.
 // Always: an outcome that says "stored" is given only after the store's commit; nothing reaches the tail
 // before it.
 //         After Code::store_failed nothing is acknowledged any more.
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -76,16 +79,28 @@ class Log {
  public:
   // Opens the store under a fresh epoch and fills the tail with what is not indexed yet.
   static Result<std::unique_ptr<Log>> open(Store& store, LogOptions options, Epoch fresh);
+  ~Log();
 
-  // How many of the first requests make one group: at most limits::commit_rows_max rows, at least one
-  // request.
-  static std::size_t group_size(std::span<const PublishRequest> requests);
+  // A group: begin_group, add as long as there is room, commit_group.
+  void begin_group(Timestamp now);
+  struct Added {
+    bool room = false;       // for one more request; without it the group should be committed
+    std::uint64_t work = 0;  // that planning it took, in the unit of FeedRows::work
+  };
+  // Takes the request, whether there is room or not. Commands are planned at once: their place is before the
+  // group's events, so that their counts are true there, whatever else the group brings.
+  Added add(PublishRequest request);
+  // One outcome for each request, in the order of add().
+  std::vector<PublishOutcome> commit_group();
+  // All of it at once, whatever the room. The requests are moved from.
+  std::vector<PublishOutcome> publish(std::span<PublishRequest> requests, Timestamp now);
 
-  // Commits one group; outcomes[i] answers requests[i]. Takes the events out of the requests.
-  std::vector<PublishOutcome> publish(std::span<PublishRequest> group, Timestamp now);
-
-  // One bounded slice of housekeeping: what is due is published, what expired is taken out, what is old is
-  // trimmed. True if there is more to do now.
+  // What time alone brings: joins and leaves. Once a second or so.
+  void tick(Timestamp now);
+  // One bounded slice of housekeeping, of one kind: what is due is published, what expired is taken out, what
+  // is old goes, what rules let go, keys are forgotten; each kind in turn. A slice is as large as what was
+  // committed since the last one of its kind, so that housekeeping keeps pace with publishing. False: nothing is left to
+  // do now.
   Result<bool> maintain(Timestamp now);
 
   // Retention as of now; the other options stay.
@@ -107,10 +122,10 @@ class Log {
 
  private:
   struct Group;
-  Log(Store& store, LogOptions options) : store_(store), options_(std::move(options)) {}
+  Log(Store& store, LogOptions options);
 
   Result<void> fill_tail(const Opened& opened);
-  void take(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
+  void take(Group& group, std::size_t index, Timestamp now);
   // Where the events with known keys are; nothing for those that are new.
   Result<std::vector<std::optional<Placed>>> known_events(const Group& group, const PublishRequest& request,
                                                           Timestamp now);
@@ -122,8 +137,14 @@ class Log {
   bool commit(Group& group);
   void announce(Group& group);
   void answer(Group& group, const Committed& committed);
-  Result<std::size_t> publish_due(Timestamp now);
-  Result<std::size_t> withdraw_expired(Timestamp now);
+
+  enum class Chore { publish_due, withdraw_expired, trim, sweep, forget_keys };
+  static constexpr std::size_t chores = 5;
+  // How many rows it took out or brought.
+  Result<std::size_t> do_chore(Chore chore, Timestamp now, std::size_t rows_max);
+  Result<std::size_t> publish_due(Timestamp now, std::size_t rows_max);
+  Result<std::size_t> withdraw_expired(Timestamp now, std::size_t rows_max);
+  Result<std::size_t> trim(Timestamp now, std::size_t rows_max);
 
   Store& store_;
   LogOptions options_;
@@ -131,6 +152,9 @@ class Log {
   std::unique_ptr<Tail> tail_;
   EpochTable epochs_;
   Timestamp last_time_;  // event times never run backwards within the log
+  std::unique_ptr<Group> group_;  // between begin_group and commit_group
+  std::size_t next_chore_ = 0;
+  std::array<std::size_t, chores> arrived_{};  // rows committed since the last slice of each chore
   std::optional<Error> failure_;
 };
 

@@ -91,14 +91,53 @@ TEST_F(LogTest, EphemeralEventsAreAnnouncedButNotStored) {
   EXPECT_EQ(log->tail().since(0).batches.size(), 2u);
 }
 
+// How many of these requests a group takes in before it has no room left.
+std::size_t taken_in(Log& log, const std::vector<PublishRequest>& requests) {
+  log.begin_group(Timestamp{});
+  std::size_t taken = 0;
+  bool room = true;
+  while (room && taken < requests.size()) room = log.add(requests[taken++]).room;
+  EXPECT_EQ(log.commit_group().size(), taken);
+  return taken;
+}
+
 TEST_F(LogTest, AGroupIsBoundedByRowsButHoldsOneRequestWhole) {
   std::vector<PublishRequest> requests;
   requests.push_back(request(std::vector<std::string>(1000, "a")));
   requests.push_back(request({"b"}));
-  EXPECT_EQ(Log::group_size(requests), 1u);
+  EXPECT_EQ(taken_in(*log, requests), 1u);
+  EXPECT_EQ(log->tail().head(), 1000u);
   requests.erase(requests.begin());
   for (int i = 0; i < 300; ++i) requests.push_back(request({"c"}));
-  EXPECT_EQ(Log::group_size(requests), limits::commit_rows_max);
+  EXPECT_EQ(taken_in(*log, requests), limits::commit_rows_max);
+}
+
+TEST_F(LogTest, AGroupIsBoundedByBytes) {
+  std::vector<PublishRequest> requests;
+  for (int i = 0; i < 200; ++i) {
+    requests.push_back(request({"a"}));
+    requests.back().events[0].data = std::string(60'000, 'x');
+  }
+  EXPECT_EQ(taken_in(*log, requests), limits::group_bytes_max / 60'000 + 1);
+}
+
+TEST_F(LogTest, AGroupIsBoundedByTheWorkOfItsCommands) {
+  struct Costly final : CommandPlanner {
+    explicit Costly(Store& of) : store(of) {}
+    void begin_group() override {}
+    Result<CommandPlan> plan(const Command&, Timestamp) override {
+      // Looks at everything, as a mark of a user with very many follows may.
+      for (int i = 0; i < 20; ++i) TRY(store.feed_rows().count({"a", 0, 1000}, {}));
+      return CommandPlan{};
+    }
+    std::vector<Event> tick(Timestamp) override { return {}; }
+    Store& store;
+  } planner(*store);
+  publish({request(std::vector<std::string>(1000, "a"))});
+  log->set_planner(planner);
+  std::vector<PublishRequest> requests(100);
+  for (auto& each : requests) each.command = EraseCommand{"ana"};
+  EXPECT_EQ(taken_in(*log, requests), (limits::group_work_max + 19'999) / 20'000);
 }
 
 TEST_F(LogTest, ANewOpeningContinuesOffsetsUnderANewEpoch) {

@@ -6,10 +6,11 @@ namespace belfry {
 namespace {
 
 constexpr std::chrono::seconds kTailPatience{1};
+constexpr std::uint64_t kWorkPerRow = 16;  // FeedRows::work: about what looking at a row takes
 
 }  // namespace
 
-StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<ReadJob>& mailbox,
+StoreReaders::StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, FairMailbox<ReadJob>& mailbox,
                            const Tail& tail, const Clock& clock, Metrics& metrics, Callbacks callbacks)
     : readers_(std::move(readers)),
       mailbox_(mailbox),
@@ -30,30 +31,36 @@ StoreReaders::~StoreReaders() {
 }
 
 void StoreReaders::run(StoreReader& reader) {
-  std::vector<ReadJob> jobs;
-  while (mailbox_.wait_take(jobs)) {
-    for (auto& job : jobs) {
-      if (const auto* feed = std::get_if<FeedJob>(&job.question)) {
-        callbacks_.feed(job.shard, job.ticket, read_feed_of(reader, *feed));
-        continue;
-      }
-      const auto& question = std::get<PageQuestion>(job.question);
-      auto page = reader.read(question.request);
-      if (page) add(rows_read_, static_cast<double>(page.value().rows_read));
-      callbacks_.page(job.shard, {question.session, question.number, std::move(page)});
-    }
-    jobs.clear();
+  while (auto popped = mailbox_.wait_pop()) {
+    const std::uint64_t cost = serve(reader, popped->item);
+    mailbox_.charge(popped->turn, cost);
   }
 }
 
-Result<FeedReply> StoreReaders::read_feed_of(StoreReader& reader, const FeedJob& job) {
+std::uint64_t StoreReaders::serve(StoreReader& reader, const ReadJob& job) {
+  if (const auto* feed = std::get_if<FeedJob>(&job.question)) {
+    std::uint64_t cost = 0;
+    callbacks_.feed(job.shard, job.ticket, read_feed_of(reader, *feed, cost));
+    return cost;
+  }
+  const auto& question = std::get<PageQuestion>(job.question);
+  auto page = reader.read(question.request);
+  const std::uint64_t rows = page ? page.value().rows_read : 1;
+  add(rows_read_, static_cast<double>(rows));
+  callbacks_.page(job.shard, {question.session, question.number, std::move(page)});
+  return rows;
+}
+
+Result<FeedReply> StoreReaders::read_feed_of(StoreReader& reader, const FeedJob& job, std::uint64_t& cost) {
   FeedReply reply;
   const auto ask = [&](FeedRows& rows) -> Result<void> {
+    const std::uint64_t before = rows.work();
     if (job.user_only) {
       reply.user = TRY(rows.user(job.question.user));
     } else {
       reply.answer = TRY(read_feed(rows, job.question, clock_.wall()));
     }
+    cost = (rows.work() - before) / kWorkPerRow;
     return {};
   };
   TRY(reader.snapshot(ask));

@@ -120,8 +120,8 @@ class Server {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Planner> planner_;
-  Mailbox<PublishJob> publishes_{limits::mailbox_publishes_max};
-  Mailbox<ReadJob> reads_{limits::mailbox_pages_max};
+  FairMailbox<PublishJob> publishes_{limits::mailbox_publishes_max, limits::mailbox_publish_bytes_max};
+  FairMailbox<ReadJob> reads_{limits::mailbox_pages_max};
   std::unique_ptr<net::ConnectionBudget> budget_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::unique_ptr<StoreReaders> readers_;
@@ -205,7 +205,7 @@ Result<void> Server::start() {
   TRY(fill_keyring(keyring_, config_, mode_));
   sources_ =
       std::make_unique<Sources>(clock_, metrics_, [this](PublishRequest request, std::uint64_t ticket) {
-        return publishes_.push({std::move(request), shards_.size(), ticket});
+        return push_publish(publishes_, std::move(request), shards_.size(), ticket);
       });
   TRY(sources_->prepare(config_.sources));
   TRY(open_log());

@@ -7,6 +7,9 @@ namespace {
 
 constexpr Duration kDrainStep{50};
 constexpr Duration kWaitMax{1};
+// Two classes of turns at the store-readers: who looks at a feed does not wait behind who catches up.
+constexpr std::size_t kFeedsClass = 0;
+constexpr std::size_t kPagesClass = 1;
 
 }  // namespace
 
@@ -43,7 +46,7 @@ ShardThread::ShardThread(ShardSetup setup)
              ShardOptions{wire::feed_change_of, setup_.api.presence, this, {}, setup_.heartbeat}),
       desk_(
           [this](PublishRequest request, std::uint64_t ticket) {
-            return setup_.publishes.push({std::move(request), setup_.index, ticket});
+            return push_publish(setup_.publishes, std::move(request), setup_.index, ticket);
           },
           setup_.log, setup_.admission),
       streams_(DeliveryParts{shard_, setup_.log.tail(), setup_.log.epochs(), setup_.clock, *this, desk_,
@@ -104,6 +107,7 @@ void ShardThread::turn() {
   const Instant began = setup_.clock.now();
   const bool more = shard_.advance(setup_.clock.wall());
   streams_.after_turn();
+  if (!presence_.empty()) tell_presence();
   turned_ = setup_.clock.now();
   turn_took_ = turned_ - began;
   sessions_.store(shard_.sessions(), std::memory_order_relaxed);
@@ -120,28 +124,37 @@ void ShardThread::tick() {
   streams_.tick(setup_.clock.now());
   turn();
   report();
-  if (setup_.api.presence.empty() || setup_.clock.now() - presence_renewed_ < limits::presence_renew)
-    return;
-  presence_renewed_ = setup_.clock.now();
-  tell_presence({PresenceCommand::Kind::renew, 0, {}, {}, shard_.present()});
+  if (!setup_.api.presence.empty()) tell_presence();
 }
 
-// Nobody waits for the outcome: ticket 0 is nobody's. A full mailbox loses a word; the next renewal mends
-// it.
-void ShardThread::tell_presence(PresenceCommand command) {
-  command.holder = setup_.index;
+// One command at a time, so that a shard never has more than that in the mailbox; what comes and goes
+// meanwhile is told with the next one.
+void ShardThread::tell_presence() {
+  const bool renew = setup_.clock.now() - presence_renewed_ >= limits::presence_renew;
+  if (presence_told_ || (presence_.empty() && !renew)) return;
+  PresenceCommand command{PresenceCommand::Kind::update, setup_.index, presence_.take()};
   PublishRequest request;
+  std::vector<PresenceWord> words = command.words;
   request.command = std::move(command);
-  (void)setup_.publishes.push({std::move(request), setup_.index, 0});
+  auto ticket = desk_.submit(std::move(request), presence_answers_);
+  if (!ticket) return presence_.take_back(words);
+  presence_renewed_ = setup_.clock.now();
+  presence_told_ = std::move(words);
+}
+
+void ShardThread::on_presence_outcome(const PublishOutcome& outcome) {
+  const std::vector<PresenceWord> words = std::move(*presence_told_);
+  presence_told_.reset();
+  if (!outcome) return presence_.take_back(words);  // told at the next tick
+  if (outcome.value().command->unknown_holder) presence_.say_all_again();
+  tell_presence();
 }
 
 void ShardThread::joined(const std::string& topic, const std::string& user) {
-  tell_presence({PresenceCommand::Kind::join, 0, topic, user});
+  presence_.joined(topic, user);
 }
 
-void ShardThread::left(const std::string& topic, const std::string& user) {
-  tell_presence({PresenceCommand::Kind::leave, 0, topic, user});
-}
+void ShardThread::left(const std::string& topic, const std::string& user) { presence_.left(topic, user); }
 
 void ShardThread::report() {
   Counters& to = *counters_;
@@ -245,11 +258,13 @@ Result<Principal> ShardThread::authenticate(std::string_view token) {
 }
 
 bool ShardThread::ask_feed(FeedJob job, std::uint64_t ticket) {
-  return setup_.reads.push({setup_.index, std::move(job), ticket});
+  const Turn turn{kFeedsClass, keyed_hash(job.question.user)};
+  return setup_.reads.push(turn, 1, 0, {setup_.index, std::move(job), ticket});
 }
 
 bool ShardThread::ask(PageQuestion question) {
-  return setup_.reads.push({setup_.index, std::move(question), 0});
+  const Turn turn{kPagesClass, question.owner};
+  return setup_.reads.push(turn, 1, 0, {setup_.index, std::move(question), 0});
 }
 
 }  // namespace belfry

@@ -15,6 +15,7 @@
 #include "api/api.h"
 #include "delivery/delivery.h"
 #include "feed/feed.h"
+#include "feed/presence_words.h"
 #include "hub/hub.h"
 #include "log/log.h"
 #include "net/net.h"
@@ -33,6 +34,10 @@ struct PublishJob {
   std::uint64_t ticket = 0;
 };
 
+// Takes a request to the log-writer, in the turn of its principal. False: no room for that one.
+bool push_publish(FairMailbox<PublishJob>& mailbox, PublishRequest request, std::size_t shard,
+                  std::uint64_t ticket);
+
 // What a store-reader is asked: a page for a session, or a feed for a user.
 struct ReadJob {
   std::size_t shard = 0;
@@ -45,7 +50,8 @@ struct PublishedTicket {
   PublishOutcome outcome;
 };
 
-// log-writer: the one thread that commits. Takes whatever queued during the last commit; no timer.
+// log-writer: the one thread that commits. Takes what queued during the last commit, each owner in turn, as far
+// as a group has room; between two groups, one slice of housekeeping while there is some to do.
 class LogWriter {
  public:
   struct Callbacks {
@@ -56,7 +62,7 @@ class LogWriter {
     std::function<void(const Error&)> failed;  // the store is gone: stop the process
   };
 
-  LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics,
+  LogWriter(Log& log, FairMailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics,
             std::size_t shards, Callbacks callbacks);
   // Closes the mailbox, commits what waits, and ends the thread.
   ~LogWriter();
@@ -64,12 +70,19 @@ class LogWriter {
   void set_retention(RetentionSettings settings);
 
  private:
+  struct Asked {
+    std::size_t shard;
+    std::uint64_t ticket;
+  };
   void run();
-  void commit(std::vector<PublishJob>& jobs);
-  void maintain();
+  void commit();
+  std::vector<Asked> fill_group(std::size_t& events);
+  void answer(std::span<const Asked> asked, std::vector<PublishOutcome> outcomes);
+  void begin_housekeeping();
+  bool housekeep();
 
   Log& log_;
-  Mailbox<PublishJob>& mailbox_;
+  FairMailbox<PublishJob>& mailbox_;
   const Clock& clock_;
   prometheus::Counter& commits_;
   prometheus::Counter& events_;
@@ -89,16 +102,18 @@ class StoreReaders {
     std::function<void(std::size_t shard, std::uint64_t ticket, Result<FeedReply>)> feed;
   };
 
-  StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, Mailbox<ReadJob>& mailbox,
+  StoreReaders(std::vector<std::unique_ptr<StoreReader>> readers, FairMailbox<ReadJob>& mailbox,
                const Tail& tail, const Clock& clock, Metrics& metrics, Callbacks callbacks);
   ~StoreReaders();
 
  private:
   void run(StoreReader& reader);
-  Result<FeedReply> read_feed_of(StoreReader& reader, const FeedJob& job);
+  // Answers the job; returns what it cost, in rows looked at.
+  std::uint64_t serve(StoreReader& reader, const ReadJob& job);
+  Result<FeedReply> read_feed_of(StoreReader& reader, const FeedJob& job, std::uint64_t& cost);
 
   std::vector<std::unique_ptr<StoreReader>> readers_;
-  Mailbox<ReadJob>& mailbox_;
+  FairMailbox<ReadJob>& mailbox_;
   const Tail& tail_;
   const Clock& clock_;
   prometheus::Counter& rows_read_;
@@ -114,8 +129,8 @@ struct ShardSetup {
   const Log& log;
   const Clock& clock;
   Metrics& metrics;
-  Mailbox<PublishJob>& publishes;
-  Mailbox<ReadJob>& reads;
+  FairMailbox<PublishJob>& publishes;
+  FairMailbox<ReadJob>& reads;
   const std::atomic<bool>& ready;
   Admission& admission;
   SourcePort& sources;
@@ -165,7 +180,15 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   void tick();
   void drain_some();
   void report();
-  void tell_presence(PresenceCommand command);
+  void tell_presence();
+  void on_presence_outcome(const PublishOutcome& outcome);
+
+  // Hears how a presence command went.
+  struct PresenceAnswers final : OutcomeReceiver {
+    explicit PresenceAnswers(ShardThread& owner) : shard(owner) {}
+    void on_outcome(std::uint64_t, PublishOutcome outcome) override { shard.on_presence_outcome(outcome); }
+    ShardThread& shard;
+  };
 
   struct Counters;
   const ShardSetup setup_;
@@ -174,6 +197,9 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   std::atomic<std::size_t> sessions_{0};
   Instant ticked_;
   Instant drain_until_;
+  PresenceWords presence_;
+  PresenceAnswers presence_answers_{*this};
+  std::optional<std::vector<PresenceWord>> presence_told_;  // not answered yet
   Instant presence_renewed_;
   bool held_back_ = false;                  // the last wake-up was left to the next one
   bool waiting_ = false;                    // for what else comes before the next turn

@@ -9,10 +9,60 @@ namespace {
 
 constexpr std::chrono::seconds kMaintainInterval{1};
 constexpr Duration kQuickCommit{1};
+constexpr std::size_t kBytesPerCost = 4096;
+// Two classes of turns: however many users ask for something, backends have half.
+constexpr std::size_t kBackendsClass = 0;
+constexpr std::size_t kUsersClass = 1;
+constexpr std::uint64_t kWorkPerCost = 128;  // FeedRows::work: about what writing one event takes
+
+template <class... Functions>
+struct Cases : Functions... {
+  using Functions::operator()...;
+};
+
+// Whose turn it takes: of the user that it is about, else of who sent it.
+Turn turn_of(const PublishRequest& request) {
+  std::string_view user;
+  if (request.command && request.principal.empty())
+    user = std::visit(Cases{[](const MarkCommand& c) { return std::string_view(c.user); },
+                            [](const MuteCommand& c) { return std::string_view(c.user); },
+                            [](const FollowCommand& c) { return std::string_view(c.user); },
+                            [](const EraseCommand& c) { return std::string_view(c.user); },
+                            [](const auto&) { return std::string_view(); }},
+                      *request.command);
+  constexpr std::string_view prefix = "user:";
+  const std::string_view principal = request.principal;
+  if (principal.starts_with(prefix)) user = principal.substr(prefix.size());
+  // What the house says to itself (presence) has a turn like a user's.
+  if (!user.empty() || principal.empty()) return {kUsersClass, keyed_hash(user)};
+  return {kBackendsClass, keyed_hash(principal)};
+}
+
+std::size_t bytes_of(const Command& command) {
+  return std::visit(Cases{[](const MarkCommand& c) { return c.ids.size() * sizeof(Cursor); },
+                          [](const PresenceCommand& c) { return c.words.size() * sizeof(PresenceWord); },
+                          [](const auto&) { return std::size_t{0}; }},
+                    command);
+}
+
+// What a request will cost, where an event of ordinary size costs 1.
+std::uint64_t cost_of(const PublishRequest& request, std::size_t bytes) {
+  return 1 + request.events.size() + bytes / kBytesPerCost;
+}
 
 }  // namespace
 
-LogWriter::LogWriter(Log& log, Mailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics,
+bool push_publish(FairMailbox<PublishJob>& mailbox, PublishRequest request, std::size_t shard,
+                  std::uint64_t ticket) {
+  std::size_t bytes = sizeof(PublishJob);
+  for (const Event& event : request.events) bytes += sizeof(Event) + event.bytes();
+  if (request.command) bytes += bytes_of(*request.command);
+  const Turn turn = turn_of(request);
+  const std::uint64_t cost = cost_of(request, bytes);
+  return mailbox.push(turn, cost, bytes, {std::move(request), shard, ticket});
+}
+
+LogWriter::LogWriter(Log& log, FairMailbox<PublishJob>& mailbox, const Clock& clock, Metrics& metrics,
                      std::size_t shards, Callbacks callbacks)
     : log_(log),
       mailbox_(mailbox),
@@ -32,15 +82,17 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::run() {
-  std::vector<PublishJob> jobs;
   Instant maintained = clock_.now();
-  while (mailbox_.wait_take(jobs, kMaintainInterval)) {
+  bool more = false;  // housekeeping to do
+  while (mailbox_.wait(more ? std::chrono::seconds{0} : kMaintainInterval)) {
     try {
-      if (!jobs.empty()) commit(jobs);
-      jobs.clear();
-      if (clock_.now() - maintained < kMaintainInterval) continue;
-      maintain();
-      maintained = clock_.now();
+      commit();
+      if (clock_.now() - maintained >= kMaintainInterval) {
+        maintained = clock_.now();
+        begin_housekeeping();
+        more = true;
+      }
+      if (more) more = housekeep();
     } catch (const std::exception& exception) {
       log_error("log-writer", {{"exception", exception.what()}});
       return callbacks_.failed(fail(Code::internal, exception.what()));
@@ -48,36 +100,46 @@ void LogWriter::run() {
   }
 }
 
-void LogWriter::commit(std::vector<PublishJob>& jobs) {
-  std::vector<PublishRequest> requests;
-  requests.reserve(jobs.size());
-  for (auto& job : jobs) requests.push_back(std::move(job.request));
-  std::size_t at = 0;
-  while (at < requests.size()) {
-    const std::span<PublishRequest> rest(requests.begin() + static_cast<std::ptrdiff_t>(at),
-                                         requests.end());
-    const std::size_t count = Log::group_size(rest);
-    std::size_t events = 0;
-    for (const auto& request : rest.first(count)) events += request.events.size();
-    const Instant began = clock_.now();
-    auto outcomes = log_.publish(rest.first(count), clock_.wall());
-    // What queued meanwhile is committed next; shards may wait for it if that is a matter of a millisecond.
-    const bool quick = clock_.now() - began <= kQuickCommit;
-    log_.tail().expect_more(quick && (at + count < requests.size() || mailbox_.size() > 0));
-    callbacks_.wake_shards();
-    add(commits_, 1);
-    add(events_, static_cast<double>(events));
-    std::vector<std::vector<PublishedTicket>> answers(shards_);
-    for (const auto& outcome : outcomes)
-      if (outcome && outcome.value().command && outcome.value().command->revoked)
-        callbacks_.revoked(*outcome.value().command->revoked);
-    for (std::size_t i = 0; i < count; ++i)
-      answers[jobs[at + i].shard].push_back({jobs[at + i].ticket, std::move(outcomes[i])});
-    for (std::size_t shard = 0; shard < shards_; ++shard)
-      if (!answers[shard].empty()) callbacks_.answer(shard, std::move(answers[shard]));
-    at += count;
+// Whoever was given least is next, until the group is full: who asks for much waits for the next group.
+std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
+  std::vector<Asked> asked;
+  while (auto popped = mailbox_.pop()) {
+    PublishJob& job = popped->item;
+    asked.push_back({job.shard, job.ticket});
+    events += job.request.events.size();
+    const Log::Added added = log_.add(std::move(job.request));
+    if (added.work >= kWorkPerCost) mailbox_.charge(popped->turn, added.work / kWorkPerCost);
+    if (!added.room) break;
   }
+  return asked;
+}
+
+void LogWriter::commit() {
+  if (mailbox_.size() == 0) return;
+  const Instant began = clock_.now();
+  std::size_t events = 0;
+  log_.begin_group(clock_.wall());
+  const std::vector<Asked> asked = fill_group(events);
+  auto outcomes = log_.commit_group();
+  // What queued meanwhile is committed next; shards may wait for it if that is a matter of a millisecond.
+  const bool quick = clock_.now() - began <= kQuickCommit;
+  log_.tail().expect_more(quick && mailbox_.size() > 0);
+  callbacks_.wake_shards();
+  add(commits_, 1);
+  add(events_, static_cast<double>(events));
+  answer(asked, std::move(outcomes));
   if (log_.failure() && !std::exchange(failure_told_, true)) callbacks_.failed(*log_.failure());
+}
+
+void LogWriter::answer(std::span<const Asked> asked, std::vector<PublishOutcome> outcomes) {
+  std::vector<std::vector<PublishedTicket>> answers(shards_);
+  for (const auto& outcome : outcomes)
+    if (outcome && outcome.value().command && outcome.value().command->revoked)
+      callbacks_.revoked(*outcome.value().command->revoked);
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    answers[asked[i].shard].push_back({asked[i].ticket, std::move(outcomes[i])});
+  for (std::size_t shard = 0; shard < shards_; ++shard)
+    if (!answers[shard].empty()) callbacks_.answer(shard, std::move(answers[shard]));
 }
 
 void LogWriter::set_retention(RetentionSettings settings) {
@@ -85,22 +147,25 @@ void LogWriter::set_retention(RetentionSettings settings) {
   retention_ = std::move(settings);
 }
 
-void LogWriter::maintain() {
+void LogWriter::begin_housekeeping() {
   {
     const std::lock_guard lock(mutex_);
     if (retention_) log_.set_retention(retention_->longest, std::move(retention_->rules));
     retention_.reset();
   }
-  // Slices of a few milliseconds; a publish that comes meanwhile waits for one of them at most.
-  for (int slice = 0; slice < 8; ++slice) {
-    const auto more = log_.maintain(clock_.wall());
-    if (!more) {
-      if (more.error().code == Code::store_failed && !std::exchange(failure_told_, true))
-        callbacks_.failed(more.error());
-      return;
-    }
-    if (!more.value() || mailbox_.size() > 0) return;
-  }
+  log_.tick(clock_.wall());
+}
+
+// One slice, of a few milliseconds; a publish that comes meanwhile waits for it at most. False: that was all,
+// or there is trouble, and it is tried again at the next interval.
+bool LogWriter::housekeep() {
+  const auto more = log_.maintain(clock_.wall());
+  // What was due or lost is in the tail.
+  callbacks_.wake_shards();
+  if (more) return more.value();
+  if (more.error().code == Code::store_failed && !std::exchange(failure_told_, true))
+    callbacks_.failed(more.error());
+  return false;
 }
 
 }  // namespace belfry

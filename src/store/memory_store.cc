@@ -138,7 +138,7 @@ class MemoryStore final : public Store {
   Offset indexed() const override { return shared_->head; }
   Result<void> index_now() override { return {}; }
 
-  Result<std::vector<Offset>> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override {
+  Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
     std::vector<Offset> gone;
     for (auto it = disk().log.begin();
@@ -148,9 +148,14 @@ class MemoryStore final : public Store {
       disk().plain.erase(it->first);
       it = disk().log.erase(it);
     }
-    std::erase_if(disk().keys,
-                  [forget_before](const auto& row) { return row.second.time < forget_before; });
     return gone;
+  }
+
+  Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    return std::erase_if(disk().keys, [&](const auto& row) {
+      return row.second.time < before && rows_max > 0 && rows_max-- > 0;
+    });
   }
 
   Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,

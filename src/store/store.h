@@ -236,12 +236,14 @@ class Store {
   virtual Result<void> index_now() = 0;
 
   // Retention: removes at most `rows_max` of the oldest events with offset <= upto and raises their topics'
-  // floors. Returns those that went. Also forgets idempotency records older than `forget_before`.
-  virtual Result<std::vector<Offset>> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) = 0;
-  // The same by rules: looks at some topics each time, round and round, and removes at most `rows_max`
-  // events. Returns those that went.
+  // floors. Completes the index first where it does not reach as far. Returns those that went.
+  virtual Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) = 0;
+  // The same by rules: looks at topics that got events since it last did, and at some others, round and
+  // round, and removes at most `rows_max` events. None is too new to go. Returns those that went.
   virtual Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                                             std::size_t rows_max) = 0;
+  // Forgets at most `rows_max` idempotency records older than `before`; returns how many went.
+  virtual Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) = 0;
   // The highest floor of all topics; 0 if retention never took anything. It may lie above `indexed`.
   virtual Result<Offset> highest_floor() = 0;
   // Events that expired by `now`, oldest first; for Withdraw.

@@ -123,7 +123,7 @@ struct Twins {
     }
     if (pick(4) == 0) {
       const Offset upto = pick(head + 1);
-      for (auto& store : stores) ASSERT_TRUE(store->trim(upto, {}, 1'000'000));
+      for (auto& store : stores) ASSERT_TRUE(store->trim(upto, 1'000'000));
     }
   }
 

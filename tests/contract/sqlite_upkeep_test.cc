@@ -28,11 +28,11 @@ class SqliteUpkeep : public ::testing::Test {
     ASSERT_GT(store->indexed(), kEvents / 3);
   }
 
-  void run(const char* sql) {
+  void run(const std::string& sql) {
     sqlite3* database = nullptr;
     CHECK(sqlite3_open(path().c_str(), &database) == SQLITE_OK);
     char* error = nullptr;
-    sqlite3_exec(database, sql, nullptr, nullptr, &error);
+    sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &error);
     EXPECT_EQ(error, nullptr) << error;
     sqlite3_close(database);
   }
@@ -70,10 +70,12 @@ TEST_F(SqliteUpkeep, TheIndexReachesTheFloorsAfterAStart) {
       event.type = mark_type;
     }
     ASSERT_TRUE(store->commit({events}));
-    const std::vector<RetentionRule> rules{{"users/#", {}, 2}};
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->sweep(rules, {}, 100));
-    ASSERT_GT(store->highest_floor().value(), store->indexed());
+    ASSERT_EQ(store->indexed(), kEvents);
   }
+  // As earlier versions left it, which raised floors above the index.
+  run("DELETE FROM events WHERE offset > " + std::to_string(kEvents) + " AND offset <= " +
+      std::to_string(kEvents + 18) + "; UPDATE topics SET floor = " + std::to_string(kEvents + 18) +
+      " WHERE name = 'users/ana'");
   const auto store = shelf.open();
   const auto log = Log::open(*store, {}, Epoch{3});
   ASSERT_TRUE(log);

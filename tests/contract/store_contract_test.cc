@@ -145,15 +145,15 @@ TYPED_TEST(StoreContract, ManyTopicsUnderOnePattern) {
 TYPED_TEST(StoreContract, TrimRaisesFloorsAndKeepsCounting) {
   this->commit({"a", "b", "a", "b", "a"});
   ASSERT_TRUE(this->store->index_now());
-  EXPECT_EQ(this->store->trim(3, Timestamp{}, 2).value(), (std::vector<Offset>{1, 2})) << "a slice";
-  EXPECT_EQ(this->store->trim(3, Timestamp{}, 2).value(), std::vector<Offset>{3});
+  EXPECT_EQ(this->store->trim(3, 2).value(), (std::vector<Offset>{1, 2})) << "a slice";
+  EXPECT_EQ(this->store->trim(3, 2).value(), std::vector<Offset>{3});
   EXPECT_EQ(this->page({{"a", {}}}, 0).floor, 3u);
   EXPECT_EQ(this->page({{"b", {}}}, 0).floor, 2u);
   EXPECT_EQ(this->page({{"c", {}}}, 0).floor, 0u);
   EXPECT_EQ(this->page({{"+", {}}}, 0).floor, 3u);
   EXPECT_EQ(this->all({{"#", {}}}, 0, 5), (std::vector<Offset>{4, 5}));
   EXPECT_EQ(this->store->highest_floor().value(), Offset{3});
-  EXPECT_EQ(this->store->trim(5, Timestamp{}, 100).value(), (std::vector<Offset>{4, 5}));
+  EXPECT_EQ(this->store->trim(5, 100).value(), (std::vector<Offset>{4, 5}));
   this->reopen();
   EXPECT_EQ(this->opened.head, 5u) << "an empty log still knows its head";
   const auto events = this->commit({"a"});
@@ -182,7 +182,7 @@ TYPED_TEST(StoreContract, KeysAreFoundUntilTheyAreTooOld) {
   EXPECT_EQ(found->body, record.body);
   EXPECT_FALSE(this->store->find_idempotency("p", "k", Timestamp{Duration{501}}).value());
   EXPECT_FALSE(this->store->find_idempotency("q", "k", Timestamp{}).value());
-  ASSERT_TRUE(this->store->trim(0, Timestamp{Duration{501}}, 10));
+  ASSERT_TRUE(this->store->forget_keys(Timestamp{Duration{501}}, 10));
   EXPECT_FALSE(this->store->find_idempotency("p", "k", Timestamp{}).value());
 }
 
@@ -258,7 +258,7 @@ TEST(StoreContractDifferential, MemoryAndSqliteAgree) {
       } else if (what == 6) {
         const Offset upto = pick(head + 1);
         const std::size_t rows = pick(50);
-        ASSERT_EQ(stores[0]->trim(upto, {}, rows).value(), stores[1]->trim(upto, {}, rows).value());
+        ASSERT_EQ(stores[0]->trim(upto, rows).value(), stores[1]->trim(upto, rows).value());
       } else if (what == 7 && pick(4) == 0) {
         ++epoch;
         stores[0] = nullptr;

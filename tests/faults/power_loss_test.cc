@@ -64,7 +64,7 @@ void live_once(std::uint64_t seed, const std::string& synchronous, Aftermath& su
       ASSERT_TRUE(store->commit({events}));
       acknowledged.insert(acknowledged.end(), events.begin(), events.end());
       if (random() % 10 == 0) CHECK(store->index_now());
-      if (random() % 20 == 0) CHECK(store->trim(0, Timestamp{}, 10));
+      if (random() % 20 == 0) CHECK(store->trim(0, 10));
     }
     image(after.path(""), random);
   }

@@ -1,6 +1,18 @@
 #include "store/sqlite/event_writer.h"
 
 namespace belfry::sqlite {
+namespace {
+
+constexpr std::size_t kTouchedMax = 100'000;
+
+}  // namespace
+
+std::vector<std::int64_t> EventWriter::take_touched(std::size_t most) {
+  std::vector<std::int64_t> out;
+  while (out.size() < most && !touched_.empty())
+    out.push_back(touched_.extract(touched_.begin()).value());
+  return out;
+}
 
 Result<void> EventWriter::prepare(Database& database) {
   database_ = &database;
@@ -37,6 +49,7 @@ Result<void> EventWriter::restart(Offset indexed) {
   rows.bind(1, to_signed(indexed));
   while (TRY(rows.step())) {
     index_.add(rows.integer(1), to_unsigned(rows.integer(0)));
+    if (touched_.size() < kTouchedMax) touched_.insert(rows.integer(1));
     topics_.put(rows.text(3), {rows.integer(1), to_unsigned(std::max(rows.integer(2), rows.integer(5))),
                                to_unsigned(std::max(rows.integer(4), rows.integer(6)))});
   }
@@ -76,6 +89,7 @@ Result<Offset> EventWriter::insert(Event& event) {
   if (!event.key.empty()) replaced = TRY(replace_key(topic.id, event));
   TRY(insert_row(event, topic));
   index_.add(topic.id, event.offset, sizeof(Event) + event.bytes());
+  if (touched_.size() < kTouchedMax) touched_.insert(topic.id);
   if (!event.notification.empty()) TRY(notifications_.add(topic.id, event.type, event.offset));
   if (event.expires)
     TRY(put_expiry_.bind(1, event.expires->value.count()).bind(2, to_signed(event.offset)).run());

@@ -4,6 +4,8 @@
 // Owner: SqliteStore. Thread: the log-writer; every call inside a transaction.
 // Bound: the caches of TopicCache and NotificationIndex, a batch of TopicIndexWriter.
 
+#include <unordered_set>
+
 #include "store/sqlite/notification_index.h"
 #include "store/sqlite/topic_cache.h"
 #include "store/sqlite/topic_index_writer.h"
@@ -28,6 +30,10 @@ class EventWriter {
   // Row id of a topic, made if it is new.
   Result<std::int64_t> topic_id(const std::string& name);
   TopicIndexWriter& index() { return index_; }
+  // At most so many topics that got events and were not taken yet; those beyond kTouchedMax are forgotten.
+  std::vector<std::int64_t> take_touched(std::size_t most);
+  // Of the statement that ran last.
+  int rows_changed() const { return sqlite3_changes(database_->handle()); }
 
  private:
   Result<TopicState*> topic_of(const std::string& name);
@@ -40,6 +46,7 @@ class EventWriter {
   TopicIndexWriter index_;
   TopicCache topics_;
   NotificationIndex notifications_;
+  std::unordered_set<std::int64_t> touched_;
 };
 
 }  // namespace belfry::sqlite

@@ -6,6 +6,8 @@ namespace belfry::sqlite {
 namespace {
 
 constexpr std::int64_t kTopicsVisited = 64;
+constexpr std::size_t kTopicsKept = 100'000;
+constexpr std::size_t kNewsTaken = 1024;  // at once
 
 }  // namespace
 
@@ -13,12 +15,13 @@ Result<void> Retention::prepare(Database& database) {
   TRY(database.prepare(select_oldest_,
                        "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
   TRY(database.prepare(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
+  TRY(database.prepare(select_name_, "SELECT name FROM topics WHERE id = ?"));
   TRY(database.prepare(select_newest_,
                        "SELECT plain FROM events WHERE offset = " + std::string(newest_sql)));
   TRY(database.prepare(select_rows_,
                        "SELECT e.offset, e.plain, e.time FROM topic_offsets i CROSS JOIN events e ON "
-                       "e.offset = i.rowid WHERE i.topic_offsets MATCH ? AND i.rowid > " +
-                           std::string(trimmed_sql) + " ORDER BY i.rowid LIMIT ?"));
+                       "e.offset = i.rowid WHERE i.topic_offsets MATCH ? AND i.rowid > max(?, " +
+                           std::string(trimmed_sql) + ") ORDER BY i.rowid LIMIT ?"));
   TRY(database.prepare(
       select_last_own_,
       "SELECT max(seq - plain) FROM events INDEXED BY events_own WHERE topic = ? AND type >= 'belfry.' "
@@ -46,8 +49,37 @@ Result<std::vector<Offset>> Retention::trim(Offset upto, std::size_t rows_max) {
   return old;
 }
 
+Result<const RetentionRule*> Retention::rule_of(std::span<const RetentionRule> rules, std::int64_t topic) {
+  const ResetAtEnd end(select_name_);
+  if (!TRY(select_name_.bind(1, topic).step())) return nullptr;
+  const std::string name = select_name_.text(0);
+  const auto rule = std::find_if(rules.begin(), rules.end(),
+                                 [&](const RetentionRule& r) { return matches(r.pattern, name); });
+  return rule == rules.end() ? nullptr : &*rule;
+}
+
+void Retention::look_again(std::int64_t topic) {
+  if (news_.size() < kTopicsKept && in_news_.insert(topic).second) news_.push_back(topic);
+}
+
+Result<bool> Retention::has_news(std::span<const RetentionRule> rules) {
+  bool found = false;
+  for (const std::int64_t topic : events_.take_touched(kNewsTaken)) {
+    if (TRY(rule_of(rules, topic)) == nullptr) continue;
+    look_again(topic);
+    found = true;
+  }
+  return found;
+}
+
 Result<std::vector<Retention::Topic>> Retention::next_topics(std::span<const RetentionRule> rules) {
   std::vector<Topic> out;
+  for (std::int64_t taken = 0; taken < kTopicsVisited && !news_.empty(); ++taken) {
+    const std::int64_t topic = news_.front();
+    news_.pop_front();
+    in_news_.erase(topic);
+    if (const RetentionRule* rule = TRY(rule_of(rules, topic))) out.push_back({topic, rule});
+  }
   std::int64_t seen = 0;
   const ResetAtEnd end(select_topics_);
   select_topics_.bind(1, visited_).bind(2, kTopicsVisited);
@@ -69,12 +101,14 @@ Result<std::vector<Offset>> Retention::sweep(std::span<const RetentionRule> rule
   const std::vector<Topic> topics = TRY(next_topics(rules));
   std::vector<Offset> old;
   for (const Topic& topic : topics) {
+    // Not finished with it, or not begun: it is met again, behind the others.
+    if (old.size() >= rows_max) {
+      look_again(topic.id);
+      continue;
+    }
     TRY(find_old(topic, now, rows_max, old));
     TRY(find_own(topic, rows_max, old));
-    if (old.size() >= rows_max) {
-      visited_ = topic.id - 1;  // not finished with it
-      break;
-    }
+    if (old.size() >= rows_max) look_again(topic.id);
   }
   std::sort(old.begin(), old.end());
   old.erase(std::unique(old.begin(), old.end()), old.end());
@@ -92,13 +126,16 @@ Result<void> Retention::find_old(const Topic& topic, Timestamp now, std::size_t 
       kept_above = select_newest_.integer(0) - to_signed(*topic.rule->events);
   }
   const ResetAtEnd end(select_rows_);
-  select_rows_.bind(1, topic.id).bind(2, to_signed(rows_max));
+  if (begins_.size() >= kTopicsKept) begins_.clear();
+  Offset& begin = begins_[topic.id];
+  select_rows_.bind(1, topic.id).bind(2, to_signed(begin)).bind(3, to_signed(rows_max));
   while (out.size() < rows_max && TRY(select_rows_.step())) {
     const bool surplus = select_rows_.integer(1) <= kept_above;
     const bool old =
         topic.rule->age && Timestamp{Duration{select_rows_.integer(2)}} < now + -*topic.rule->age;
     if (!surplus && !old) break;
-    out.push_back(to_unsigned(select_rows_.integer(0)));
+    begin = to_unsigned(select_rows_.integer(0));
+    out.push_back(begin);
   }
   return {};
 }
@@ -134,8 +171,9 @@ Result<Offset> Retention::highest_floor() {
   return to_unsigned(select_floor_.integer(0));
 }
 
-Result<void> Retention::forget_keys(Timestamp before, std::size_t rows_max) {
-  return forget_keys_.bind(1, before.value.count()).bind(2, to_signed(rows_max)).run();
+Result<std::size_t> Retention::forget_keys(Timestamp before, std::size_t rows_max) {
+  TRY(forget_keys_.bind(1, before.value.count()).bind(2, to_signed(rows_max)).run());
+  return static_cast<std::size_t>(events_.rows_changed());
 }
 
 }  // namespace belfry::sqlite

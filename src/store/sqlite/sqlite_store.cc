@@ -51,7 +51,8 @@ class SqliteStore final : public Store {
   Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
   Offset indexed() const override { return indexed_.load(std::memory_order_acquire); }
   Result<void> index_now() override;
-  Result<std::vector<Offset>> trim(Offset upto, Timestamp forget_before, std::size_t rows_max) override;
+  Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) override;
+  Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) override;
   Result<Offset> highest_floor() override { return retention_.highest_floor(); }
   Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                             std::size_t rows_max) override;
@@ -79,6 +80,8 @@ class SqliteStore final : public Store {
   Result<void> in_transaction(Work work, IndexAmount amount = IndexAmount::batches);
   Error give_up(Error error);
   Result<Committed> write(const Commit& commit);
+  template <class Remove>
+  Result<std::vector<Offset>> remove_some(Remove remove);
   Result<void> write_record(const IdempotencyRecord& record, Offset base, const Committed& committed);
   Result<void> checkpoint_if_due();
 
@@ -158,6 +161,7 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
 Result<void> SqliteStore::reload() {
   Statement select = TRY(database_.prepare("SELECT value FROM meta WHERE name = 'indexed'"));
   indexed_ = TRY(read_indexed(select));
+  retention_.restart();
   return events_.restart(indexed_);
 }
 
@@ -284,29 +288,39 @@ Result<std::vector<Event>> SqliteStore::read_log(Offset after, Offset upto, std:
   return rows;
 }
 
-Result<std::vector<Offset>> SqliteStore::trim(Offset upto, Timestamp forget_before, std::size_t rows_max) {
+Result<std::vector<Offset>> SqliteStore::trim(Offset upto, std::size_t rows_max) {
   if (std::min(upto, head_) > indexed_) TRY(index_now());
-  std::vector<Offset> gone;
-  const auto trim_and_forget = [&]() -> Result<void> {
-    gone = TRY(retention_.trim(upto, rows_max));
-    if (!gone.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
-    return retention_.forget_keys(forget_before, rows_max);
-  };
-  TRY(in_transaction(trim_and_forget));
-  return gone;
+  return remove_some([&] { return retention_.trim(upto, rows_max); });
 }
 
 Result<std::vector<Offset>> SqliteStore::sweep(std::span<const RetentionRule> rules, Timestamp now,
                                                std::size_t rows_max) {
   if (rules.empty()) return std::vector<Offset>{};
+  // Topics are looked at through their index, which has to reach the newest event of those that got some.
+  if (retention_.has_news(rules)) TRY(index_now());
+  return remove_some([&] { return retention_.sweep(rules, now, rows_max); });
+}
+
+template <class Remove>
+Result<std::vector<Offset>> SqliteStore::remove_some(Remove remove) {
   std::vector<Offset> gone;
-  const auto sweep_some = [&]() -> Result<void> {
-    gone = TRY(retention_.sweep(rules, now, rows_max));
+  const auto work = [&]() -> Result<void> {
+    gone = TRY(remove());
     if (!gone.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
     return {};
   };
-  TRY(in_transaction(sweep_some));
+  TRY(in_transaction(work));
   return gone;
+}
+
+Result<std::size_t> SqliteStore::forget_keys(Timestamp before, std::size_t rows_max) {
+  std::size_t forgotten = 0;
+  const auto work = [&]() -> Result<void> {
+    forgotten = TRY(retention_.forget_keys(before, rows_max));
+    return {};
+  };
+  TRY(in_transaction(work));
+  return forgotten;
 }
 
 // Times never run backwards in the log, so this is a search by halves.

@@ -1,0 +1,86 @@
+// What nobody asks for: what is due, what expired, what is old. In slices, each of one kind, between the groups
+// of those who publish.
+
+#include <algorithm>
+
+#include "log/group.h"
+
+namespace belfry {
+
+// What is due becomes true like anything that is published; its row goes in the same transaction.
+Result<std::size_t> Log::publish_due(Timestamp now, std::size_t rows_max) {
+  std::vector<Scheduled> due = TRY(store_.due(now, std::min(rows_max, limits::commit_rows_max)));
+  if (due.empty()) return std::size_t{0};
+  last_time_ = std::max(last_time_, now);
+  Group group;
+  for (Scheduled& scheduled : due) {
+    group.changes.push_back(DropScheduled{scheduled.id});
+    scheduled.event.time = last_time_;
+    const bool durable = !is_ephemeral(scheduled.event.topic);
+    (durable ? group.durable : group.ephemeral).push_back(std::move(scheduled.event));
+  }
+  const std::vector<Event> ephemeral = std::move(group.ephemeral);
+  if (!commit(group)) return failure_ ? *failure_ : fail(Code::store_full);
+  if (!ephemeral.empty()) tail_->append(std::make_shared<const Batch>(ephemeral));
+  return due.size();
+}
+
+Result<std::size_t> Log::withdraw_expired(Timestamp now, std::size_t rows_max) {
+  const std::vector<Offset> expired = TRY(store_.expired(now, rows_max));
+  if (expired.empty()) return std::size_t{0};
+  std::vector<Change> changes;
+  for (const Offset offset : expired) changes.push_back(Withdraw{offset});
+  TRY(store_.commit({{}, {}, changes}));
+  tail_->withdraw(expired);
+  return expired.size();
+}
+
+Result<std::size_t> Log::trim(Timestamp now, std::size_t rows_max) {
+  if (!options_.retention) return std::size_t{0};
+  const Offset upto = TRY(store_.last_before(now + -*options_.retention));
+  const std::vector<Offset> gone = TRY(store_.trim(upto, rows_max));
+  tail_->lose(gone);
+  return gone.size();
+}
+
+Result<std::size_t> Log::do_chore(Chore chore, Timestamp now, std::size_t rows_max) {
+  switch (chore) {
+    case Chore::publish_due:
+      return publish_due(now, rows_max);
+    case Chore::withdraw_expired:
+      return withdraw_expired(now, rows_max);
+    case Chore::trim:
+      return trim(now, rows_max);
+    case Chore::sweep: {
+      const std::vector<Offset> swept = TRY(store_.sweep(options_.rules, now, rows_max));
+      tail_->lose(swept);
+      return swept.size();
+    }
+    case Chore::forget_keys:
+      return store_.forget_keys(now + -limits::idempotency_time, rows_max);
+  }
+  return std::size_t{0};
+}
+
+void Log::tick(Timestamp now) {
+  if (planner_ == nullptr) return;
+  std::vector<Event> events = planner_->tick(now);
+  for (Event& event : events) event.time = now;
+  if (!events.empty()) tail_->append(std::make_shared<const Batch>(std::move(events)));
+}
+
+Result<bool> Log::maintain(Timestamp now) {
+  if (failure_) return *failure_;
+  for (std::size_t tried = 0; tried < chores; ++tried) {
+    const std::size_t chore = next_chore_;
+    next_chore_ = (next_chore_ + 1) % chores;
+    // A quarter more than what came, so that a backlog ends.
+    const std::size_t came = std::exchange(arrived_[chore], 0);
+    const std::size_t rows =
+        std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
+    if (TRY(do_chore(static_cast<Chore>(chore), now, rows)) > 0) return true;
+  }
+  return false;
+}
+
+}  // namespace belfry
