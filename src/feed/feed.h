@@ -4,8 +4,9 @@
 //
 // Route:  api -> store-reader -> read_feed; api -> log-writer -> Planner -> log.
 // Owner:  none, functions; the Planner belongs to the server. Thread: the caller's. No I/O of its own.
-// Bound:  a page holds limits::feed_items_max; counting costs O(topics followed × steps of the read state),
-//         whatever the length of history.
+// Bound:  a page holds limits::feed_items_max. Counts are kept as numbers with each mark (KnownCounts); from
+//         there on it is counted what came since, which costs O(topics followed) whatever the length of
+//         history. Where something was taken out meanwhile they are counted anew (FeedRows::tally).
 // Always: the items, the states and the counts of one answer are true at its head. A mark never covers what
 //         came after the place that it names.
 
@@ -45,6 +46,12 @@ struct FeedAnswer {
 // REQUIRES: `rows` show one state of the store.
 Result<FeedAnswer> read_feed(FeedRows& rows, const FeedQuestion& question, Timestamp now);
 Result<FeedCounts> count_feed(FeedRows& rows, std::string_view user, const UserRows& of_user, Offset head);
+// Of the items in (after, upto], if their states were these.
+Result<FeedCounts> count_part(FeedRows& rows, std::string_view user, const UserRows& of_user,
+                              const ReadState& read, Offset after, Offset upto);
+// For keeping counts that are true at `head`.
+Result<KnownCounts> known_counts(FeedRows& rows, std::string_view user, const UserRows& of_user, Offset head,
+                                 FeedCounts counts);
 
 // The parts of the log in (after, upto] whose notifications are in the user's feed.
 std::vector<FeedSpan> feed_spans(std::string_view user, const UserRows& of_user, Offset after, Offset upto);

@@ -37,9 +37,9 @@ bool Planner::taken_out(Offset offset) const {
                      [offset](const Event& event) { return event.offset == offset; });
 }
 
-Result<FeedCounts> Planner::counts_of(const std::string& user, const UserRows& rows, Offset head) {
+// Without what this group takes out.
+FeedCounts Planner::without_withdrawn(FeedCounts counts, const std::string& user, const UserRows& rows) const {
   if (erased_.contains(user)) return FeedCounts{};
-  FeedCounts counts = TRY(count_feed(store_.feed_rows(), user, rows, head));
   for (const Event& event : withdrawn_) {
     if (event.notification.empty() || rows.mutes.hide(event.topic, event.type)) continue;
     if (!holds(user, rows, event)) continue;
@@ -69,70 +69,107 @@ Result<UserRows*> Planner::rows_of(const std::string& user) {
 
 Result<CommandPlan> Planner::plan_mark(const MarkCommand& command, Timestamp now) {
   FeedRows& feed = store_.feed_rows();
-  UserRows& rows = *TRY(rows_of(command.user));
+  const std::string& user = command.user;
+  UserRows& rows = *TRY(rows_of(user));
   const Offset head = TRY(feed.head());
+  if (planted_.forget_removals && rows.counted)
+    rows.counted->removals = TRY(feed.removals(feed_spans(user, rows, 0, rows.counted->at)));
   CommandPlan plan;
+  CommandAnswer& answer = plan.answer;
+  FeedCounts counts = TRY(count_feed(feed, user, rows, head));
+  const FeedCounts before = without_withdrawn(counts, user, rows);
   ReadState read = rows.read;
   if (command.upto) {
     const auto place = epochs_.place(*command.upto, head);
     if (place.reset) return fail(Code::bad_cursor, "It is not a place in this log.", "upto");
     const Offset upto = planted_.mark_beyond ? head : place.position;
-    plan.answer.changed = upto > 0 && read.apply(command.mark, 0, upto);
+    answer.changed = upto > 0 && read.apply(command.mark, 0, upto);
+    if (answer.changed) TRY(count_change(user, rows, read, upto, head, counts));
   } else {
-    plan.answer.changed = TRY(apply_ids(command, rows, now, read, plan.answer.absent));
-    if (plan.answer.absent.size() == command.ids.size()) return fail(Code::unknown_notification, {}, "ids");
+    answer.changed = TRY(apply_ids(command, rows, now, read, counts, answer.absent));
+    if (answer.absent.size() == command.ids.size()) return fail(Code::unknown_notification, {}, "ids");
   }
   if (read.steps() > limits::read_steps_max) return fail(Code::too_many_marks);
-  if (planted_.stale_counts) plan.answer.counts = TRY(counts_of(command.user, rows, head));
-  if (plan.answer.changed) rows.read = read;
-  if (!planted_.stale_counts) plan.answer.counts = TRY(counts_of(command.user, rows, head));
-  if (!plan.answer.changed) return plan;
+  if (answer.changed) {
+    rows.read = read;
+    rows.counted = TRY(known_counts(feed, user, rows, head, counts));
+  }
+  answer.counts = planted_.stale_counts ? before : without_withdrawn(counts, user, rows);
+  if (!answer.changed) return plan;
   std::vector<Cursor> ids;
   for (const Cursor id : command.ids)
-    if (std::find(plan.answer.absent.begin(), plan.answer.absent.end(), id) == plan.answer.absent.end())
-      ids.push_back(id);
-  plan.events.push_back(own_event(user_topic(command.user), mark_type,
-                                  data_.mark(command.mark, ids, command.upto, plan.answer.counts)));
-  plan.changes.push_back(PutReadState{command.user, std::move(read)});
+    if (std::find(answer.absent.begin(), answer.absent.end(), id) == answer.absent.end()) ids.push_back(id);
+  plan.events.push_back(
+      own_event(user_topic(user), mark_type, data_.mark(command.mark, ids, command.upto, answer.counts)));
+  plan.changes.push_back(PutReadState{user, std::move(read), rows.counted});
   return plan;
 }
 
+// The counts after everything up to `upto` was marked: counted anew where fewer steps are left above than
+// below, by the difference below else.
+Result<void> Planner::count_change(const std::string& user, const UserRows& rows, const ReadState& read,
+                                   Offset upto, Offset head, FeedCounts& counts) {
+  FeedRows& feed = store_.feed_rows();
+  const std::size_t above = rows.read.ranges(upto).size();
+  if (2 * above < rows.read.steps()) {
+    counts = TRY(count_part(feed, user, rows, read, 0, head));
+    return {};
+  }
+  const FeedCounts was = TRY(count_part(feed, user, rows, rows.read, 0, upto));
+  const FeedCounts is = TRY(count_part(feed, user, rows, read, 0, upto));
+  counts.unread += is.unread - was.unread;
+  counts.unseen += is.unseen - was.unseen;
+  return {};
+}
+
 Result<bool> Planner::apply_ids(const MarkCommand& command, const UserRows& rows, Timestamp now,
-                                ReadState& read, std::vector<Cursor>& absent) {
-  bool changed = false;
+                                ReadState& read, FeedCounts& counts, std::vector<Cursor>& absent) {
+  std::vector<Offset> marked;
+  const auto one_if = [](bool counted) { return std::uint64_t{counted ? 1u : 0u}; };
   for (const Cursor id : command.ids) {
-    if (!TRY(in_feed(command.user, rows, id, now))) {
+    const auto item = TRY(item_in_feed(command.user, rows, id, now));
+    if (!item) {
       absent.push_back(id);
       continue;
     }
+    const ItemState was = read.at(id.offset);
     if (!read.apply(command.mark, id.offset - 1, id.offset)) continue;
-    changed = true;
-    TRY(join_empty(command.user, rows, id.offset, read));
+    marked.push_back(id.offset);
+    if (rows.mutes.hide(item->topic, item->type)) continue;
+    const ItemState is = read.at(id.offset);
+    counts.unread += one_if(is.counts_unread()) - one_if(was.counts_unread());
+    counts.unseen += one_if(is.counts_unseen()) - one_if(was.counts_unseen());
   }
-  return changed;
+  if (!marked.empty()) TRY(join_empty(command.user, rows, marked, read));
+  return !marked.empty();
 }
 
-Result<bool> Planner::in_feed(const std::string& user, const UserRows& rows, Cursor id, Timestamp now) {
-  if (id.offset == 0 || epochs_.cursor(id.offset) != id) return false;
-  const auto event = TRY(store_.feed_rows().event_at(id.offset));
-  if (!event || event->notification.empty() || event->expired(now)) return false;
-  if (taken_out(id.offset) || erased_.contains(user)) return false;
-  return planted_.mark_foreign || holds(user, rows, *event);
+Result<std::optional<Event>> Planner::item_in_feed(const std::string& user, const UserRows& rows, Cursor id,
+                                                   Timestamp now) {
+  const std::optional<Event> none;
+  if (id.offset == 0 || epochs_.cursor(id.offset) != id) return none;
+  auto event = TRY(store_.feed_rows().item_at(id.offset));
+  if (!event || event->notification.empty() || event->expired(now)) return none;
+  if (taken_out(id.offset) || erased_.contains(user)) return none;
+  if (!planted_.mark_foreign && !holds(user, rows, *event)) return none;
+  return event;
 }
 
 // Neighbouring ranges in which the feed holds nothing take the item's state, so that a feed which is read
 // one by one stays one step.
-Result<void> Planner::join_empty(const std::string& user, const UserRows& rows, Offset offset,
-                                 ReadState& read) {
-  const auto beside = read.beside(offset);
-  for (const auto& range : beside) {
-    std::uint64_t items = 0;
-    for (const FeedSpan& span : feed_spans(user, rows, range.after, range.upto)) {
-      items += TRY(store_.feed_rows().count(span, {}));
-      if (items > 0) break;
-    }
-    if (items == 0) read.fill(range, read.at(offset));
-  }
+Result<void> Planner::join_empty(const std::string& user, const UserRows& rows,
+                                 const std::vector<Offset>& marked, ReadState& read) {
+  std::map<Offset, std::pair<ReadState::Range, Offset>> beside;  // by where they begin: range, marked item
+  for (const Offset offset : marked)
+    for (const auto& range : read.beside(offset)) beside.try_emplace(range.after, range, offset);
+  if (beside.empty()) return {};
+  std::vector<OffsetRange> ranges;
+  for (const auto& [after, row] : beside) ranges.push_back({row.first.after, row.first.upto});
+  const auto spans = feed_spans(user, rows, ranges.front().after, ranges.back().upto);
+  const auto tally = TRY(store_.feed_rows().tally(spans, {}, ranges));
+  auto held = tally.begin();
+  for (const auto& [after, row] : beside)
+    if (*held++ == 0) read.fill(row.first, read.at(row.second));
   return {};
 }
 
@@ -167,6 +204,7 @@ Result<CommandPlan> Planner::plan_mutes(const MuteCommand& command) {
   CommandPlan plan;
   if (rows.mutes == command.mutes) return plan;
   rows.mutes = command.mutes;
+  rows.counted.reset();
   plan.answer.changed = true;
   plan.events.push_back(own_event(user_topic(command.user), mutes_type, data_.mutes(command.mutes)));
   plan.changes.push_back(PutMutes{command.user, command.mutes});

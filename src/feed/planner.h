@@ -33,6 +33,7 @@ struct FeedPlanted {
   bool forget_overlay = false;  // two marks in one group: the first is lost
   bool stale_counts = false;    // counts are those from before the mark
   bool mark_foreign = false;    // ids of others' notifications are taken
+  bool forget_removals = false;  // counts are kept although something was taken out
 };
 
 class Planner final : public CommandPlanner {
@@ -57,13 +58,17 @@ class Planner final : public CommandPlanner {
 
   // What is kept of the user, with what this group changes.
   Result<UserRows*> rows_of(const std::string& user);
-  // As count_feed, without what this group takes out.
-  Result<FeedCounts> counts_of(const std::string& user, const UserRows& rows, Offset head);
+  FeedCounts without_withdrawn(FeedCounts counts, const std::string& user, const UserRows& rows) const;
   bool taken_out(Offset offset) const;
+  Result<void> count_change(const std::string& user, const UserRows& rows, const ReadState& read, Offset upto,
+                            Offset head, FeedCounts& counts);
   Result<bool> apply_ids(const MarkCommand& command, const UserRows& rows, Timestamp now, ReadState& read,
-                         std::vector<Cursor>& absent);
-  Result<bool> in_feed(const std::string& user, const UserRows& rows, Cursor id, Timestamp now);
-  Result<void> join_empty(const std::string& user, const UserRows& rows, Offset offset, ReadState& read);
+                         FeedCounts& counts, std::vector<Cursor>& absent);
+  // The notification if it is in the user's feed, without its data.
+  Result<std::optional<Event>> item_in_feed(const std::string& user, const UserRows& rows, Cursor id,
+                                            Timestamp now);
+  Result<void> join_empty(const std::string& user, const UserRows& rows, const std::vector<Offset>& marked,
+                          ReadState& read);
 
   Store& store_;
   const EpochTable& epochs_;

@@ -20,28 +20,20 @@ bool shows(FeedStatus status, ItemState state) {
   return false;
 }
 
-Result<std::uint64_t> count_spans(FeedRows& rows, const std::vector<FeedSpan>& spans, const Mutes& mutes) {
-  std::uint64_t total = 0;
-  for (const FeedSpan& span : spans) total += TRY(rows.count(span, mutes));
-  return total;
-}
-
-// Ranges that show are read together as far as they touch: most feeds are one or two of them.
-Result<std::vector<Event>> newest_of(FeedRows& rows, const FeedQuestion& question, const UserRows& of_user,
-                                     Offset last, std::size_t wanted) {
-  auto ranges = of_user.read.ranges();
-  std::reverse(ranges.begin(), ranges.end());
-  std::vector<Event> found;
-  for (std::size_t i = 0; i < ranges.size() && found.size() < wanted; ++i) {
-    if (!shows(question.status, ranges[i].state)) continue;
-    const Offset upto = std::min(ranges[i].upto, last);
-    while (i + 1 < ranges.size() && shows(question.status, ranges[i + 1].state)) ++i;
-    if (ranges[i].after >= upto) continue;
-    const auto spans = feed_spans(question.user, of_user, ranges[i].after, upto);
-    auto events = TRY(rows.newest(spans, of_user.mutes, wanted - found.size()));
-    std::move(events.begin(), events.end(), std::back_inserter(found));
+// The ranges whose items a page of this kind shows; those that touch are one.
+std::vector<OffsetRange> shown_ranges(FeedStatus status, const ReadState& read, Offset last) {
+  std::vector<OffsetRange> out;
+  for (const auto& range : read.ranges()) {
+    if (range.after >= last) break;
+    if (!shows(status, range.state)) continue;
+    const Offset upto = std::min(range.upto, last);
+    if (!out.empty() && out.back().upto == range.after) {
+      out.back().upto = upto;
+    } else {
+      out.push_back({range.after, upto});
+    }
   }
-  return found;
+  return out;
 }
 
 }  // namespace
@@ -58,17 +50,43 @@ std::vector<FeedSpan> feed_spans(std::string_view user, const UserRows& of_user,
   return out;
 }
 
-Result<FeedCounts> count_feed(FeedRows& rows, std::string_view user, const UserRows& of_user, Offset head) {
+Result<FeedCounts> count_part(FeedRows& rows, std::string_view user, const UserRows& of_user,
+                              const ReadState& read, Offset after, Offset upto) {
+  std::vector<OffsetRange> ranges;
+  std::vector<ItemState> states;
+  for (const auto& range : read.ranges(after)) {
+    if (range.after >= upto) break;
+    if (!range.state.counts_unread() && !range.state.counts_unseen()) continue;
+    ranges.push_back({range.after, std::min(range.upto, upto)});
+    states.push_back(range.state);
+  }
   FeedCounts counts;
-  for (const auto& range : of_user.read.ranges()) {
-    const bool unread = range.state.counts_unread(), unseen = range.state.counts_unseen();
-    if (!unread && !unseen) continue;
-    const auto spans = feed_spans(user, of_user, range.after, std::min(range.upto, head));
-    const std::uint64_t count = TRY(count_spans(rows, spans, of_user.mutes));
-    if (unread) counts.unread += count;
-    if (unseen) counts.unseen += count;
+  if (ranges.empty()) return counts;
+  const auto spans = feed_spans(user, of_user, ranges.front().after, ranges.back().upto);
+  const auto tally = TRY(rows.tally(spans, of_user.mutes, ranges));
+  for (std::size_t i = 0; i < tally.size(); ++i) {
+    if (states[i].counts_unread()) counts.unread += tally[i];
+    if (states[i].counts_unseen()) counts.unseen += tally[i];
   }
   return counts;
+}
+
+Result<FeedCounts> count_feed(FeedRows& rows, std::string_view user, const UserRows& of_user, Offset head) {
+  if (const auto& known = of_user.counted; known && known->at <= head) {
+    const auto before = feed_spans(user, of_user, 0, known->at);
+    if (TRY(rows.removals(before)) == known->removals) {
+      FeedCounts counts = TRY(count_part(rows, user, of_user, of_user.read, known->at, head));
+      counts.unread += known->counts.unread;
+      counts.unseen += known->counts.unseen;
+      return counts;
+    }
+  }
+  return count_part(rows, user, of_user, of_user.read, 0, head);
+}
+
+Result<KnownCounts> known_counts(FeedRows& rows, std::string_view user, const UserRows& of_user, Offset head,
+                                 FeedCounts counts) {
+  return KnownCounts{head, TRY(rows.removals(feed_spans(user, of_user, 0, head))), counts};
 }
 
 Result<FeedAnswer> read_feed(FeedRows& rows, const FeedQuestion& question, Timestamp now) {
@@ -80,7 +98,9 @@ Result<FeedAnswer> read_feed(FeedRows& rows, const FeedQuestion& question, Times
   const Offset last = std::min(answer.head, question.before ? *question.before - 1 : offset_max);
   // One more tells whether there are more.
   const std::size_t wanted = std::min(question.limit, limits::feed_items_max) + 1;
-  std::vector<Event> found = TRY(newest_of(rows, question, of_user, last, wanted));
+  const auto shown = shown_ranges(question.status, of_user.read, last);
+  const auto spans = feed_spans(question.user, of_user, 0, last);
+  std::vector<Event> found = TRY(rows.newest(spans, of_user.mutes, shown, wanted));
   std::size_t kept = 0, bytes = 0;
   while (kept < found.size() && kept + 1 < wanted && bytes < limits::feed_bytes_max)
     bytes += found[kept++].bytes();

@@ -63,12 +63,11 @@ ItemState ReadState::at(Offset offset) const {
   return step == steps_.end() ? ItemState{} : step->state;
 }
 
-std::vector<ReadState::Range> ReadState::ranges() const {
+std::vector<ReadState::Range> ReadState::ranges(Offset after) const {
   std::vector<Range> out;
-  Offset after = 0;
-  for (const Step& step : steps_) {
-    out.push_back({after, step.upto, step.state});
-    after = step.upto;
+  for (std::size_t i = step_above(after); i < steps_.size(); ++i) {
+    out.push_back({after, steps_[i].upto, steps_[i].state});
+    after = steps_[i].upto;
   }
   out.push_back({after, offset_max, {}});
   return out;
@@ -86,46 +85,67 @@ void ReadState::split(Offset at) {
   }
 }
 
-void ReadState::join() {
-  std::vector<Step> joined;
-  for (const Step& step : steps_) {
-    if (!joined.empty() && joined.back().state == step.state) {
-      joined.back().upto = step.upto;
-    } else {
-      joined.push_back(step);
-    }
-  }
-  while (!joined.empty() && joined.back().state == ItemState{}) joined.pop_back();
-  steps_ = std::move(joined);
+// The first step that ends above `offset`.
+std::size_t ReadState::step_above(Offset offset) const {
+  const auto step = std::upper_bound(steps_.begin(), steps_.end(), offset,
+                                     [](Offset wanted, const Step& s) { return wanted < s.upto; });
+  return static_cast<std::size_t>(step - steps_.begin());
 }
 
-void ReadState::set(Offset after, Offset upto, ItemState state) {
+// After the steps in [from, to) were changed: neighbours of the same state are one step.
+void ReadState::join(std::size_t from, std::size_t to) {
+  std::size_t last = from == 0 ? 0 : from - 1;
+  const std::size_t end = std::min(to + 1, steps_.size());
+  for (std::size_t i = last + 1; i < end; ++i) {
+    if (steps_[i].state == steps_[last].state) {
+      steps_[last].upto = steps_[i].upto;
+    } else {
+      steps_[++last] = steps_[i];
+    }
+  }
+  const auto begin = steps_.begin();
+  if (last + 1 < end)
+    steps_.erase(begin + static_cast<std::ptrdiff_t>(last + 1), begin + static_cast<std::ptrdiff_t>(end));
+  while (!steps_.empty() && steps_.back().state == ItemState{}) steps_.pop_back();
+}
+
+// Gives the states in (after, upto] to `change`; true if one changed.
+template <class Change>
+bool ReadState::change(Offset after, Offset upto, Change change) {
+  CHECK(after < upto);
   split(after);
   split(upto);
-  for (Step& step : steps_)
-    if (step.upto > after && step.upto <= upto) step.state = state;
-  join();
+  const std::size_t from = step_above(after);
+  bool changed = false;
+  std::size_t to = from;
+  for (; to < steps_.size() && steps_[to].upto <= upto; ++to) {
+    const ItemState state = change(steps_[to].state);
+    changed |= state != steps_[to].state;
+    steps_[to].state = state;
+  }
+  join(from, to);
+  return changed;
+}
+
+void ReadState::fill(const Range& range, ItemState state) {
+  change(range.after, range.upto, [state](ItemState) { return state; });
 }
 
 bool ReadState::apply(Mark mark, Offset after, Offset upto) {
-  CHECK(after < upto);
-  const std::vector<Step> before = steps_;
-  split(after);
-  split(upto);
-  for (Step& step : steps_)
-    if (step.upto > after && step.upto <= upto) step.state = marked(step.state, mark);
-  join();
-  return steps_ != before;
+  return change(after, upto, [mark](ItemState state) { return marked(state, mark); });
 }
 
 std::vector<ReadState::Range> ReadState::beside(Offset offset) const {
-  const std::vector<Range> all = ranges();
+  const auto at = static_cast<std::size_t>(
+      std::lower_bound(steps_.begin(), steps_.end(), offset,
+                       [](const Step& s, Offset wanted) { return s.upto < wanted; }) -
+      steps_.begin());
   std::vector<Range> out;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (offset <= all[i].after || offset > all[i].upto) continue;
-    if (i > 0) out.push_back(all[i - 1]);
-    if (i + 2 < all.size()) out.push_back(all[i + 1]);
-  }
+  const auto range = [this](std::size_t i) {
+    return Range{i == 0 ? 0 : steps_[i - 1].upto, steps_[i].upto, steps_[i].state};
+  };
+  if (at > 0) out.push_back(range(at - 1));
+  if (at + 1 < steps_.size()) out.push_back(range(at + 1));
   return out;
 }
 

@@ -4,7 +4,8 @@
 // order is one step, however long; a step more is needed where something was left out
 // (docs/decisions/0005).
 //
-// Values; any thread. Bound: limits::read_steps_max, kept by feed.
+// Values; any thread. Bound: limits::read_steps_max, kept by feed. A mark of one item costs a search and the
+// move of what stands behind it.
 
 #include <cstdint>
 #include <functional>
@@ -46,15 +47,16 @@ class ReadState {
   };
 
   ItemState at(Offset offset) const;
-  // From the oldest to the newest, without gaps; the last one ends at offset_max and is unseen.
-  std::vector<Range> ranges() const;
+  // What follows `after`, from the oldest to the newest, without gaps; the last one ends at offset_max and is
+  // unseen.
+  std::vector<Range> ranges(Offset after = 0) const;
 
   // REQUIRES: after < upto. True if something changed.
   bool apply(Mark mark, Offset after, Offset upto);
   // The ranges beside the one that holds `offset`, the last one excepted. Where the feed holds nothing in
   // such a range, it may join by fill(), which keeps the steps few.
   std::vector<Range> beside(Offset offset) const;
-  void fill(const Range& range, ItemState state) { set(range.after, range.upto, state); }
+  void fill(const Range& range, ItemState state);
 
   std::size_t steps() const { return steps_.size(); }
   bool operator==(const ReadState&) const = default;
@@ -70,9 +72,11 @@ class ReadState {
     ItemState state;
     bool operator==(const Step&) const = default;
   };
-  void set(Offset after, Offset upto, ItemState state);
+  template <class Change>
+  bool change(Offset after, Offset upto, Change change);
+  std::size_t step_above(Offset offset) const;
   void split(Offset at);
-  void join();
+  void join(std::size_t from, std::size_t to);
 
   std::vector<Step> steps_;  // ascending
 };

@@ -7,7 +7,8 @@ namespace belfry {
 Result<UserRows> MemoryFeedRows::user(std::string_view user) {
   const auto found = disk_.users.find(std::string(user));
   if (found == disk_.users.end()) return UserRows{};
-  return UserRows{found->second.follows, found->second.read, found->second.mutes};
+  const MemoryDisk::UserRow& row = found->second;
+  return UserRows{row.follows, row.read, row.mutes, row.counted};
 }
 
 Result<std::uint64_t> MemoryFeedRows::count(const FeedSpan& span, const Mutes& mutes) {
@@ -21,17 +22,46 @@ Result<std::uint64_t> MemoryFeedRows::count(const FeedSpan& span, const Mutes& m
   return total;
 }
 
+Result<std::vector<std::uint64_t>> MemoryFeedRows::tally(std::span<const FeedSpan> spans,
+                                                         const Mutes& mutes,
+                                                         std::span<const OffsetRange> ranges) {
+  std::vector<std::uint64_t> out;
+  for (const OffsetRange& range : ranges) {
+    std::uint64_t total = 0;
+    for (FeedSpan span : spans) {
+      span.after = std::max(span.after, range.after);
+      span.upto = std::min(span.upto, range.upto);
+      total += TRY(count(span, mutes));
+    }
+    out.push_back(total);
+  }
+  return out;
+}
+
+Result<std::uint64_t> MemoryFeedRows::removals(std::span<const FeedSpan> spans) {
+  std::uint64_t total = 0;
+  for (const FeedSpan& span : spans) {
+    const auto found = disk_.removals.find(span.topic);
+    if (found != disk_.removals.end()) total += found->second;
+  }
+  return total;
+}
+
 Result<std::vector<Event>> MemoryFeedRows::newest(std::span<const FeedSpan> spans, const Mutes& mutes,
+                                                  std::span<const OffsetRange> ranges,
                                                   std::size_t items_max) {
   std::vector<Event> out;
+  const auto within = [](const auto& part, Offset at) { return at > part.after && at <= part.upto; };
   for (auto it = disk_.log.rbegin(); it != disk_.log.rend() && out.size() < items_max; ++it) {
     ++work_;
     const Event& event = it->second;
     if (event.notification.empty() || mutes.hide(event.topic, event.type)) continue;
     const bool asked = std::any_of(spans.begin(), spans.end(), [&](const FeedSpan& span) {
-      return span.topic == event.topic && event.offset > span.after && event.offset <= span.upto;
+      return span.topic == event.topic && within(span, event.offset);
     });
-    if (asked) out.push_back(event);
+    if (asked && std::any_of(ranges.begin(), ranges.end(),
+                             [&](const OffsetRange& range) { return within(range, event.offset); }))
+      out.push_back(event);
   }
   return out;
 }
@@ -42,9 +72,19 @@ Result<std::optional<Event>> MemoryFeedRows::event_at(Offset offset) {
   return std::optional<Event>{found->second};
 }
 
+Result<std::optional<Event>> MemoryFeedRows::item_at(Offset offset) {
+  auto event = event_at(offset);
+  if (event && event.value()) event.value()->data.clear();
+  return event;
+}
+
 bool remove_event(MemoryDisk& disk, Offset offset) {
+  const auto found = disk.log.find(offset);
+  if (found == disk.log.end()) return false;
+  if (!found->second.notification.empty()) ++disk.removals[found->second.topic];
   disk.plain.erase(offset);
-  return disk.log.erase(offset) > 0;
+  disk.log.erase(found);
+  return true;
 }
 
 namespace {
@@ -94,8 +134,10 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
   if (apply_source_change(disk, change)) return;
   if (const auto* read = std::get_if<PutReadState>(&change)) {
     disk.users[read->user].read = read->state;
+    disk.users[read->user].counted = read->counted;
   } else if (const auto* mutes = std::get_if<PutMutes>(&change)) {
     disk.users[mutes->user].mutes = mutes->mutes;
+    disk.users[mutes->user].counted.reset();
   } else if (const auto* begin = std::get_if<BeginFollow>(&change)) {
     disk.users[begin->user].follows.push_back({begin->topic, base + 1 + begin->event, std::nullopt});
   } else if (const auto* end = std::get_if<EndFollow>(&change)) {

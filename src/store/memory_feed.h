@@ -13,9 +13,13 @@ class MemoryFeedRows final : public FeedRows {
   Result<Offset> head() override { return disk_.head; }
   Result<UserRows> user(std::string_view user) override;
   Result<std::uint64_t> count(const FeedSpan& span, const Mutes& mutes) override;
+  Result<std::vector<std::uint64_t>> tally(std::span<const FeedSpan> spans, const Mutes& mutes,
+                                           std::span<const OffsetRange> ranges) override;
+  Result<std::uint64_t> removals(std::span<const FeedSpan> spans) override;
   Result<std::vector<Event>> newest(std::span<const FeedSpan> spans, const Mutes& mutes,
-                                    std::size_t items_max) override;
+                                    std::span<const OffsetRange> ranges, std::size_t items_max) override;
   Result<std::optional<Event>> event_at(Offset offset) override;
+  Result<std::optional<Event>> item_at(Offset offset) override;
   std::uint64_t work() const override { return work_; }
 
  private:

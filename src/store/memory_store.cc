@@ -143,10 +143,11 @@ class MemoryStore final : public Store {
     std::vector<Offset> gone;
     for (auto it = disk().log.begin();
          it != disk().log.end() && it->first <= upto && gone.size() < rows_max;) {
-      gone.push_back(it->first);
-      raise_floor(it->second.topic, it->first);
-      disk().plain.erase(it->first);
-      it = disk().log.erase(it);
+      const Offset offset = it->first;
+      raise_floor(it->second.topic, offset);
+      gone.push_back(offset);
+      ++it;
+      remove_event(disk(), offset);
     }
     return gone;
   }

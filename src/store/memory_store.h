@@ -22,6 +22,7 @@ struct MemoryDisk {
     std::vector<Follow> follows;
     ReadState read;
     Mutes mutes;
+    std::optional<KnownCounts> counted;
   };
 
   std::vector<EpochRow> epochs;
@@ -31,6 +32,7 @@ struct MemoryDisk {
   std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
   std::map<Offset, std::uint64_t> plain;  // TopicRow::last_plain as of each event
   std::map<std::string, UserRow> users;
+  std::map<std::string, std::uint64_t> removals;  // notifications taken out so far, by topic
   std::map<std::uint64_t, Scheduled> scheduled;
   std::uint64_t last_scheduled = 0;
   std::map<std::pair<std::string, std::string>, Revocation> revocations;  // by user and token id

@@ -52,10 +52,20 @@ struct Scheduled {
   Event event;
 };
 
+// The counts of a feed as they were at a place of the log. They are true there as long as FeedRows::removals
+// gives the same number for what the feed held up to it.
+struct KnownCounts {
+  Offset at = 0;
+  std::uint64_t removals = 0;
+  FeedCounts counts;
+  bool operator==(const KnownCounts&) const = default;
+};
+
 // What a commit changes beside its events. `event` is an index into the group's events.
 struct PutReadState {
   std::string user;
   ReadState state;
+  std::optional<KnownCounts> counted{};  // with this state
 };
 struct BeginFollow {
   std::string user;
@@ -168,11 +178,17 @@ struct UserRows {
   std::vector<Follow> follows;  // ended ones too, in no order
   ReadState read;
   Mutes mutes;
+  std::optional<KnownCounts> counted{};  // as of the last mark; PutMutes forgets them
 };
 
 // Notifications of a topic in (after, upto].
 struct FeedSpan {
   std::string topic;
+  Offset after = 0;
+  Offset upto = 0;
+};
+// Offsets in (after, upto].
+struct OffsetRange {
   Offset after = 0;
   Offset upto = 0;
 };
@@ -187,11 +203,21 @@ class FeedRows {
   virtual Result<UserRows> user(std::string_view user) = 0;
   // Notifications in the span that are still there, without the hidden ones.
   virtual Result<std::uint64_t> count(const FeedSpan& span, const Mutes& mutes) = 0;
-  // The newest of all spans together, newest first.
+  // The same of all spans together, for each of the ranges, which are ascending and do not overlap. Costs, for
+  // each topic and type, the ranges that hold something of it, or what they hold if that is less.
+  virtual Result<std::vector<std::uint64_t>> tally(std::span<const FeedSpan> spans, const Mutes& mutes,
+                                                   std::span<const OffsetRange> ranges) = 0;
+  // Changes whenever a notification of the spans' topics is taken out, whatever the reason.
+  virtual Result<std::uint64_t> removals(std::span<const FeedSpan> spans) = 0;
+  // The newest of all spans together that lie in one of the ranges (as for tally), newest first.
   virtual Result<std::vector<Event>> newest(std::span<const FeedSpan> spans, const Mutes& mutes,
+                                            std::span<const OffsetRange> ranges,
                                             std::size_t items_max) = 0;
   // The event at an offset, if it is still there.
   virtual Result<std::optional<Event>> event_at(Offset offset) = 0;
+  // The same without its data; of its notification it is only told whether there is one. Costs the same
+  // however large the event is.
+  virtual Result<std::optional<Event>> item_at(Offset offset) = 0;
   // Work done so far, in the store's own unit (SQLite: steps of its virtual machine).
   virtual std::uint64_t work() const = 0;
 };

@@ -150,7 +150,17 @@ struct Twins {
     for (const FeedSpan& span : spans)
       ASSERT_EQ(a.count(span, mutes).value(), b.count(span, mutes).value()) << span.topic;
     const std::size_t limit = 1 + pick(30);
-    ASSERT_EQ(a.newest(spans, mutes, limit).value(), b.newest(spans, mutes, limit).value());
+    std::vector<OffsetRange> ranges;
+    for (Offset at = pick(5); at < head + 5; at += 1 + pick(pick(3) == 0 ? 40 : 4)) {
+      const Offset upto = at + 1 + pick(pick(3) == 0 ? 60 : 3);
+      ranges.push_back({at, upto});
+      at = upto;
+      if (pick(3) == 0) --at;  // the next one touches
+    }
+    ASSERT_EQ(a.tally(spans, mutes, ranges).value(), b.tally(spans, mutes, ranges).value());
+    ASSERT_EQ(a.newest(spans, mutes, ranges, limit).value(), b.newest(spans, mutes, ranges, limit).value());
+    const std::vector<OffsetRange> all{{0, offset_max}};
+    ASSERT_EQ(a.newest(spans, mutes, all, limit).value(), b.newest(spans, mutes, all, limit).value());
     PageRequest request{{}, pick(head + 1)};
     request.follows_of = user();
     Page x = stores[0]->open_reader().value()->read(request).value();

@@ -88,8 +88,10 @@ TEST_F(SqliteUpkeep, AnIndexOfSchema3IsTakenOver) {
   const std::vector<Offset> before = offsets_of("t/3", Epoch{2});
   ASSERT_GT(before.size(), kEvents / 8);
   run("BEGIN; CREATE TABLE topic_index(topic INTEGER, offset INTEGER, PRIMARY KEY(topic, offset)) WITHOUT "
-      "ROWID; INSERT INTO topic_index SELECT topic, offset FROM events; DROP TABLE topic_offsets; PRAGMA "
-      "user_version = 3; COMMIT");
+      "ROWID; INSERT INTO topic_index SELECT topic, offset FROM events; DROP TABLE topic_offsets; "
+      "ALTER TABLE lanes DROP COLUMN removed; ALTER TABLE users DROP COLUMN counted_at; ALTER TABLE users "
+      "DROP COLUMN counted_removals; ALTER TABLE users DROP COLUMN unread; ALTER TABLE users DROP COLUMN "
+      "unseen; PRAGMA user_version = 3; COMMIT");
   EXPECT_EQ(offsets_of("t/3", Epoch{3}), before);
   EXPECT_EQ(problems(), std::vector<std::string>{});
 }

@@ -63,6 +63,7 @@ inline std::vector<PlantedBug> planted_feed_bugs() {
   feed("of two marks in one group the first is lost", &FeedPlanted::forget_overlay);
   feed("a mark tells the counts from before it", &FeedPlanted::stale_counts);
   feed("notifications of others are marked", &FeedPlanted::mark_foreign);
+  feed("counts are kept although something was taken out", &FeedPlanted::forget_removals);
   hub("who is behind follows what is followed now", &Planted::follow_from_now);
   hub("a position of a feed passes what was not taken", &Planted::position_past_untaken);
   return out;

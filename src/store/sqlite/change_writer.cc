@@ -28,11 +28,13 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(sources_.prepare(database));
   TRY(database.prepare(
       put_read_,
-      "INSERT INTO users(name, read) VALUES(?, ?) ON CONFLICT DO UPDATE SET read = excluded.read"));
+      "INSERT INTO users(name, read, counted_at, counted_removals, unread, unseen) VALUES(?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT DO UPDATE SET read = excluded.read, counted_at = excluded.counted_at, counted_removals = "
+      "excluded.counted_removals, unread = excluded.unread, unseen = excluded.unseen"));
   TRY(database.prepare(
       put_mutes_,
       "INSERT INTO users(name, muted_topics, muted_types) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
-      "muted_topics = excluded.muted_topics, muted_types = excluded.muted_types"));
+      "muted_topics = excluded.muted_topics, muted_types = excluded.muted_types, counted_at = NULL"));
   TRY(database.prepare(begin_follow_, "INSERT OR REPLACE INTO follows VALUES(?, ?, ?, NULL)"));
   TRY(database.prepare(end_follow_,
                        "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
@@ -70,7 +72,13 @@ Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& c
 
 Result<void> ChangeWriter::apply_one(const PutReadState& change) {
   const std::string bytes = change.state.encode();
-  return put_read_.bind(1, std::string_view(change.user)).bind_blob(2, bytes).run();
+  put_read_.bind(1, std::string_view(change.user)).bind_blob(2, bytes);
+  const KnownCounts known = change.counted.value_or(KnownCounts{});
+  change.counted ? put_read_.bind(3, to_signed(known.at)) : put_read_.bind_null(3);
+  return put_read_.bind(4, to_signed(known.removals))
+      .bind(5, to_signed(known.counts.unread))
+      .bind(6, to_signed(known.counts.unseen))
+      .run();
 }
 
 Result<void> ChangeWriter::apply_one(const PutMutes& change) {

@@ -30,6 +30,7 @@ Result<void> NotificationIndex::prepare(Database& database) {
       add_block_,
       "INSERT INTO dead_blocks VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"));
   TRY(database.prepare(drop_blocks_, "DELETE FROM dead_blocks WHERE lane = ? AND count = 0"));
+  TRY(database.prepare(count_removal_, "UPDATE lanes SET removed = removed + 1 WHERE id = ?"));
   return database.prepare(add_lane_, "UPDATE lanes SET dead = dead + ? WHERE id = ?");
 }
 
@@ -71,6 +72,7 @@ Result<void> NotificationIndex::remove(std::int64_t topic, const std::string& ty
   const std::int64_t n = TRY(number(select_n_, lane.id, at));
   if (n == 0) return {};
   TRY(delete_.bind(1, lane.id).bind(2, at).run());
+  TRY(count_removal_.bind(1, lane.id).run());
   const std::int64_t before = TRY(number(select_before_, lane.id, at));
   const std::int64_t after = TRY(number(select_first_, lane.id, at));
   // At an end of the lane no number needs to be remembered as dead.

@@ -38,7 +38,7 @@ class NotificationIndex {
 
   Database* database_ = nullptr;
   Statement select_lane_, insert_lane_, insert_, delete_, select_n_, select_first_, select_before_,
-      insert_dead_, delete_dead_, select_dead_, add_block_, add_lane_, drop_blocks_;
+      insert_dead_, delete_dead_, select_dead_, add_block_, add_lane_, count_removal_, drop_blocks_;
   std::unordered_map<std::string, Lane, KeyedHash, std::equal_to<>> lanes_;  // by topic id and type
 };
 

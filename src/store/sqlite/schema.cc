@@ -3,7 +3,7 @@
 namespace belfry::sqlite {
 namespace {
 
-constexpr std::int64_t kVersion = 4;
+constexpr std::int64_t kVersion = 5;
 
 // `events` only ever grows at its end. topics.last_seq counts what retention has removed. (topic_index gave
 // way to topic_offsets.)
@@ -101,6 +101,18 @@ constexpr const char* kSchema4 = R"sql(
   COMMIT;
 )sql";
 
+// Counts of a feed are kept with its read state, and are true as long as nothing was taken out of its lanes.
+constexpr const char* kSchema5 = R"sql(
+  BEGIN;
+  ALTER TABLE lanes ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE users ADD COLUMN counted_at INTEGER;
+  ALTER TABLE users ADD COLUMN counted_removals INTEGER;
+  ALTER TABLE users ADD COLUMN unread INTEGER;
+  ALTER TABLE users ADD COLUMN unseen INTEGER;
+  PRAGMA user_version = 5;
+  COMMIT;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(Database& database) {
@@ -116,6 +128,7 @@ Result<void> prepare_schema(Database& database) {
   if (version < 2) TRY(database.execute(kSchema2));
   if (version < 3) TRY(database.execute(kSchema3));
   if (version < 4) TRY(database.execute(kSchema4));
+  if (version < 5) TRY(database.execute(kSchema5));
   return {};
 }
 
