@@ -395,7 +395,8 @@ void Load::run_requests(std::uint64_t count, std::size_t window, std::size_t fan
                       refused_before = refused_;
   std::uint64_t sent = 0;
   const double began = seconds();
-  double end = began + patience_;
+  const double planned = per_second > 0 ? static_cast<double>(count) / per_second : 0;
+  double end = began + planned + patience_;
   const auto done = [&] {
     std::uint64_t finished = answered_ - answered_before;
     if (until == Until::delivered && fanout > 0)
@@ -409,7 +410,7 @@ void Load::run_requests(std::uint64_t count, std::size_t window, std::size_t fan
       if (publisher->busy) continue;
       publisher->busy = true;
       one(*publisher, sent++);
-      end = seconds() + patience_;
+      if (per_second == 0) end = seconds() + patience_;
     }
     // Until the next is due, if somebody can publish it; the last millisecond is not slept.
     const bool able = per_second > 0 && sent < count &&

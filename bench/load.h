@@ -72,7 +72,7 @@ class Load {
   void forget_latencies() { latencies_.clear(), answer_latencies_.clear(); }
   // Publishes that were answered other than 20x.
   std::uint64_t refused() const { return refused_; }
-  // How long answers and deliveries are waited for after the last publish.
+  // How long answers and deliveries are waited for after the last publish; at a rate, after it was due.
   void set_patience(double seconds) { patience_ = seconds; }
   // Where several publishers at once leave the order open: each session checks how many events it got and
   // the sum of their numbers, against what was published.
