@@ -150,6 +150,10 @@ std::vector<Compared> compare(const Options& options, const std::vector<Descript
   return out;
 }
 
+void add_json(const Options& options, const std::string& line) {
+  if (const auto file = json_file(options)) std::fprintf(file.get(), "%s\n", line.c_str());
+}
+
 void write_point(const Options& options, const char* workload, double x, double y) {
   const auto file = json_file(options);
   if (!file) return;

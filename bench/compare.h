@@ -41,6 +41,9 @@ std::vector<Compared> compare(const Options& options, const std::vector<Descript
 // One point of a plot, as a line of JSON if the options name a file.
 void write_point(const Options& options, const char* workload, double x, double y);
 
+// Adds a line to the file that the options name, if they do.
+void add_json(const Options& options, const std::string& line);
+
 // A table, and a line of JSON for each server if the options name a file. Gives the violations.
 enum class Columns { cost, latency, memory };
 std::uint64_t print_compared(const Options& options, const char* workload, const char* what,

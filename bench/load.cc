@@ -25,19 +25,6 @@ constexpr double kPatience = 60;
 constexpr std::string_view kMark = "\"n\":";  // stands before an event's number
 constexpr std::size_t kUnanswered = 256;
 
-std::string masked_text(std::string_view payload) {
-  std::string out = "\x81";
-  if (payload.size() < 126) {
-    out += static_cast<char>(0x80 | payload.size());
-  } else {
-    out += static_cast<char>(0x80 | 126);
-    out += static_cast<char>(payload.size() >> 8);
-    out += static_cast<char>(payload.size() & 0xff);
-  }
-  out.append(4, '\0');  // a mask of zeros is a mask
-  return out.append(payload);
-}
-
 // Takes the first answer off, if it is whole; else gives nothing.
 std::string whole_answer(std::string& bytes) {
   const auto head = bytes.find("\r\n\r\n");
@@ -53,6 +40,19 @@ std::string whole_answer(std::string& bytes) {
 
 }  // namespace
 
+std::string masked_text(std::string_view payload) {
+  std::string out = "\x81";
+  if (payload.size() < 126) {
+    out += static_cast<char>(0x80 | payload.size());
+  } else {
+    out += static_cast<char>(0x80 | 126);
+    out += static_cast<char>(payload.size() >> 8);
+    out += static_cast<char>(payload.size() & 0xff);
+  }
+  out.append(4, '\0');  // a mask of zeros is a mask
+  return out.append(payload);
+}
+
 double seconds() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -64,6 +64,7 @@ struct Load::Connection {
   int socket = -1;
   std::size_t opening = 0;  // of openings_
   bool session = false, closed = false, upgraded = false, ready = false, busy = false;
+  double due = 0;                  // of the publish in flight, at a rate
   std::uint64_t next = 0;          // number that a session expects
   std::uint64_t got = 0, sum = 0;  // where any order is accepted
   std::string carry;               // of the last read, what may be the beginning of a mark or of an answer
@@ -380,6 +381,7 @@ void Load::take_answers(Connection& connection, std::string_view bytes) {
       std::fprintf(stderr, "bench: refused: %s\n", answer.c_str());
     connection.busy = false;
     ++answered_;
+    if (connection.due > 0) answer_latencies_.add(seconds() - std::exchange(connection.due, 0));
     if (answer.find("\r\nConnection: close\r\n") == std::string::npos) continue;
     ::close(connection.socket);  // a server may want a connection for each publish
     connection.carry.clear();
@@ -389,14 +391,16 @@ void Load::take_answers(Connection& connection, std::string_view bytes) {
 
 void Load::run_requests(std::uint64_t count, std::size_t window, std::size_t fanout, double per_second,
                         const std::function<void(Connection&, std::uint64_t)>& one, Until until) {
-  const std::uint64_t answered_before = answered_, delivered_before = deliveries_;
+  const std::uint64_t answered_before = answered_, delivered_before = deliveries_,
+                      refused_before = refused_;
   std::uint64_t sent = 0;
   const double began = seconds();
-  double end = began + kPatience;
+  const double planned = per_second > 0 ? static_cast<double>(count) / per_second : 0;
+  double end = began + planned + patience_;
   const auto done = [&] {
     std::uint64_t finished = answered_ - answered_before;
     if (until == Until::delivered && fanout > 0)
-      finished = std::min(finished, (deliveries_ - delivered_before) / fanout);
+      finished = std::min(finished, refused_ - refused_before + (deliveries_ - delivered_before) / fanout);
     return finished;
   };
   while (done() < count && seconds() < end) {
@@ -406,9 +410,13 @@ void Load::run_requests(std::uint64_t count, std::size_t window, std::size_t fan
       if (publisher->busy) continue;
       publisher->busy = true;
       one(*publisher, sent++);
-      end = seconds() + kPatience;
+      if (per_second == 0) end = seconds() + patience_;
     }
-    turn(per_second > 0 ? 0 : 1);
+    // Until the next is due, if somebody can publish it; the last millisecond is not slept.
+    const bool able = per_second > 0 && sent < count &&
+                      std::any_of(publishers_.begin(), publishers_.end(), [](auto* p) { return !p->busy; });
+    const double due = began + static_cast<double>(sent) / per_second;
+    turn(able ? std::clamp(static_cast<int>((due - seconds()) * 1e3), 0, 1) : 1);
   }
   if (done() < count)
     std::fprintf(stderr, "bench: %s: gave up waiting: %llu of %llu done, %zu sessions were closed\n",
@@ -447,7 +455,7 @@ double Load::play(const Plan& plan) {
     const std::uint64_t number = plan.number(i);
     if (plan.per_second > 0) {
       due_.resize(std::max<std::size_t>(due_.size(), number + 1));
-      due_[number] = began + static_cast<double>(i) / plan.per_second;
+      due_[number] = publisher.due = began + static_cast<double>(i) / plan.per_second;
     }
     if (any_order_) ++published_, published_sum_ += number;
     request(publisher, plan.topic(i), number, plan.payload);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "histogram.h"
@@ -66,6 +67,13 @@ class Load {
   double play(const Plan& plan);
   // From when an event was due to its arrival, of what play() published at a rate.
   const Histogram& latencies() const { return latencies_; }
+  // From when it was due to the answer of its publish.
+  const Histogram& answer_latencies() const { return answer_latencies_; }
+  void forget_latencies() { latencies_.clear(), answer_latencies_.clear(); }
+  // Publishes that were answered other than 20x.
+  std::uint64_t refused() const { return refused_; }
+  // How long answers and deliveries are waited for after the last publish; at a rate, after it was due.
+  void set_patience(double seconds) { patience_ = seconds; }
   // Where several publishers at once leave the order open: each session checks how many events it got and
   // the sum of their numbers, against what was published.
   void accept_any_order(bool any) { any_order_ = any; }
@@ -115,7 +123,8 @@ class Load {
   std::size_t sessions_ = 0, ready_ = 0, closed_ = 0;
   std::uint64_t answered_ = 0, refused_ = 0, deliveries_ = 0;
   Violations violations_;
-  Histogram latencies_;
+  Histogram latencies_, answer_latencies_;
+  double patience_ = 60;
   bool any_order_ = false, keep_ids_ = false;
   std::string last_id_;
   std::uint64_t published_ = 0, published_sum_ = 0;  // while any order is accepted
@@ -124,5 +133,8 @@ class Load {
 
 // A monotonic clock in seconds, for latencies and for giving up.
 double seconds();
+
+// One message of a WebSocket client, of at most 64 KiB.
+std::string masked_text(std::string_view payload);
 
 }  // namespace belfry::bench

@@ -27,12 +27,15 @@ std::vector<std::string> split(const std::string& text) {
 
 int help() {
   std::printf(
-      "belfry_bench [--quick] [--pairs N] [--servers NAME,…] [--peers] [--json FILE] [WORKLOAD…]\n\n"
+      "belfry_bench [--quick] [--pairs N] [--servers NAME,…] [--peers] [--json FILE] [--rows ROW,…] "
+      "[WORKLOAD…]\n\n"
       "  --quick    less of everything: whether it works, not how fast it is\n"
-      "  --pairs    runs of each server that stand between two agreeing runs of the limit loop [10]\n"
+      "  --pairs    runs of each server that stand between two agreeing runs of the limit loop [10];\n"
+      "             of neighbours: runs with and without the attack on their server [3]\n"
       "  --servers  descriptions of bench/servers to compare [belfry]\n"
       "  --peers    all of them, and only the workloads that compare servers\n"
       "  --only     of the tables of fan-out those whose name holds this: 'ws-10k'\n"
+      "  --rows     of the workload neighbours: 'marks,presence'\n"
       "  --json     adds a line of JSON for each server and workload\n\nworkloads:\n");
   for (const auto& workload : workloads()) std::printf("  %-10s %s\n", workload.name, workload.title);
   return 0;
@@ -50,13 +53,16 @@ int main(int argc, char** argv) {
     const auto value = [&] { return i + 1 < argc ? std::string(argv[++i]) : std::string(); };
     if (word == "--quick") {
       options.quick = true;
-      options.pairs = 3;
+      if (!options.pairs_chosen) options.pairs = 3;
     } else if (word == "--json") {
       options.json = value();
     } else if (word == "--only") {
       options.only = value();
     } else if (word == "--pairs") {
       options.pairs = std::max(1, std::atoi(value().c_str()));
+      options.pairs_chosen = true;
+    } else if (word == "--rows") {
+      options.rows = split(value());
     } else if (word == "--servers") {
       options.servers = split("limit," + value());
     } else if (word == "--peers") {

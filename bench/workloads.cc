@@ -66,6 +66,7 @@ const std::vector<Workload>& workloads() {
       {"secure", "TLS and HTTP/2, idle", run_secure},
       {"storm", "Everybody at once", run_storm},
       {"quiet", "Nothing to do", run_quiet},
+      {"neighbours", "One client does its worst", run_neighbours},
   };
   return all;
 }

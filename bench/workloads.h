@@ -19,7 +19,9 @@ struct Options {
   std::vector<std::string> servers{"limit", "belfry"};  // names of descriptions
   std::string json;                                     // file that lines of JSON are added to; empty: none
   std::string only;  // of the tables of fan-out: those with this in their name
+  std::vector<std::string> rows;  // of the workload neighbours; empty: all
   int pairs = 10;
+  bool pairs_chosen = false;  // by the caller
   bool quick = false;
 };
 Options locate(const char* program);
@@ -71,5 +73,6 @@ std::uint64_t run_slow(const Options& options);
 std::uint64_t run_secure(const Options& options);
 std::uint64_t run_storm(const Options& options);
 std::uint64_t run_quiet(const Options& options);
+std::uint64_t run_neighbours(const Options& options);
 
 }  // namespace belfry::bench
