@@ -108,10 +108,15 @@ inline constexpr std::size_t write_bytes_max = 64 * 1024;      // also the most 
 inline constexpr std::size_t page_events_max = 256;
 inline constexpr std::size_t page_bytes_max = 64 * 1024;
 inline constexpr std::size_t page_scan_rows_max = 4096;     // rows a page may pass over with a filter
+inline constexpr std::size_t page_work_max = 65'536;        // comparisons of a name with a pattern in a page
+inline constexpr std::size_t page_work_bytes = 64;          // of an event that is read: as a comparison
 inline constexpr std::size_t page_topics_max = 256;         // topics a pattern is resolved to, else a scan
 inline constexpr std::size_t poll_events_max = 256;         // events of one poll answer
 inline constexpr std::size_t control_bytes_max = 64 * 1024;  // answers of a WebSocket waiting for room
 inline constexpr std::size_t requests_turn_max = 16;         // of one connection, then others have theirs
+// Messages of one WebSocket in a turn, by their work: one for each message, KiB of its text, topic and type,
+// and eight ids of a mark; 16 for a token. The message that reaches it is the last one.
+inline constexpr std::size_t messages_turn_work_max = 64;
 // Answers that a client has not taken. Over the first, nothing more of that connection is served, and what
 // would make more to send is not read; a connection that would hold more than the second is ended.
 inline constexpr std::size_t unread_bytes_max = 256 * 1024;

@@ -121,6 +121,7 @@ Streams::~Streams() = default;
 void Streams::drop(Stream& stream) {
   std::erase(timed_, &stream);
   std::erase(turn_end_, &stream);
+  std::erase(waiting_, &stream);
   std::unique_ptr<Stream>& slot = slots_[stream.slot];
   if (!slot) return;
   --count_;
@@ -128,6 +129,23 @@ void Streams::drop(Stream& stream) {
   // The stream may be on the stack right now.
   if (dropped_.empty()) parts_.later([this] { dropped_.clear(); });
   dropped_.push_back(std::move(slot));
+}
+
+void Streams::go_on_later(Stream& stream) {
+  waiting_.push_back(&stream);
+  post_go_on();
+}
+
+void Streams::post_go_on() {
+  if (waiting_.empty() || std::exchange(go_on_posted_, true)) return;
+  parts_.later([this] {
+    go_on_posted_ = false;
+    if (waiting_.empty()) return;
+    Stream* stream = waiting_.front();
+    waiting_.pop_front();
+    stream->go_on();
+    post_go_on();
+  });
 }
 
 void Streams::after_turn() {

@@ -9,6 +9,7 @@
 // cursor.
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -110,6 +111,9 @@ class Streams {
   template <class Kind, class... Arguments>
   Kind& make(Arguments&&... arguments);
   void drop(Stream& stream);  // deletes it once nothing calls it any more
+  // Calls the stream's go_on() in a later turn of the loop, behind those that wait for theirs already.
+  void go_on_later(Stream& stream);
+  void post_go_on();
 
   DeliveryParts parts_;
   std::vector<std::unique_ptr<Stream>> slots_;
@@ -118,6 +122,8 @@ class Streams {
   std::vector<Stream*> timed_;     // those with a deadline
   FrameRun run_;                   // of the last write
   std::vector<Stream*> turn_end_;  // those that want on_turn_end
+  std::deque<Stream*> waiting_;    // those that want go_on, one in each turn of the loop
+  bool go_on_posted_ = false;
   std::size_t count_ = 0;
 };
 

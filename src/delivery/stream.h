@@ -32,6 +32,8 @@ class Stream : public Outlet, public net::StreamEvents {
   virtual void on_deadline() {}
   // After a turn of the shard in which want_turn_end was called: the shard may be called again.
   virtual void on_turn_end() {}
+  // In the turn of the loop that want_turn asked for.
+  virtual void go_on() {}
 
   std::uint32_t slot = 0;
 
@@ -56,6 +58,8 @@ class Stream : public Outlet, public net::StreamEvents {
   void finished();
   void watch_deadline() { owner_.timed_.push_back(this); }
   void want_turn_end() { owner_.turn_end_.push_back(this); }
+  // REQUIRES: it does not wait for one already.
+  void want_turn() { owner_.go_on_later(*this); }
 
  private:
   friend class Streams;

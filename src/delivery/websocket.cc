@@ -7,6 +7,18 @@ namespace {
 
 std::string websocket_frame(const Event& event) { return net::websocket_text(wire::envelope(event)); }
 
+constexpr std::size_t kTokenWork = 16;        // a signature is checked
+constexpr std::size_t kEightIdsBytes = 256;   // of a mark, about
+constexpr std::size_t kTextUnitBytes = 1024;
+
+std::size_t work_of(const wire::ClientMessage& message) {
+  using Action = wire::ClientMessage::Action;
+  std::size_t work = message.topics.size() + message.types.size();
+  if (message.action == Action::connect || message.action == Action::renew) work += kTokenWork;
+  if (message.action == Action::mark) work += message.body.size() / kEightIdsBytes;
+  return work;
+}
+
 }  // namespace
 
 void WebSocketStream::start() {
@@ -23,38 +35,59 @@ void WebSocketStream::on_bytes(std::string_view bytes) {
   if (closing_) return;  // a client need not stop sending when it is told that this is over
   if (!parser_) parser_ = std::make_unique<net::WebSocketParser>();
   parser_->feed(bytes);
-  while (!closing_) {
+  if (!waiting_) go_on();
+}
+
+void WebSocketStream::go_on() {
+  const bool held = std::exchange(waiting_, false);
+  std::size_t work = 0;
+  while (!closing_ && work < limits::messages_turn_work_max) {
     auto message = parser_->next();
     if (!message) break;
-    take(std::move(*message));
+    work += take(std::move(*message));
   }
   if (closing_) return;
   if (const auto& failure = parser_->failure()) return close(failure->close_code, failure->reason);
+  waiting_ = work >= limits::messages_turn_work_max && !parser_->idle();
   if (parser_->idle()) parser_.reset();
+  if (waiting_) want_turn();
+  if (waiting_ && !held) exchange().hold_input();
+  if (held && !waiting_) exchange().take_input();
 }
 
-void WebSocketStream::take(net::WebSocketMessage message) {
+std::size_t WebSocketStream::take(net::WebSocketMessage message) {
   using Kind = net::WebSocketMessage::Kind;
   switch (message.kind) {
     case Kind::text:
       return take_text(message.payload);
     case Kind::binary:
-      return close(1003, "Send text messages.");
+      close(1003, "Send text messages.");
+      break;
     case Kind::ping:
       if (!exchange().write_control(net::websocket_pong(message.payload))) close(fail(Code::overloaded));
-      return;
+      break;
     case Kind::pong:
-      return;
+      break;
     case Kind::close:
       // RFC 6455 section 5.5.1: answered with the same code.
-      return close(message.close_code == 1005 ? 1000 : message.close_code, {});
+      close(message.close_code == 1005 ? 1000 : message.close_code, {});
+      break;
   }
+  return 1;
 }
 
-void WebSocketStream::take_text(std::string_view text) {
+std::size_t WebSocketStream::take_text(std::string_view text) {
+  const std::size_t work = 1 + text.size() / kTextUnitBytes;
   const auto parsed = wire::parse_client_message(text);
-  if (!parsed) return speaker_ ? refuse(parsed.error(), {}) : close(parsed.error());
-  const wire::ClientMessage& message = parsed.value();
+  if (!parsed) {
+    speaker_ ? refuse(parsed.error(), {}) : close(parsed.error());
+    return work;
+  }
+  act(parsed.value());
+  return work + work_of(parsed.value());
+}
+
+void WebSocketStream::act(const wire::ClientMessage& message) {
   using Action = wire::ClientMessage::Action;
   if (!speaker_ && message.action != Action::connect)
     return close(fail(Code::unauthenticated, "The first message must be a connect message."));

@@ -3,6 +3,9 @@
 // notifications, publish, and renew its token. The token
 // comes in the first message, because browsers hide the status of a refused upgrade and log URLs. Private
 // to delivery.
+//
+// Bound: limits::messages_turn_work_max of messages in a turn of the loop. What was read beyond that waits
+// in the parser, at most one read of the socket and one message; nothing more is read meanwhile.
 
 #include "delivery/stream.h"
 
@@ -26,14 +29,17 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   void end(Code code) override;
 
   void on_bytes(std::string_view bytes) override;
+  void go_on() override;
   void on_closed() override;
   void on_outcome(std::uint64_t ticket, PublishOutcome outcome) override;
   Instant deadline() const override { return deadline_; }
   void on_deadline() override;
 
  private:
-  void take(net::WebSocketMessage message);
-  void take_text(std::string_view text);
+  // Both return the work of it, in the unit of limits::messages_turn_work_max.
+  std::size_t take(net::WebSocketMessage message);
+  std::size_t take_text(std::string_view text);
+  void act(const wire::ClientMessage& message);
   void connect(const wire::ClientMessage& message);
   void subscribe(const wire::ClientMessage& message);
   void unsubscribe(const wire::ClientMessage& message);
@@ -68,6 +74,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   std::unique_ptr<std::map<std::uint64_t, std::string>> awaited_;
   Instant deadline_ = Instant::never();
   bool closing_ = false;
+  bool waiting_ = false;  // for go_on; messages may be in the parser
 };
 
 }  // namespace belfry

@@ -4,6 +4,7 @@
 #include "model/cursor.h"
 #include "model/event.h"
 #include "model/feed.h"
+#include "model/pattern_set.h"
 #include "model/read_state.h"
 #include "model/rights.h"
 #include "model/topic.h"

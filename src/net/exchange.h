@@ -87,6 +87,11 @@ class Exchange {
   // A few bytes that must not be lost behind a full socket (pong, close): taken even when blocked, up to
   // limits::control_bytes_max in all; false beyond that.
   virtual bool write_control(std::string_view bytes) = 0;
+  // After upgrade(): nothing more of the connection is read until take_input() or close(); what was read
+  // already still comes, at most one read of the socket. The client's end is heard afterwards. For an owner
+  // that has more to do than one turn of the loop is for.
+  virtual void hold_input() = 0;
+  virtual void take_input() = 0;
   // Ends the stream once what is held back has gone out, at the latest after a few seconds; then on_closed.
   virtual void close() = 0;
 };

@@ -40,7 +40,7 @@ void Http1::take(std::string_view bytes) {
 
 bool Http1::wants_more() const {
   // A client that asks without reading is not read either.
-  if (phase_ == Phase::upgraded) return connection_.control_held() == 0;
+  if (phase_ == Phase::upgraded) return !input_held_ && connection_.control_held() == 0;
   if (phase_ != Phase::reading && phase_ != Phase::answering) return true;
   return !connection_.blocked() && reading_->input.size() <= kAheadMax;
 }
@@ -57,9 +57,9 @@ bool Http1::can_serve() const {
 }
 
 // Answers one request after the other as long as answers come at once, and the client takes them; not too
-// many in one turn.
+// many in one turn. What is left over has its turn already.
 void Http1::serve() {
-  if (serving_) return;
+  if (serving_ || serve_posted_) return;
   serving_ = true;
   bool whole = true;  // there may be another whole request
   for (std::size_t served = 0; served < limits::requests_turn_max && can_serve(); ++served) {
@@ -82,7 +82,9 @@ void Http1::serve() {
 
 // In a later turn; what was not read meanwhile is read on.
 void Http1::serve_later() {
+  if (std::exchange(serve_posted_, true)) return;
   connection_.later([this] {
+    serve_posted_ = false;
     serve();
     if (!connection_.ended() && wants_more()) connection_.wait_read();
   });
@@ -197,6 +199,11 @@ Taken Http1::write(std::span<const std::string_view> pieces) {
 
 bool Http1::write_control(std::string_view bytes) {
   return phase_ != Phase::closing && connection_.send_control(bytes);
+}
+
+void Http1::take_input() {
+  input_held_ = false;
+  if (!connection_.ended() && wants_more()) connection_.wait_read();
 }
 
 void Http1::close() {

@@ -4,7 +4,8 @@
 //
 // Owner:  the connection. Thread: the loop's.
 // Bound:  parser, request and input exist only while a request is being read or answered. A request is
-//         served only when the client has taken the answer before it.
+//         served only when the client has taken the answer before it, and limits::requests_turn_max in a
+//         turn of the loop.
 // Always: StreamEvents are never called from inside a call of the owner.
 
 #include <memory>
@@ -40,6 +41,8 @@ class Http1 final : public Exchange, public Protocol {
   void upgrade(const std::vector<Field>& headers, StreamEvents& events) override;
   Taken write(std::span<const std::string_view> pieces) override;
   bool write_control(std::string_view bytes) override;
+  void hold_input() override { input_held_ = true; }
+  void take_input() override;
   void close() override;
 
  private:
@@ -71,6 +74,8 @@ class Http1 final : public Exchange, public Protocol {
   std::unique_ptr<Reading> reading_;
   Phase phase_ = Phase::reading;
   bool serving_ = false;
+  bool serve_posted_ = false;
+  bool input_held_ = false;
 };
 
 }  // namespace belfry::net

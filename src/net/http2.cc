@@ -183,6 +183,7 @@ void Http2::open(std::int32_t id) {
 }
 
 void Http2::close(Http2Stream& stream) {
+  release_input(stream);
   if (stream.reading()) body_bytes_ -= stream.incoming_->request.body.size();
   unread_ -= stream.pending();
   const std::uint32_t place = stream.place_;
@@ -283,8 +284,8 @@ void Http2::take(std::string_view bytes) {
   flush();
 }
 
-// Requests in the order in which they became whole, as long as the client takes what it is given. Bytes of
-// a tunnel do not wait: they are in memory already.
+// Requests wait for their turn in the order in which they became whole. Bytes of a tunnel do not wait: they
+// are in memory already, and their owner has bounds of its own.
 void Http2::dispatch() {
   for (const std::int32_t id : std::exchange(arrived_, {})) {
     Http2Stream* stream = find(id);
@@ -296,10 +297,38 @@ void Http2::dispatch() {
       waiting_.push_back(id);
     }
   }
-  std::size_t served = 0;
-  while (served < waiting_.size() && unread_ + connection_.unread() <= limits::unread_bytes_max)
-    if (Http2Stream* stream = find(waiting_[served++])) stream->deliver();
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(served));
+  serve();
+}
+
+bool Http2::can_serve() const {
+  return !waiting_.empty() && unread_ + connection_.unread() <= limits::unread_bytes_max;
+}
+
+// As long as the client takes what it is given; not too many in one turn. The flush that follows sees to
+// what is left over.
+void Http2::serve() {
+  if (serve_posted_) return;
+  for (std::size_t served = 0; served < limits::requests_turn_max && can_serve(); ++served) {
+    Http2Stream* stream = find(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    if (stream != nullptr) stream->deliver();
+  }
+}
+
+void Http2::serve_later() {
+  if (std::exchange(serve_posted_, true)) return;
+  connection_.later([this] {
+    serve_posted_ = false;
+    serve();
+    flush();
+  });
+}
+
+void Http2::release_input(Http2Stream& stream) {
+  if (!std::exchange(stream.input_held_, false) || --holding_ > 0) return;
+  connection_.later([this] {
+    if (!connection_.ended() && wants_more()) connection_.wait_read();
+  });
 }
 
 void Http2::refuse(Http2Stream& stream) {
@@ -317,7 +346,7 @@ void Http2::fail_connection(std::string_view why, std::uint32_t error) {
   connection_.finish();
 }
 
-bool Http2::wants_more() const { return !connection_.blocked(); }
+bool Http2::wants_more() const { return !connection_.blocked() && holding_ == 0; }
 
 void Http2::schedule_flush() {
   if (std::exchange(flush_posted_, true)) return;
@@ -348,7 +377,7 @@ void Http2::flush() {
     if (Http2Stream* stream = find(id); stream != nullptr && stream->events_ != nullptr)
       stream->events_->on_writable();
   if (!held_.set(unread_)) return fail_connection("it does not take its answers");
-  if (!waiting_.empty()) dispatch();
+  if (can_serve()) serve_later();
   const bool over = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
   if (over || (draining_ && streams_.empty())) return connection_.finish();
   update_deadline();
@@ -405,9 +434,13 @@ void Http2::drain() {
 }
 
 void Http2::on_dead() {
-  for (auto& stream : streams_) closed_.push_back(std::move(stream));
+  for (auto& stream : streams_) {
+    stream->input_held_ = false;
+    closed_.push_back(std::move(stream));
+  }
   streams_.clear();
   unread_ = 0;
+  holding_ = 0;
   (void)held_.set(0);
   bury();
 }

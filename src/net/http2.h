@@ -6,8 +6,9 @@
 // Owner:  the connection. Thread: the loop's.
 // Bound:  limits::http2_streams_max streams; each holds back limits::http2_held_bytes and the rest of a
 //         piece; request bodies together limits::http2_bodies_bytes_max. Over limits::unread_bytes_max of
-//         what the client has not taken, requests wait for their turn; an answer that would make it more
-//         than limits::unread_bytes_hard is not given. What costs work and brings nothing (resets, control
+//         what the client has not taken, requests wait for their turn, and in a turn of the loop
+//         limits::requests_turn_max are served; an answer that would make it more than
+//         limits::unread_bytes_hard is not given. What costs work and brings nothing (resets, control
 //         frames, broken frames) is spent from a budget; beyond it the connection ends.
 // Always: a request reaches the handler only after the read in which it came was taken whole, so one that
 //         was reset at once never does. Nothing of nghttp2 is called from inside its callbacks but
@@ -62,6 +63,9 @@ class Http2 final : public Protocol {
   void schedule_flush();
   void flush();
   void dispatch();
+  bool can_serve() const;
+  void serve();
+  void serve_later();
   void bury();
   void update_deadline();
   void fail_connection(std::string_view why, std::uint32_t error = NGHTTP2_ENHANCE_YOUR_CALM);
@@ -79,6 +83,8 @@ class Http2 final : public Protocol {
   }
   // Its answer has no room.
   void refuse(Http2Stream& stream);
+  // It holds the input of the connection no longer, if it did.
+  void release_input(Http2Stream& stream);
 
   Connection& connection_;
   nghttp2_session* session_ = nullptr;
@@ -91,9 +97,11 @@ class Http2 final : public Protocol {
   std::size_t unread_ = 0;                            // bytes that wait in the streams
   UnreadLease held_;                                  // for these
   Budget resets_, controls_, updates_;
+  std::uint32_t holding_ = 0;                                   // streams whose owners hold the input
   std::int32_t newest_ = -1;                                    // stream that the client opened
   std::vector<std::pair<std::int32_t, std::int32_t>> skipped_;  // ids below it that it never will
   bool flush_posted_ = false;
+  bool serve_posted_ = false;
   bool ticking_ = false;  // the deadline is that of a look at the streams
   bool failed_ = false;
   bool draining_ = false;      // no more requests: it ends with its last stream

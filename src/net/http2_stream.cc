@@ -117,7 +117,7 @@ void Http2Stream::deliver() {
   if (tunnel_ && answered_) {
     const std::string bytes = std::exchange(inbox_, {});
     if (!bytes.empty() && events_ != nullptr) events_->on_bytes(bytes);
-    if (peer_done_) close();  // RFC 8441 section 5: END_STREAM is the TCP FIN
+    if (peer_done_ && !input_held_) close();  // RFC 8441 section 5: END_STREAM is the TCP FIN
     return;
   }
   if (delivered_) return;
@@ -253,7 +253,17 @@ bool Http2Stream::write_control(std::string_view bytes) {
   return true;
 }
 
+void Http2Stream::hold_input() {
+  if (!end_ && !std::exchange(input_held_, true)) ++session_.holding_;
+}
+
+void Http2Stream::take_input() {
+  session_.release_input(*this);
+  if (peer_done_) close();
+}
+
 void Http2Stream::close() {
+  session_.release_input(*this);
   if (std::exchange(end_, true)) return;
   resume();
 }

@@ -23,6 +23,8 @@ class Http2Stream final : public Exchange {
   void upgrade(const std::vector<Field>& headers, StreamEvents& events) override;
   Taken write(std::span<const std::string_view> pieces) override;
   bool write_control(std::string_view bytes) override;
+  void hold_input() override;
+  void take_input() override;
   void close() override;
 
  private:
@@ -77,6 +79,7 @@ class Http2Stream final : public Exchange {
   bool answered_ = false;
   bool delivered_ = false;
   bool tunnel_ = false;
+  bool input_held_ = false;  // counted by the session
   bool queued_ = false;  // a whole request that waits to be served
   bool head_only_ = false;
   bool peer_done_ = false;

@@ -151,10 +151,18 @@ void Tls::shake_hands() {
 }
 
 std::string_view Tls::read() {
+  constexpr std::size_t kRecordBytes = 16 * 1024;  // RFC 8446 section 5.1
   if (input_state_ != Input::open) return {};
-  ERR_clear_error();
-  const int got = SSL_read(ssl_, buffers_.plaintext.data(), static_cast<int>(buffers_.plaintext.size()));
-  if (got > 0) return {buffers_.plaintext.data(), static_cast<std::size_t>(got)};
+  std::string& plaintext = buffers_.plaintext;
+  std::size_t filled = 0;
+  int got = 1;
+  while (got > 0 && plaintext.size() - filled >= kRecordBytes) {
+    ERR_clear_error();
+    got = SSL_read(ssl_, plaintext.data() + filled, static_cast<int>(plaintext.size() - filled));
+    if (got > 0) filled += static_cast<std::size_t>(got);
+  }
+  // What stopped it is met again by the next call.
+  if (filled > 0) return {plaintext.data(), filled};
   const int reason = SSL_get_error(ssl_, got);
   if (reason == SSL_ERROR_ZERO_RETURN) {
     input_state_ = Input::closed;

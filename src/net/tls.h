@@ -21,7 +21,8 @@ namespace belfry::net {
 // What connections of one loop use one after the other.
 struct LoopBuffers {
   std::string read = std::string(64 * 1024, '\0');       // from the socket
-  std::string plaintext = std::string(16 * 1024, '\0');  // of one TLS record (RFC 8446 section 5.1)
+  // Of what was read: its records, and one that had begun before.
+  std::string plaintext = std::string(96 * 1024, '\0');
   std::string gathered;                                  // pieces of one record to be
   std::string ciphertext;                                // what OpenSSL wrote
   std::string frames;                                    // of HTTP/2, on their way to the socket
@@ -71,8 +72,8 @@ class Tls {
   // lies in buffers.ciphertext, also when it failed.
   void shake_hands();
   Handshake handshake() const { return handshake_; }
-  // The next bytes, valid until the next call; empty: no more for now, or input() says closed or failed.
-  // What OpenSSL has to say by itself lies in buffers.ciphertext.
+  // The next bytes, of as many records as there are, valid until the next call; empty: no more for now, or
+  // input() says closed or failed. What OpenSSL has to say by itself lies in buffers.ciphertext.
   std::string_view read();
   Input input() const { return input_state_; }
   // Encrypts behind what lies in buffers.ciphertext.

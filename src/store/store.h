@@ -226,9 +226,9 @@ class StoreReader {
  public:
   virtual ~StoreReader() = default;
 
-  // `upto` reaches at most what the index holds. A page that is full, or that passed
-  // limits::page_scan_rows_max rows, ends earlier; it then still moves forward (upto > after) unless the
-  // index ends at `after`.
+  // `upto` reaches at most what the index holds. A page that is full, that passed limits::page_scan_rows_max
+  // rows, or that took limits::page_work_max comparisons, ends earlier; it then still moves forward
+  // (upto > after) unless the index ends at `after`.
   virtual Result<Page> read(const PageRequest& request) = 0;
   // All events in (after, upto] in order, at most `rows_max`; for refilling the tail at the start.
   virtual Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) = 0;

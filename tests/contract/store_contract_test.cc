@@ -142,6 +142,81 @@ TYPED_TEST(StoreContract, ManyTopicsUnderOnePattern) {
   EXPECT_EQ(this->all({{"#", {}}}, 5990, 6001).size(), 11u);
 }
 
+// Very many selectors, few topics under each pattern or very many: what the pages hold is what the selectors
+// accept, one event after the other.
+TYPED_TEST(StoreContract, PagesOfVeryManySelectorsHoldWhatBruteForceFinds) {
+  std::mt19937_64 random(7);
+  const auto pick = [&](std::size_t n) { return std::to_string(random() % n); };
+  std::vector<Event> log;
+  for (int i = 0; i < 20; ++i) {
+    std::vector<std::string> topics;
+    for (int k = 0; k < 100; ++k) topics.push_back("b/" + pick(700) + (k % 2 == 0 ? "" : "/p" + pick(9)));
+    for (Event& event : this->commit(topics, "t." + pick(50))) log.push_back(std::move(event));
+  }
+  ASSERT_TRUE(this->store->index_now());
+  for (const std::size_t names : {20u, 700u}) {
+    std::vector<Selector> selectors;
+    for (std::size_t i = 0; i < limits::stream_topics_max; ++i) {
+      const std::string name = "b/" + pick(names);
+      // The last one makes every event costly.
+      const std::string topics[] = {name, name + "/#", name + "/+", "b/+/p" + pick(names), "b/#"};
+      std::vector<std::string> types;
+      for (std::size_t k = 0; k < limits::stream_types_max && i % 10 != 0; ++k)
+        types.push_back(k == 0 ? "t." + std::to_string(i / 2 % 50)
+                               : "none." + std::to_string(i / 2) + "." + std::to_string(k));
+      selectors.push_back(make_selector(topics[i / 2 % (names == 20 ? 3 : 5)], types).value());
+    }
+    std::vector<Offset> expected;
+    for (const Event& event : log)
+      if (std::any_of(selectors.begin(), selectors.end(), [&](auto& one) { return accepts(one, event); }))
+        expected.push_back(event.offset);
+    EXPECT_GT(expected.size(), 10u);
+    EXPECT_EQ(this->all(selectors, 0, log.size()), expected);
+  }
+}
+
+// The names of topics are walked once for all patterns of a page.
+TYPED_TEST(StoreContract, ManyPatternsOverTheSameTopicsLookAtEachTopicOnce) {
+  std::vector<std::string> topics;
+  for (int i = 0; i < 3000; ++i) topics.push_back("bookings/" + std::to_string(i));
+  this->commit(topics);
+  this->commit(std::vector<std::string>(3000, "other"));
+  ASSERT_TRUE(this->store->index_now());
+  std::vector<Selector> selectors;
+  for (std::size_t i = 0; i < limits::stream_topics_max; ++i)
+    selectors.push_back({"bookings/+/p" + std::to_string(i), {}});
+  const Page page = this->page(selectors, 0);
+  EXPECT_TRUE(page.events.empty());
+  EXPECT_EQ(page.upto, 6000u);
+  EXPECT_LE(page.rows_read, 6010u);
+}
+
+// Selectors that all match, each with types of its own, none of which is there: a page gives up early.
+TYPED_TEST(StoreContract, APageOfCostlySelectorsEndsEarlyAndMovesForward) {
+  std::vector<std::string> topics;
+  for (int i = 0; i < 3000; ++i) topics.push_back("a/" + std::to_string(i % 1500));
+  this->commit(topics);
+  this->commit(std::vector<std::string>(99, "a/7"));
+  this->commit({"a/7"}, "rare");
+  ASSERT_TRUE(this->store->index_now());
+  for (const std::string topic : {"a/+", "a/7"}) {  // by a scan, and by the index
+    std::vector<Selector> selectors;
+    for (std::size_t i = 0; i < limits::stream_topics_max; ++i) {
+      std::vector<std::string> types{i == 9 ? "rare" : "common"};
+      for (std::size_t k = 1; k < limits::stream_types_max; ++k)
+        types.push_back("none." + std::to_string(i) + "." + std::to_string(k));
+      selectors.push_back(make_selector(topic, types).value());
+    }
+    EXPECT_EQ(this->all(selectors, topic == "a/+" ? 2900 : 0, 3100), std::vector<Offset>{3100});
+    if constexpr (std::is_same_v<TypeParam, SqliteShelf>) {
+      const std::size_t each = limits::stream_topics_max * limits::stream_types_max;
+      const Page page = this->page(selectors, 0);
+      EXPECT_LE(page.rows_read, limits::page_topics_max + 4 + limits::page_work_max / each);
+      EXPECT_LT(page.upto, 3100u);
+    }
+  }
+}
+
 TYPED_TEST(StoreContract, TrimRaisesFloorsAndKeepsCounting) {
   this->commit({"a", "b", "a", "b", "a"});
   ASSERT_TRUE(this->store->index_now());

@@ -8,17 +8,6 @@ namespace {
 constexpr std::size_t kNamesScannedMax = limits::page_topics_max * 16;
 constexpr std::size_t kFloorsScannedMax = 4096;
 
-// Everything before the first wildcard segment, without the '/' before it, so that "a/#" finds "a" too.
-std::string literal_prefix(const std::string& pattern) {
-  const auto wildcard = pattern.find_first_of("+#");
-  return pattern.substr(0, wildcard == 0 ? 0 : wildcard - 1);
-}
-
-bool wanted(const PageRequest& request, const Event& event) {
-  return std::any_of(request.selectors.begin(), request.selectors.end(),
-                     [&](const Selector& selector) { return accepts(selector, event); });
-}
-
 // Adds the event unless the page is full; then the page ends before it.
 bool add(Page& page, Event event, const PageRequest& request, std::size_t& bytes, Offset ends_before) {
   bytes += event.bytes();
@@ -93,57 +82,54 @@ Result<Page> SqliteReader::read_in_transaction(const PageRequest& request) {
   const Offset indexed = TRY(read_indexed(select_indexed_));
   Page page;
   page.upto = std::max(indexed, request.after);
-  const Resolved resolved = TRY(resolve(request.selectors, page));
+  PageFilter filter(request);
+  const Resolved resolved = TRY(resolve(filter.topics(), page));
   if (resolved.too_many) {
-    page.floor = TRY(floor_of_matching(request));
-    return scan(request, indexed, std::move(page));
+    page.floor = TRY(floor_of_matching(filter, page));
+    return scan(filter, indexed, std::move(page));
   }
   for (const Topic& topic : resolved.topics) page.floor = std::max(page.floor, topic.floor);
-  return read_topics(request, resolved, indexed, std::move(page));
+  return read_topics(filter, resolved, indexed, std::move(page));
 }
 
-Result<SqliteReader::Resolved> SqliteReader::resolve(const std::vector<Selector>& selectors, Page& page) {
+// The topics of all selectors. Each name is looked at once, however many patterns may match it.
+Result<SqliteReader::Resolved> SqliteReader::resolve(const PatternSet& topics, Page& page) {
   Resolved resolved;
-  for (const auto& selector : selectors) {
-    if (has_wildcard(selector.topic)) {
-      TRY(resolve_pattern(selector.topic, resolved, page));
+  Walk walk;
+  for (const NameRange& range : topics.ranges()) {
+    if (!range.single) {
+      TRY(resolve_range(range, topics, walk, resolved, page));
       if (resolved.too_many) return resolved;
       continue;
     }
     const ResetAtEnd end(select_topic_);
     ++page.rows_read;
-    if (TRY(select_topic_.bind(1, std::string_view(selector.topic)).step()))
+    if (TRY(select_topic_.bind(1, std::string_view(range.from)).step()))
       resolved.topics.push_back({select_topic_.integer(0), to_unsigned(select_topic_.integer(1))});
   }
-  auto& topics = resolved.topics;
-  std::sort(topics.begin(), topics.end(), [](const Topic& a, const Topic& b) { return a.id < b.id; });
-  topics.erase(std::unique(topics.begin(), topics.end(),
-                           [](const Topic& a, const Topic& b) { return a.id == b.id; }),
-               topics.end());
   return resolved;
 }
 
-Result<void> SqliteReader::resolve_pattern(const std::string& pattern, Resolved& resolved, Page& page) {
-  const std::string from = literal_prefix(pattern);
-  const std::string to = from + "\x7f";  // topics are ASCII without DEL
+Result<void> SqliteReader::resolve_range(const NameRange& range, const PatternSet& topics, Walk& walk,
+                                         Resolved& resolved, Page& page) {
   const ResetAtEnd end(select_range_);
-  select_range_.bind(1, std::string_view(from)).bind(2, std::string_view(to));
-  std::size_t scanned = 0;
+  select_range_.bind(1, std::string_view(range.from)).bind(2, std::string_view(range.to));
   while (TRY(select_range_.step())) {
     ++page.rows_read;
-    if (++scanned > kNamesScannedMax || resolved.topics.size() > limits::page_topics_max) {
-      resolved.too_many = true;
-      return {};
-    }
-    if (matches(pattern, select_range_.text(2)))
-      resolved.topics.push_back({select_range_.integer(0), to_unsigned(select_range_.integer(1))});
+    resolved.too_many = ++walk.names > kNamesScannedMax || walk.matched > limits::page_topics_max ||
+                        walk.work > limits::page_work_max;
+    if (resolved.too_many) return {};
+    if (!topics.matches(select_range_.text(2), walk.work)) continue;
+    ++walk.matched;
+    resolved.topics.push_back({select_range_.integer(0), to_unsigned(select_range_.integer(1))});
   }
   return {};
 }
 
 // The offsets of all topics, merged by FTS5: only rows of these topics are looked at.
-Result<Page> SqliteReader::read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed,
+Result<Page> SqliteReader::read_topics(PageFilter& filter, const Resolved& resolved, Offset indexed,
                                        Page page) {
+  const PageRequest& request = filter.request();
   if (resolved.topics.empty()) return page;
   const std::size_t limit = request.events_max + 1;
   std::string any;
@@ -165,42 +151,43 @@ Result<Page> SqliteReader::read_topics(const PageRequest& request, const Resolve
     const ResetAtEnd end(select_event_);
     if (!TRY(select_event_.bind(1, to_signed(offset)).step())) continue;
     Event event = event_of_row(select_event_, epochs_);
-    if (wanted(request, event) && !add(page, std::move(event), request, bytes, offset - 1)) break;
+    if (filter.wants(event) && !add(page, std::move(event), request, bytes, offset - 1)) break;
+    if (!filter.spent()) continue;
+    page.upto = offset;
+    break;
   }
   return page;
 }
 
-Result<Page> SqliteReader::scan(const PageRequest& request, Offset indexed, Page page) {
+Result<Page> SqliteReader::scan(PageFilter& filter, Offset indexed, Page page) {
+  const PageRequest& request = filter.request();
   const ResetAtEnd end(select_log_);
   select_log_.bind(1, to_signed(request.after)).bind(2, to_signed(indexed));
   select_log_.bind(3, to_signed(limits::page_scan_rows_max));
-  std::size_t rows = 0;
   std::size_t bytes = 0;
-  Offset last = request.after;
-  while (TRY(select_log_.step())) {
-    ++rows;
+  for (std::size_t rows = 1; TRY(select_log_.step()); ++rows) {
+    ++page.rows_read;
     Event event = event_of_row(select_log_, epochs_);
-    last = event.offset;
-    if (!wanted(request, event) || add(page, std::move(event), request, bytes, last - 1)) continue;
-    page.rows_read += rows;
+    const Offset offset = event.offset;
+    if (filter.wants(event) && !add(page, std::move(event), request, bytes, offset - 1)) return page;
+    if (rows < limits::page_scan_rows_max && !filter.spent()) continue;
+    page.upto = offset;
     return page;
   }
-  page.rows_read += rows;
-  if (rows == limits::page_scan_rows_max) page.upto = last;
   return page;
 }
 
-Result<Offset> SqliteReader::floor_of_matching(const PageRequest& request) {
+// The highest floor of a topic that a pattern matches.
+Result<Offset> SqliteReader::floor_of_matching(const PageFilter& filter, Page& page) {
   const ResetAtEnd end(select_floors_);
-  select_floors_.bind(1, to_signed(request.after)).bind(2, to_signed(kFloorsScannedMax));
-  std::size_t rows = 0;
-  while (TRY(select_floors_.step())) {
-    const std::string name = select_floors_.text(0);
-    const bool matched =
-        std::any_of(request.selectors.begin(), request.selectors.end(),
-                    [&](const Selector& selector) { return matches(selector.topic, name); });
+  select_floors_.bind(1, to_signed(filter.request().after)).bind(2, to_signed(kFloorsScannedMax));
+  std::size_t work = 0;
+  for (std::size_t rows = 1; TRY(select_floors_.step()); ++rows) {
+    ++page.rows_read;
+    const bool matched = filter.topics().matches(select_floors_.text(0), work);
     // Beyond the bound it is not known, and loss is rather told once too often.
-    if (matched || ++rows == kFloorsScannedMax) return to_unsigned(select_floors_.integer(1));
+    if (matched || rows == kFloorsScannedMax || work >= limits::page_work_max)
+      return to_unsigned(select_floors_.integer(1));
   }
   return Offset{0};
 }

@@ -2,6 +2,7 @@
 // Pages of the log from a read-only connection. Private to sqlite/.
 
 #include "store/sqlite/feed_rows.h"
+#include "store/sqlite/page_filter.h"
 #include "store/sqlite/schema.h"
 #include "store/store.h"
 
@@ -25,16 +26,21 @@ class SqliteReader final : public StoreReader {
     std::vector<Topic> topics;
     bool too_many = false;
   };
+  // What the patterns of one page have cost so far.
+  struct Walk {
+    std::size_t names = 0, matched = 0, work = 0;
+  };
 
   explicit SqliteReader(EpochTable epochs) : epochs_(std::move(epochs)) {}
   Result<void> prepare();
   Result<Page> read_in_transaction(const PageRequest& request);
   Result<Page> read_follows(const PageRequest& request);
-  Result<Resolved> resolve(const std::vector<Selector>& selectors, Page& page);
-  Result<void> resolve_pattern(const std::string& pattern, Resolved& resolved, Page& page);
-  Result<Page> read_topics(const PageRequest& request, const Resolved& resolved, Offset indexed, Page page);
-  Result<Page> scan(const PageRequest& request, Offset indexed, Page page);
-  Result<Offset> floor_of_matching(const PageRequest& request);
+  Result<Resolved> resolve(const PatternSet& topics, Page& page);
+  Result<void> resolve_range(const NameRange& range, const PatternSet& topics, Walk& walk,
+                             Resolved& resolved, Page& page);
+  Result<Page> read_topics(PageFilter& filter, const Resolved& resolved, Offset indexed, Page page);
+  Result<Page> scan(PageFilter& filter, Offset indexed, Page page);
+  Result<Offset> floor_of_matching(const PageFilter& filter, Page& page);
 
   Database database_;
   EpochTable epochs_;

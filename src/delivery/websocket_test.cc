@@ -1,0 +1,203 @@
+// Messages of a WebSocket in the turns of a loop, without a socket.
+
+#include "delivery/websocket.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "store/memory_store.h"
+
+namespace belfry {
+namespace {
+
+std::string frame_of(std::string_view text, int opcode = 1) {
+  std::string out(1, static_cast<char>(0x80 | opcode));
+  if (text.size() < 126) {
+    out += static_cast<char>(0x80 | text.size());
+  } else {
+    out += {static_cast<char>(0x80 | 126), static_cast<char>(text.size() >> 8),
+            static_cast<char>(text.size() & 0xff)};
+  }
+  return out.append(4, '\0').append(text);  // the mask changes nothing
+}
+
+struct Wire : net::Exchange {
+  net::Request asked;
+  std::string out;
+  bool held = false, closed = false;
+  net::StreamEvents* events = nullptr;
+
+  const net::Request& request() const override { return asked; }
+  void respond(net::Response) override {}
+  void defer(net::StreamEvents&) override {}
+  void begin(int, const std::vector<net::Field>&, net::StreamEvents&) override {}
+  void upgrade(const std::vector<net::Field>&, net::StreamEvents& heard) override { events = &heard; }
+  net::Taken write(std::span<const std::string_view> pieces) override { return {pieces.size(), false}; }
+  bool write_control(std::string_view bytes) override {
+    out += bytes;
+    return !closed;
+  }
+  void hold_input() override { held = true; }
+  void take_input() override { held = false; }
+  void close() override { closed = true; }
+
+  std::size_t count(std::string_view needle) const {
+    std::size_t found = 0;
+    for (auto at = out.find(needle); at != std::string::npos; at = out.find(needle, at + 1)) ++found;
+    return found;
+  }
+};
+
+// A token is a name; each look at one is written down.
+struct Gate : Gatekeeper {
+  std::string looks;
+  Result<Principal> authenticate(std::string_view token) override {
+    looks += token;
+    return Principal{"user:" + std::string(token), std::string(token), {{"#"}, {"#"}}, {}};
+  }
+};
+
+struct NoPages : PageSource {
+  bool ask(PageQuestion) override { return true; }
+};
+
+struct WebSocketTurns : ::testing::Test {
+  std::unique_ptr<Store> store = make_memory_store();
+  std::unique_ptr<Log> log = std::move(Log::open(*store, {}, Epoch{1})).value();
+  NoPages pages;
+  Shard shard{log->tail(), pages};
+  Admission admission{{}};
+  Desk desk{[](PublishRequest, std::uint64_t) { return true; }, *log, admission};
+  ManualClock clock;
+  Gate gate;
+  std::deque<std::function<void()>> posted;
+  Streams streams{{shard, log->tail(), log->epochs(), clock, gate, desk, admission, Duration{0}, [] {},
+                   [this](std::function<void()> function) { posted.push_back(std::move(function)); }}};
+
+  void open(Wire& wire, const std::string& user) {
+    streams.open_websocket(wire, {}, {});
+    wire.events->on_bytes(
+        frame_of(R"({"action":"connect","token":")" + user + R"(","topics":["a"]})"));
+    gate.looks.clear();
+  }
+  // One turn of the loop: what was posted before it.
+  void turn() {
+    for (auto& function : std::exchange(posted, {})) function();
+  }
+};
+
+std::string renewals(const std::string& user, std::size_t count) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i)
+    out += frame_of(R"({"action":"renew","token":")" + user + R"("})");
+  return out;
+}
+
+constexpr std::size_t kRenewalsATurn = limits::messages_turn_work_max / 16;
+
+TEST_F(WebSocketTurns, ManyMessagesAreTakenInManyTurns) {
+  Wire ana;
+  open(ana, "a");
+  const std::size_t count = 40;
+  ana.events->on_bytes(renewals("a", count));
+  EXPECT_GT(gate.looks.size(), 0u);
+  EXPECT_LE(gate.looks.size(), kRenewalsATurn);
+  EXPECT_TRUE(ana.held);
+  // What was read already may still come.
+  ana.events->on_bytes(renewals("a", count));
+  EXPECT_LE(gate.looks.size(), kRenewalsATurn);
+  std::size_t turns = 0;
+  for (; !posted.empty(); ++turns) {
+    const std::size_t before = gate.looks.size();
+    turn();
+    EXPECT_LE(gate.looks.size() - before, kRenewalsATurn);
+  }
+  EXPECT_GE(turns, 2 * count / kRenewalsATurn - 1);
+  EXPECT_EQ(gate.looks.size(), 2 * count);
+  EXPECT_EQ(ana.count("renewed"), 2 * count);
+  EXPECT_FALSE(ana.held);
+  ana.events->on_bytes(frame_of(R"({"action":"ping","id":"1"})"));
+  EXPECT_EQ(ana.count("pong"), 1u);
+  EXPECT_TRUE(posted.empty()) << "a few messages need no turn of their own";
+}
+
+TEST_F(WebSocketTurns, AreSharedWithOtherSockets) {
+  Wire ana, bob;
+  open(ana, "a");
+  open(bob, "b");
+  ana.events->on_bytes(renewals("a", 60));
+  bob.events->on_bytes(renewals("b", 60));
+  while (!posted.empty()) turn();
+  ASSERT_EQ(gate.looks.size(), 120u);
+  int ahead = 0;
+  for (const char who : gate.looks) {
+    ahead += who == 'a' ? 1 : -1;
+    ASSERT_LE(std::abs(ahead), static_cast<int>(kRenewalsATurn));
+  }
+}
+
+// Topics cost as much as messages.
+TEST_F(WebSocketTurns, SubscribesCountTheirTopics) {
+  Wire ana;
+  open(ana, "a");
+  std::string topics;
+  for (int i = 0; i < 60; ++i) topics += (i == 0 ? "\"t/" : ",\"t/") + std::to_string(i) + '"';
+  std::string bytes;
+  for (int i = 0; i < 9; ++i) bytes += frame_of(R"({"action":"subscribe","topics":[)" + topics + "]}");
+  ana.events->on_bytes(bytes);
+  EXPECT_LE(ana.count("subscribed"), 2u);
+  while (!posted.empty()) turn();
+  EXPECT_EQ(ana.count("subscribed"), 9u);
+}
+
+TEST_F(WebSocketTurns, ACloseFrameBehindManyMessagesIsHeardAfterThem) {
+  Wire ana;
+  open(ana, "a");
+  ana.events->on_bytes(renewals("a", 20) + frame_of("\x03\xe8", 8));
+  EXPECT_FALSE(ana.closed);
+  while (!posted.empty()) turn();
+  EXPECT_EQ(ana.count("renewed"), 20u);
+  EXPECT_TRUE(ana.closed);
+}
+
+TEST_F(WebSocketTurns, AFrameThatIsWrongBehindManyMessagesIsHeardAfterThem) {
+  Wire ana;
+  open(ana, "a");
+  ana.events->on_bytes(renewals("a", 20) + "\xff\x80");
+  EXPECT_FALSE(ana.closed);
+  while (!posted.empty()) turn();
+  EXPECT_EQ(ana.count("renewed"), 20u);
+  EXPECT_TRUE(ana.closed);
+}
+
+TEST_F(WebSocketTurns, ASocketThatWasClosedMeanwhileDoesNothingMore) {
+  Wire ana, bob;
+  open(ana, "a");
+  open(bob, "b");
+  ana.events->on_bytes(renewals("a", 20));
+  shard.end_all(Code::unauthenticated);
+  EXPECT_TRUE(ana.closed);
+  const std::size_t before = gate.looks.size();
+  while (!posted.empty()) turn();
+  EXPECT_EQ(gate.looks.size(), before);
+}
+
+TEST_F(WebSocketTurns, ASocketThatIsGoneMeanwhileIsNotTouched) {
+  auto ana = std::make_unique<Wire>();
+  Wire bob;
+  open(*ana, "a");
+  open(bob, "b");
+  ana->events->on_bytes(renewals("a", 20));
+  bob.events->on_bytes(renewals("b", 20));
+  ana->events->on_closed();
+  ana.reset();
+  const auto before = std::count(gate.looks.begin(), gate.looks.end(), 'a');
+  while (!posted.empty()) turn();
+  EXPECT_EQ(std::count(gate.looks.begin(), gate.looks.end(), 'a'), before);
+  EXPECT_EQ(std::count(gate.looks.begin(), gate.looks.end(), 'b'), 20);
+  EXPECT_EQ(streams.size(), 1u);
+}
+
+}  // namespace
+}  // namespace belfry
