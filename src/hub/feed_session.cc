@@ -94,12 +94,7 @@ void Shard::join_feed(Session& session, const std::string& topic) {
 }
 
 // The user was erased: nothing is followed any more.
-void Shard::leave_feed(Session& session) {
-  std::vector<Selector> followed;
-  for (const auto& membership : session.memberships)
-    if (membership.group->selector.notifications_only) followed.push_back(membership.group->selector);
-  for (const auto& selector : followed) parts_->index.leave(session, selector);
-}
+void Shard::leave_feed(Session& session) { parts_->index.leave_followed(session); }
 
 // The event was taken by the outlet: what follows it is read with the new follows.
 void Shard::change_feed(Session& session, const Event& event) {

@@ -163,8 +163,9 @@ class Shard {
   void end_where(Code code, Concerned concerned);
   void take_news(Timestamp now);
   void overrun(Offset low);
-  void deliver(const Entry& entry, const std::vector<struct Group*>& groups);
-  void miss(const Entry& entry, std::uint64_t loss, const std::vector<struct Group*>& groups);
+  using Patterns = std::vector<const struct PatternGroups*>;
+  void deliver(const Entry& entry, const Patterns& patterns);
+  void miss(const Entry& entry, std::uint64_t loss, const Patterns& patterns);
   void deliver_ephemeral(const Entry& entry);
   void gather(Session& session, const Entry& entry);
   void write_single(Session& session, const Entry& entry);

@@ -302,6 +302,35 @@ TEST_F(HubTest, TypesAreFilteredLiveAndBehind) {
   EXPECT_EQ(ana.story, "1 live@2 4 ");
 }
 
+// Who is asked for is kept with each topic, until a pattern comes or goes.
+TEST_F(HubTest, ATopicSeenBeforeReachesWhoComesLaterAndNotWhoLeft) {
+  publish("a", "x");
+  turn();
+  const SessionId first = attach({{"a", {"x"}}}, 1);
+  turn();
+  publish("a", "x");
+  turn();
+  const SessionId second = attach({{"+", {"x"}}}, 2);
+  const SessionId third = attach({{"a", {"y"}}}, 2);
+  turn();
+  ana.story.clear();
+  publish("a", "x");
+  turn();
+  EXPECT_EQ(ana.story, "3 3 ");
+  shard->detach(first);
+  publish("a", "x");
+  turn();
+  shard->detach(second);
+  publish("a", "x");
+  publish("a", "y");
+  turn();
+  EXPECT_EQ(ana.story, "3 3 4 6 ");
+  shard->detach(third);
+  publish("a", "y");
+  turn();
+  EXPECT_EQ(ana.story, "3 3 4 6 ");
+}
+
 TEST_F(HubTest, RefreshEventsCollapseForWhoIsBehind) {
   publish("a", "refresh", R"([["x"]])");
   publish("a", "refresh", R"([["y"]])");

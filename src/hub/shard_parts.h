@@ -43,6 +43,7 @@ struct Shard::Parts {
   std::vector<std::pair<SessionId, OutletState>> stopped;  // blocked or done while a group was walked
   std::vector<Pending> pending;
   std::vector<Session*> touched;
+  TopicIndex::Patterns patterns;
   std::vector<Group*> found;
   TailView::Slice slice;
 };

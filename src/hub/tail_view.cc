@@ -22,9 +22,9 @@ TailView::Topic& TailView::add(const Entry& entry, const TopicIndex& index) {
   Topic& topic = *it->second;
   topic.offsets.push_back(event.offset);
   items_.push_back({&entry, &topic});
-  if (topic.groups_version != index.version()) {
-    index.find(event.topic, topic.groups);
-    topic.groups_version = index.version();
+  if (topic.patterns_version != index.version()) {
+    index.find(event.topic, topic.patterns);
+    topic.patterns_version = index.version();
   }
   return topic;
 }

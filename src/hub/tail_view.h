@@ -21,8 +21,8 @@ class TailView {
     std::string name;
     std::vector<Offset> offsets;  // of its entries in the view, ascending, from `first` on
     std::size_t first = 0;
-    std::vector<Group*> groups;  // as of index version `groups_version`
-    std::uint64_t groups_version = 0;
+    TopicIndex::Patterns patterns;  // that match it, as of index version `patterns_version`
+    std::uint64_t patterns_version = 0;
   };
 
   // The view holds the entries in (low, head].
@@ -33,7 +33,7 @@ class TailView {
   void restart(Offset low);
   // Keeps the batch alive; its entries follow by add().
   void hold(BatchPtr batch) { batches_.push_back(std::move(batch)); }
-  // REQUIRES: the entry's offset is head() + 1. Gives its topic, with the groups it is for.
+  // REQUIRES: the entry's offset is head() + 1. Gives its topic, with the patterns that match it.
   Topic& add(const Entry& entry, const TopicIndex& index);
   void trim(Offset low);
 
