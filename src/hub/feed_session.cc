@@ -42,8 +42,10 @@ bool Shard::changes_feed(const Session& session, const Event& event) const {
 }
 
 bool Shard::hidden(const Session& session, const Event& event) const {
-  return !event.notification.empty() && !session.feed->mutes.empty() && !planted_.ignore_mutes &&
-         session.feed->mutes.hide(event.topic, event.type);
+  const Mutes& mutes = session.feed->mutes;
+  if (event.notification.empty() || mutes.empty() || planted_.ignore_mutes) return false;
+  parts_->work += mutes.topics.size() + mutes.types.size();
+  return mutes.hide(event.topic, event.type);
 }
 
 // What follows a change of the feed is not offered with it: it is read with other follows. Null if none.

@@ -117,7 +117,15 @@ void Shard::writable(SessionId id) {
 
 void Shard::make_ready(Session& session) {
   session.state = SessionState::ready;
-  parts_->ready.push_back(session.id());
+  if (session.queued) return;
+  session.queued = true;
+  parts_->pumping ? parts_->later.push_back(session.id()) : enqueue(session);
+}
+
+// Behind all others of its user. A backend's sessions have no user: each is on its own.
+void Shard::enqueue(const Session& session) {
+  const std::uint64_t user = parts_->credentials[session.slot].user;
+  CHECK(parts_->ready.push({0, user != 0 ? user : session.id()}, 1, 0, session.id()));
 }
 
 std::optional<Offset> Shard::position(SessionId id) const {

@@ -135,8 +135,9 @@ class Shard {
   void writable(SessionId id);
 
   // One turn: takes what is new from the tail, gives it to the sessions that have caught up (one write
-  // each), then pumps those that are behind (one write each). True if sessions that are behind could go on
-  // at once.
+  // each), then pumps those that are behind (one write each), users taking turns, as many as
+  // limits::turn_work_max allows. True if sessions that are behind could go on at once: call it again, after
+  // a look at what else there is to do.
   bool advance(Timestamp now);
   void on_page(PageAnswer answer, Timestamp now);
   // Expiry and heartbeats; every limits::tick_interval.
@@ -183,6 +184,7 @@ class Shard {
   bool offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now);
   void settle(Session& session, OutletState state);
   void make_ready(Session& session);
+  void enqueue(const Session& session);
   std::int64_t next_heartbeat(Instant now) const;
   void retry_later(Session& session);
   bool keeps_presence(const std::string& topic) const;
