@@ -28,14 +28,26 @@ void collapse_refresh(std::vector<const Entry*>& entries, bool across_topics) {
 
 }  // namespace
 
+// Users take turns by what their sessions cost. Whoever becomes ready by being pumped comes after those that
+// were not pumped in this turn.
 void Shard::pump_ready(Timestamp now) {
   Parts& parts = *parts_;
-  parts.pumping.swap(parts.ready);
-  for (const SessionId id : parts.pumping) {
-    Session* session = find(id);
-    if (session != nullptr && session->state == SessionState::ready) pump(*session, now);
+  parts.pumping = true;
+  for (parts.work = 0; parts.work < limits::turn_work_max && !parts.ready.empty();) {
+    const auto next = *parts.ready.pop();
+    const std::size_t before = parts.work++;
+    Session* session = find(next.item);
+    if (session == nullptr) continue;
+    session->queued = false;
+    if (session->state != SessionState::ready) continue;
+    parts.work += limits::pump_work;
+    pump(*session, now);
+    parts.ready.charge(next.turn, parts.work - before - 1);
   }
-  parts.pumping.clear();
+  parts.pumping = false;
+  for (const SessionId id : parts.later)
+    if (const Session* session = find(id)) enqueue(*session);
+  parts.later.clear();
 }
 
 void Shard::pump(Session& session, Timestamp now) {
@@ -47,6 +59,7 @@ void Shard::pump(Session& session, Timestamp now) {
   if (session.from_earliest) forgive(session, tail_.losses());
   if (session.position < head_) {
     parts.view.slice(session, session.position, limits::write_events_max, parts.slice);
+    parts.work += parts.slice.work;
     if (parts.slice.lost) return lose(session, head_);
     if (!offer(session, parts.slice.entries, parts.slice.upto, now)) return;
   }
@@ -95,8 +108,10 @@ void Shard::ask_page(Session& session) {
   const std::uint64_t user = parts_->credentials[session.slot].user;
   PageQuestion question{session.id(), ++session.question, user != 0 ? user : session.id(), {}};
   session.losses_asked = tail_.losses();
-  for (const auto& membership : session.memberships)
+  for (const auto& membership : session.memberships) {
     question.request.selectors.push_back(membership.group->selector);
+    parts_->work += 1 + membership.group->selector.types.size();
+  }
   question.request.after = session.position;
   if (session.has_feed && !session.feed->follows_known) {
     question.request.follows_of = session.feed->user;
@@ -151,6 +166,7 @@ void Shard::take_page(Session& session, Page& page, Timestamp now) {
 }
 
 bool Shard::offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now) {
+  parts_->work += limits::entry_work * entries.size();
   std::erase_if(entries, [&](const Entry* entry) {
     if (entry->withdrawn() || entry->event().expired(now)) return true;
     return session.has_feed && hidden(session, entry->event());

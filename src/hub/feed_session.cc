@@ -42,8 +42,10 @@ bool Shard::changes_feed(const Session& session, const Event& event) const {
 }
 
 bool Shard::hidden(const Session& session, const Event& event) const {
-  return !event.notification.empty() && !session.feed->mutes.empty() && !planted_.ignore_mutes &&
-         session.feed->mutes.hide(event.topic, event.type);
+  const Mutes& mutes = session.feed->mutes;
+  if (event.notification.empty() || mutes.empty() || planted_.ignore_mutes) return false;
+  parts_->work += mutes.topics.size() + mutes.types.size();
+  return mutes.hide(event.topic, event.type);
 }
 
 // What follows a change of the feed is not offered with it: it is read with other follows. Null if none.
@@ -94,12 +96,7 @@ void Shard::join_feed(Session& session, const std::string& topic) {
 }
 
 // The user was erased: nothing is followed any more.
-void Shard::leave_feed(Session& session) {
-  std::vector<Selector> followed;
-  for (const auto& membership : session.memberships)
-    if (membership.group->selector.notifications_only) followed.push_back(membership.group->selector);
-  for (const auto& selector : followed) parts_->index.leave(session, selector);
-}
+void Shard::leave_feed(Session& session) { parts_->index.leave_followed(session); }
 
 // The event was taken by the outlet: what follows it is read with the new follows.
 void Shard::change_feed(Session& session, const Event& event) {

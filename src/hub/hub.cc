@@ -117,7 +117,15 @@ void Shard::writable(SessionId id) {
 
 void Shard::make_ready(Session& session) {
   session.state = SessionState::ready;
-  parts_->ready.push_back(session.id());
+  if (session.queued) return;
+  session.queued = true;
+  parts_->pumping ? parts_->later.push_back(session.id()) : enqueue(session);
+}
+
+// Behind all others of its user. A backend's sessions have no user: each is on its own.
+void Shard::enqueue(const Session& session) {
+  const std::uint64_t user = parts_->credentials[session.slot].user;
+  CHECK(parts_->ready.push({0, user != 0 ? user : session.id()}, 1, 0, session.id()));
 }
 
 std::optional<Offset> Shard::position(SessionId id) const {
@@ -152,9 +160,9 @@ void Shard::take_news(Timestamp now) {
       const auto& topic = parts.view.add(entry, parts.index);
       head_ = entry.event().offset;
       if (const std::uint64_t loss = entry.lost(); loss != 0) {
-        miss(entry, loss, topic.groups);
+        miss(entry, loss, topic.patterns);
       } else if (!entry.event().expired(now) && !entry.withdrawn()) {
-        deliver(entry, topic.groups);
+        deliver(entry, topic.patterns);
       }
     }
     if (batch->entries.front().event().durable()) parts.view.hold(batch);
@@ -175,11 +183,15 @@ void Shard::overrun(Offset low) {
   parts_->view.restart(low);
 }
 
-void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
+void Shard::deliver(const Entry& entry, const Patterns& patterns) {
   Parts& parts = *parts_;
   ++parts.delivery;
-  for (const Group* group : groups) {
-    if (!accepts_kind(group->selector, entry.event()) && !planted_.skip_type_filter) continue;
+  if (planted_.skip_type_filter) {
+    TopicIndex::select_all(patterns, parts.found);
+  } else {
+    parts.index.select(patterns, entry.event(), parts.found);
+  }
+  for (const Group* group : parts.found) {
     const auto& members = group->members;
     for (std::size_t i = 0; i < members.size(); ++i) {
       fetch_ahead(members, i);
@@ -199,8 +211,9 @@ void Shard::deliver(const Entry& entry, const std::vector<Group*>& groups) {
 }
 
 // Retention was faster than this shard: who is live stands before the event, and is told so there.
-void Shard::miss(const Entry& entry, std::uint64_t loss, const std::vector<Group*>& groups) {
-  for (const Group* group : groups)
+void Shard::miss(const Entry& entry, std::uint64_t loss, const Patterns& patterns) {
+  TopicIndex::select_all(patterns, parts_->found);
+  for (const Group* group : parts_->found)
     for (Session* session : group->members)
       if (session->state == SessionState::live && loss > session->losses_known)
         hold_before(*session, entry.event().offset);
@@ -209,9 +222,9 @@ void Shard::miss(const Entry& entry, std::uint64_t loss, const std::vector<Group
 void Shard::deliver_ephemeral(const Entry& entry) {
   Parts& parts = *parts_;
   ++parts.delivery;
-  parts.index.find(entry.event().topic, parts.found);
+  parts.index.find(entry.event().topic, parts.patterns);
+  parts.index.select(parts.patterns, entry.event(), parts.found);
   for (const Group* group : parts.found) {
-    if (!accepts_kind(group->selector, entry.event())) continue;
     for (Session* session : group->members) {
       if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
       if (session->state == SessionState::live) {

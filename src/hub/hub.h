@@ -136,8 +136,9 @@ class Shard {
   void writable(SessionId id);
 
   // One turn: takes what is new from the tail, gives it to the sessions that have caught up (one write
-  // each), then pumps those that are behind (one write each). True if sessions that are behind could go on
-  // at once.
+  // each), then pumps those that are behind (one write each), users taking turns, as many as
+  // limits::turn_work_max allows. True if sessions that are behind could go on at once: call it again, after
+  // a look at what else there is to do.
   bool advance(Timestamp now);
   void on_page(PageAnswer answer, Timestamp now);
   // Expiry and heartbeats; every limits::tick_interval.
@@ -162,8 +163,9 @@ class Shard {
   void end_where(Code code, Concerned concerned);
   void take_news(Timestamp now);
   void overrun(Offset low);
-  void deliver(const Entry& entry, const std::vector<struct Group*>& groups);
-  void miss(const Entry& entry, std::uint64_t loss, const std::vector<struct Group*>& groups);
+  using Patterns = std::vector<const struct PatternGroups*>;
+  void deliver(const Entry& entry, const Patterns& patterns);
+  void miss(const Entry& entry, std::uint64_t loss, const Patterns& patterns);
   void deliver_ephemeral(const Entry& entry);
   void gather(Session& session, const Entry& entry);
   void write_single(Session& session, const Entry& entry);
@@ -181,6 +183,7 @@ class Shard {
   bool offer(Session& session, std::vector<const Entry*>& entries, Offset upto, Timestamp now);
   void settle(Session& session, OutletState state);
   void make_ready(Session& session);
+  void enqueue(const Session& session);
   std::int64_t next_heartbeat(Instant now) const;
   void retry_later(Session& session);
   bool keeps_presence(const std::string& topic) const;

@@ -1,115 +1,7 @@
-#include "hub/hub.h"
-
-#include <gtest/gtest.h>
-
-#include <deque>
-
-#include "store/memory_store.h"
+#include "hub/hub_fixture.h"
 
 namespace belfry {
 namespace {
-
-// A client that writes down what it is given; `room` is how many more events it takes before it blocks.
-struct Recorder : Outlet {
-  std::string story;
-  std::size_t room = 1000;
-  int writes = 0;
-  bool beat_blocks = false;
-
-  Written write(std::span<const Entry* const> entries, Offset) override {
-    ++writes;
-    const std::size_t taken = std::min(room, entries.size());
-    for (const Entry* entry : entries.first(taken)) {
-      const Event& event = entry->event();
-      story += event.durable() ? std::to_string(event.offset) : "~" + event.topic;
-      story += ' ';
-    }
-    room -= taken;
-    return {taken, room == 0 ? OutletState::blocked : OutletState::open};
-  }
-  Written reset(const Reset& reset) override {
-    if (room == 0) return {0, OutletState::blocked};
-    story += "reset:" + std::string(name_of(reset.reason)) + "@" + std::to_string(reset.position) + ' ';
-    return {1, OutletState::open};
-  }
-  OutletState caught_up(Offset position) override {
-    story += "live@" + std::to_string(position) + ' ';
-    return OutletState::open;
-  }
-  OutletState heartbeat(Offset position, std::uint64_t written) override {
-    story += "beat@" + std::to_string(position) + "/" + std::to_string(written) + ' ';
-    return beat_blocks ? OutletState::blocked : OutletState::open;
-  }
-  void end(Code code) override { story += "end:" + std::string(info(code).name) + ' '; }
-};
-
-struct Questions : PageSource {
-  std::deque<PageQuestion> waiting;
-  bool full = false;
-  bool ask(PageQuestion question) override {
-    if (full) return false;
-    waiting.push_back(std::move(question));
-    return true;
-  }
-};
-
-struct HubTest : ::testing::Test {
-  std::unique_ptr<Store> store = make_memory_store();
-  std::unique_ptr<StoreReader> reader;
-  ManualClock clock;
-  std::unique_ptr<Log> log;
-  Questions pages;
-  std::unique_ptr<Shard> shard;
-  Recorder ana;
-
-  HubTest() { open(limits::tail_bytes_max); }
-
-  void open(std::size_t tail_bytes) {
-    LogOptions options;
-    options.tail_bytes_max = tail_bytes;
-    options.ephemeral = {"ephemeral/#"};
-    log = std::move(Log::open(*store, options, Epoch{1})).value();
-    reader = std::move(store->open_reader()).value();
-    shard = std::make_unique<Shard>(log->tail(), pages);
-  }
-  void publish(std::string topic, std::string type = "message", std::string keys = {}) {
-    PublishRequest request;
-    Event event;
-    event.topic = std::move(topic);
-    event.type = std::move(type);
-    event.keys = std::move(keys);
-    request.events.push_back(std::move(event));
-    ASSERT_TRUE(log->publish({&request, 1}, clock.wall())[0]);
-  }
-  // Of each topic only the newest so many are kept from now on; what is more goes at once.
-  void keep(std::uint64_t events) {
-    log->set_retention({}, {{"#", {}, events}});
-    ASSERT_TRUE(log->maintain(clock.wall()));
-  }
-  // The process is started again: the tail is refilled from the store.
-  void restart() {
-    shard.reset();
-    open(limits::tail_bytes_max);
-  }
-  SessionId attach(std::vector<Selector> selectors, Offset position) {
-    Attach wish;
-    wish.selectors = std::move(selectors);
-    wish.position = position;
-    return shard->attach(ana, wish, clock.now());
-  }
-  void turn() {
-    while (shard->advance(clock.wall())) {
-    }
-  }
-  void answer_pages() {
-    while (!pages.waiting.empty()) {
-      PageQuestion question = std::move(pages.waiting.front());
-      pages.waiting.pop_front();
-      shard->on_page({question.session, question.number, reader->read(question.request)}, clock.wall());
-      turn();
-    }
-  }
-};
 
 TEST_F(HubTest, ALiveSessionGetsWhatItAskedForAndNothingElse) {
   attach({{"a", {}}}, 0);
@@ -408,6 +300,35 @@ TEST_F(HubTest, TypesAreFilteredLiveAndBehind) {
   publish("a", "payment.refunded");
   turn();
   EXPECT_EQ(ana.story, "1 live@2 4 ");
+}
+
+// Who is asked for is kept with each topic, until a pattern comes or goes.
+TEST_F(HubTest, ATopicSeenBeforeReachesWhoComesLaterAndNotWhoLeft) {
+  publish("a", "x");
+  turn();
+  const SessionId first = attach({{"a", {"x"}}}, 1);
+  turn();
+  publish("a", "x");
+  turn();
+  const SessionId second = attach({{"+", {"x"}}}, 2);
+  const SessionId third = attach({{"a", {"y"}}}, 2);
+  turn();
+  ana.story.clear();
+  publish("a", "x");
+  turn();
+  EXPECT_EQ(ana.story, "3 3 ");
+  shard->detach(first);
+  publish("a", "x");
+  turn();
+  shard->detach(second);
+  publish("a", "x");
+  publish("a", "y");
+  turn();
+  EXPECT_EQ(ana.story, "3 3 4 6 ");
+  shard->detach(third);
+  publish("a", "y");
+  turn();
+  EXPECT_EQ(ana.story, "3 3 4 6 ");
 }
 
 TEST_F(HubTest, RefreshEventsCollapseForWhoIsBehind) {

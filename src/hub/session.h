@@ -61,8 +61,10 @@ struct alignas(limits::cache_line_bytes) Session {
   std::uint32_t first_pending = no_pending;
   std::uint32_t last_pending = no_pending;
   SessionState state = SessionState::free;
-  bool from_earliest = false;
-  bool forgiven = false;  // it began at the earliest: what was lost before losses_known is no news, untold
+  bool queued : 1 = false;  // among those to be pumped
+  bool from_earliest : 1 = false;
+  // It began at the earliest: what was lost before losses_known is no news, untold.
+  bool forgiven : 1 = false;
   bool has_feed = false;  // `feed` is set
   std::uint32_t slot = 0;
   std::uint32_t slot_generation = 0;

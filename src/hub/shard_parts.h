@@ -31,18 +31,21 @@ struct Shard::Parts {
   std::vector<Deadline> deadlines;      // by slot
   std::vector<Credential> credentials;  // by slot
   std::vector<std::uint32_t> free_slots;
-  std::vector<SessionId> ready;    // sessions to pump, each at most once a turn
-  std::vector<SessionId> pumping;  // the same, while being pumped
-
+  // Sessions to pump; each is here at most once while it lives, in the lane of its user.
+  FairQueue<SessionId> ready{~std::size_t{0} / 2};
+  bool pumping = false;          // who becomes ready now waits for the next turn:
+  std::vector<SessionId> later;  // here
   std::vector<SessionId> retrying;  // sessions the store could not be asked for
 
   // Of one turn.
   Offset turn_base = 0;        // the head when it began
   bool single = false;         // it brings one event only
+  std::size_t work = 0;        // as limits::turn_work_max counts
   std::uint64_t delivery = 0;  // counts entries, to know one that a session got already
   std::vector<std::pair<SessionId, OutletState>> stopped;  // blocked or done while a group was walked
   std::vector<Pending> pending;
   std::vector<Session*> touched;
+  TopicIndex::Patterns patterns;
   std::vector<Group*> found;
   TailView::Slice slice;
 };

@@ -3,6 +3,20 @@
 #include <algorithm>
 
 namespace belfry {
+namespace {
+
+// As accepts_kind(), and counts the comparisons.
+bool compare_kind(const Selector& selector, const Event& event, std::size_t& work) {
+  if (selector.notifications_only && event.notification.empty()) return false;
+  const auto matched = std::find_if(
+      selector.types.begin(), selector.types.end(), [&](const std::string& type) {
+        ++work;
+        return matches(type, event.type, '.');
+      });
+  return selector.types.empty() || matched != selector.types.end();
+}
+
+}  // namespace
 
 void TailView::restart(Offset low) {
   items_.clear();
@@ -22,9 +36,9 @@ TailView::Topic& TailView::add(const Entry& entry, const TopicIndex& index) {
   Topic& topic = *it->second;
   topic.offsets.push_back(event.offset);
   items_.push_back({&entry, &topic});
-  if (topic.groups_version != index.version()) {
-    index.find(event.topic, topic.groups);
-    topic.groups_version = index.version();
+  if (topic.patterns_version != index.version()) {
+    index.find(event.topic, topic.patterns);
+    topic.patterns_version = index.version();
   }
   return topic;
 }
@@ -53,85 +67,81 @@ const TailView::Topic* TailView::topic(std::string_view name) const {
 void TailView::slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const {
   out.entries.clear();
   out.upto = head();
+  out.lost = false;
+  out.work = out.bytes = 0;
+  out.entries_max = entries_max;
   const bool scan = std::any_of(session.memberships.begin(), session.memberships.end(),
                                 [](const Membership& m) { return has_wildcard(m.group->selector.topic); });
-  scan ? slice_by_scan(session, after, entries_max, out) : slice_by_topic(session, after, entries_max, out);
-  cut(out);
+  scan ? slice_by_scan(session, after, out) : slice_by_topic(session, after, out);
 }
 
-// At the bound in bytes, and before what is lost.
-void TailView::cut(Slice& out) {
-  out.lost = false;
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < out.entries.size(); ++i) {
-    const bool lost = out.entries[i]->lost() != 0;
-    if (lost || bytes >= limits::page_bytes_max) {
-      out.lost = lost && i == 0;
-      out.upto = out.entries[i]->event().offset - 1;
-      out.entries.resize(i);
-      return;
-    }
-    bytes += out.entries[i]->event().bytes();
+// False: the slice ends before this entry.
+bool TailView::take(const Entry& entry, std::uint64_t loss, Slice& out) {
+  if (loss != 0 || out.entries.size() == out.entries_max || out.bytes >= limits::page_bytes_max) {
+    out.lost = loss != 0 && out.entries.empty();
+    return false;
   }
+  out.entries.push_back(&entry);
+  out.bytes += entry.event().bytes();
+  return true;
 }
 
-void TailView::slice_by_topic(const Session& session, Offset after, std::size_t entries_max,
-                              Slice& out) const {
-  // Each topic is looked at on its own account, so that every slice moves forward.
-  const std::size_t look_max =
-      std::max<std::size_t>(64, limits::page_scan_rows_max / (session.memberships.size() + 1));
+// The rows of all topics asked for, merged by their offsets.
+void TailView::slice_by_topic(const Session& session, Offset after, Slice& out) const {
+  const auto later = [](const Slice::Walk& a, const Slice::Walk& b) { return *a.next > *b.next; };
+  auto& walks = out.walks;
+  walks.clear();
   for (const auto& membership : session.memberships) {
+    ++out.work;
     const Selector& selector = membership.group->selector;
     const Topic* found = topic(selector.topic);
     if (found == nullptr) continue;
-    const auto begin = found->offsets.begin() + static_cast<std::ptrdiff_t>(found->first);
-    std::size_t taken = 0;
-    std::size_t looked_at = 0;
-    for (auto it = std::upper_bound(begin, found->offsets.end(), after); it != found->offsets.end(); ++it) {
-      if (*it > out.upto) break;  // beyond what another topic could be read to
-      if (taken == entries_max || looked_at == look_max) {
-        out.upto = *it - 1;
-        break;
-      }
-      ++looked_at;
-      const Entry& entry = at(*it);
-      if (const std::uint64_t loss = entry.lost(); loss != 0 ? loss <= session.losses_known
-                                                             : !accepts_kind(selector, entry.event()))
-        continue;
-      out.entries.push_back(&entry);
-      ++taken;
+    const Offset* end = found->offsets.data() + found->offsets.size();
+    const Offset* next = std::upper_bound(found->offsets.data() + found->first, end, after);
+    if (next != end) walks.push_back({next, end, &selector});
+  }
+  std::make_heap(walks.begin(), walks.end(), later);
+  const std::size_t work_max = out.work + limits::slice_work_max;
+  while (!walks.empty()) {
+    const Offset offset = *walks.front().next;
+    const Entry& entry = at(offset);
+    const std::uint64_t loss = entry.lost();
+    bool wanted = false;
+    while (!walks.empty() && *walks.front().next == offset) {
+      std::pop_heap(walks.begin(), walks.end(), later);
+      Slice::Walk& walk = walks.back();
+      ++out.work;
+      wanted = wanted || (loss != 0 ? loss > session.losses_known
+                                    : compare_kind(*walk.selector, entry.event(), out.work));
+      ++walk.next == walk.end ? walks.pop_back() : std::push_heap(walks.begin(), walks.end(), later);
+    }
+    if (wanted && !take(entry, loss, out)) {
+      out.upto = offset - 1;
+      return;
+    }
+    if (out.work >= work_max && !walks.empty()) {
+      out.upto = *walks.front().next - 1;  // nothing that is asked for lies between
+      return;
     }
   }
-  const auto offset_of = [](const Entry* entry) { return entry->event().offset; };
-  std::sort(out.entries.begin(), out.entries.end(),
-            [&](const Entry* a, const Entry* b) { return offset_of(a) < offset_of(b); });
-  out.entries.erase(std::unique(out.entries.begin(), out.entries.end()), out.entries.end());
-  if (out.entries.size() > entries_max) {
-    out.upto = std::min(out.upto, offset_of(out.entries[entries_max]) - 1);
-    out.entries.resize(entries_max);
-  }
-  while (!out.entries.empty() && offset_of(out.entries.back()) > out.upto) out.entries.pop_back();
 }
 
-void TailView::slice_by_scan(const Session& session, Offset after, std::size_t entries_max,
-                             Slice& out) const {
+void TailView::slice_by_scan(const Session& session, Offset after, Slice& out) const {
   const Offset end = std::min<Offset>(head(), after + limits::page_scan_rows_max);
-  out.upto = end;
-  for (Offset at_offset = after + 1; at_offset <= end; ++at_offset) {
-    const Entry& entry = at(at_offset);
-    if (entry.event().topic.empty()) continue;  // a hole
+  for (out.upto = after; out.upto < end && out.work < limits::slice_work_max; ++out.upto) {
+    ++out.work;
+    const Entry& entry = at(out.upto + 1);
+    const Event& event = entry.event();
+    if (event.topic.empty()) continue;  // a hole
     const std::uint64_t loss = entry.lost();
     if (loss != 0 && loss <= session.losses_known) continue;
     const auto wants = [&](const Membership& m) {
+      ++out.work;
       const Selector& selector = m.group->selector;
-      return loss != 0 ? matches(selector.topic, entry.event().topic) : accepts(selector, entry.event());
+      return matches(selector.topic, event.topic) && (loss != 0 || compare_kind(selector, event, out.work));
     };
     if (std::none_of(session.memberships.begin(), session.memberships.end(), wants)) continue;
-    if (out.entries.size() == entries_max) {
-      out.upto = at_offset - 1;
-      return;
-    }
-    out.entries.push_back(&entry);
+    if (!take(entry, loss, out)) return;
   }
 }
 

@@ -21,8 +21,8 @@ class TailView {
     std::string name;
     std::vector<Offset> offsets;  // of its entries in the view, ascending, from `first` on
     std::size_t first = 0;
-    std::vector<Group*> groups;  // as of index version `groups_version`
-    std::uint64_t groups_version = 0;
+    TopicIndex::Patterns patterns;  // that match it, as of index version `patterns_version`
+    std::uint64_t patterns_version = 0;
   };
 
   // The view holds the entries in (low, head].
@@ -33,7 +33,7 @@ class TailView {
   void restart(Offset low);
   // Keeps the batch alive; its entries follow by add().
   void hold(BatchPtr batch) { batches_.push_back(std::move(batch)); }
-  // REQUIRES: the entry's offset is head() + 1. Gives its topic, with the groups it is for.
+  // REQUIRES: the entry's offset is head() + 1. Gives its topic, with the patterns that match it.
   Topic& add(const Entry& entry, const TopicIndex& index);
   void trim(Offset low);
 
@@ -49,9 +49,23 @@ class TailView {
     std::vector<const Entry*> entries;  // in offset order
     Offset upto = 0;                    // everything asked for in (after, upto] is in `entries`
     bool lost = false;                  // what follows next was taken by retention: entries is empty
+    std::size_t work = 0;               // what was looked at: rows, topics, and names compared with patterns
+
+   private:
+    friend class TailView;
+    // Where a membership's next row is, among the rows of its topic.
+    struct Walk {
+      const Offset* next;
+      const Offset* end;
+      const Selector* selector;
+    };
+    std::vector<Walk> walks;  // of one call; here so that its memory is used again
+    std::size_t bytes = 0;
+    std::size_t entries_max = 0;
   };
-  // REQUIRES: after >= low(). Looks at a bounded number of entries: `upto` may be below head() with few
-  // found.
+  // REQUIRES: after >= low(). Ends after the row by which `work` reaches limits::slice_work_max, the look-up
+  // of each topic apart: `upto` may be below head() with few found. It goes forward by one row at least,
+  // unless that one is lost.
   void slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
 
  private:
@@ -60,9 +74,9 @@ class TailView {
     Topic* topic;
   };
 
-  static void cut(Slice& out);
-  void slice_by_topic(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
-  void slice_by_scan(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
+  static bool take(const Entry& entry, std::uint64_t loss, Slice& out);
+  void slice_by_topic(const Session& session, Offset after, Slice& out) const;
+  void slice_by_scan(const Session& session, Offset after, Slice& out) const;
 
   std::deque<Item> items_;
   std::deque<BatchPtr> batches_;

@@ -1,49 +1,33 @@
 #include "hub/topic_index.h"
 
 #include <algorithm>
-#include <functional>
-#include <utility>
 
 namespace belfry {
 namespace {
 
-// The first segment of `rest`, which loses it and the separator; `ended` is set when nothing is left.
-std::string_view take_segment(std::string_view& rest, bool& ended) {
-  const auto at = rest.find('/');
-  const auto segment = rest.substr(0, at);
-  ended = at == std::string_view::npos;
-  rest = ended ? std::string_view{} : rest.substr(at + 1);
-  return segment;
+// Where the session holds its place in the group; the number of its places if it is no member.
+std::size_t find_membership(const Session& session, const Group* group) {
+  const auto& all = session.memberships;
+  return static_cast<std::size_t>(
+      std::find_if(all.begin(), all.end(), [group](const Membership& m) { return m.group == group; }) -
+      all.begin());
 }
 
 }  // namespace
 
-struct TopicIndex::Node {
-  std::unordered_map<std::string, std::unique_ptr<Node>, KeyedHash, std::equal_to<>>
-      children;           // "+" among them
-  Chain* here = nullptr;  // a pattern that ends at this node
-  Chain* rest = nullptr;  // a pattern that goes on with '#'
-
-  bool empty() const { return children.empty() && here == nullptr && rest == nullptr; }
-};
-
-TopicIndex::TopicIndex() : root_(std::make_unique<Node>()) {}
-
-TopicIndex::~TopicIndex() = default;
-
 bool TopicIndex::join(Session& session, const Selector& selector) {
-  for (const auto& membership : session.memberships)
-    if (membership.group->selector == selector) return false;
-  auto [it, fresh] = by_pattern_.try_emplace(selector.topic);
-  Chain& chain = it->second;
-  if (fresh && has_wildcard(selector.topic)) add_pattern(selector.topic, &chain);
-  Group* group = chain.first.get();
-  while (group != nullptr && group->selector != selector) group = group->next.get();
-  if (group == nullptr) {
-    chain.first = std::make_unique<Group>(Group{selector, {}, std::move(chain.first)});
-    group = chain.first.get();
+  const auto [it, fresh] = by_pattern_.try_emplace(selector.topic);
+  PatternGroups& groups = it->second;
+  if (fresh) {
     ++version_;
+    if (has_wildcard(selector.topic)) wild_.at(selector.topic) = &groups;
+  }
+  Group* group = groups.find(selector);
+  if (group == nullptr) {
+    group = &groups.add(selector);
     ++group_count_;
+  } else if (find_membership(session, group) < session.memberships.size()) {
+    return false;
   }
   session.memberships.push_back({group, static_cast<std::uint32_t>(group->members.size())});
   group->members.push_back(&session);
@@ -51,12 +35,19 @@ bool TopicIndex::join(Session& session, const Selector& selector) {
 }
 
 bool TopicIndex::leave(Session& session, const Selector& selector) {
-  for (std::size_t i = 0; i < session.memberships.size(); ++i) {
-    if (session.memberships[i].group->selector != selector) continue;
-    leave_at(session, i);
-    return true;
-  }
-  return false;
+  const auto groups = by_pattern_.find(selector.topic);
+  if (groups == by_pattern_.end()) return false;
+  const Group* group = groups->second.find(selector);
+  if (group == nullptr) return false;
+  const std::size_t membership = find_membership(session, group);
+  if (membership == session.memberships.size()) return false;
+  leave_at(session, membership);
+  return true;
+}
+
+void TopicIndex::leave_followed(Session& session) {
+  for (std::size_t i = session.memberships.size(); i-- > 0;)
+    if (session.memberships[i].group->selector.notifications_only) leave_at(session, i);
 }
 
 void TopicIndex::leave_all(Session& session) {
@@ -70,89 +61,56 @@ void TopicIndex::leave_at(Session& session, std::size_t membership) {
   if (gone.index + 1 < members.size()) {
     Session* moved = members.back();
     members[gone.index] = moved;
-    for (auto& other : moved->memberships)
-      if (other.group == gone.group) other.index = gone.index;
+    moved->memberships[find_membership(*moved, gone.group)].index = gone.index;
   }
   members.pop_back();
-  if (members.empty()) remove_group(gone.group);
+  if (members.empty()) remove_group(*gone.group);
 }
 
-void TopicIndex::remove_group(Group* group) {
-  ++version_;
+void TopicIndex::remove_group(Group& group) {
   --group_count_;
-  const auto it = by_pattern_.find(group->selector.topic);
-  std::unique_ptr<Group>* link = &it->second.first;
-  while (link->get() != group) link = &(*link)->next;
-  *link = std::move(group->next);
-  if (it->second.first != nullptr) return;
-  if (has_wildcard(it->first)) remove_pattern(it->first);
+  const auto it = by_pattern_.find(group.selector.topic);
+  it->second.remove(group);
+  if (!it->second.empty()) return;
+  ++version_;
+  if (has_wildcard(it->first)) {
+    wild_.at(it->first) = nullptr;
+    wild_.prune(it->first);
+  }
   by_pattern_.erase(it);
 }
 
-void TopicIndex::add_pattern(const std::string& pattern, Chain* chain) {
-  Node* node = root_.get();
-  std::string_view rest = pattern;
-  for (bool ended = false; !ended;) {
-    const auto segment = take_segment(rest, ended);
-    if (segment == "#") {
-      node->rest = chain;
-      return;
-    }
-    auto& child = node->children[std::string(segment)];
-    if (!child) child = std::make_unique<Node>();
-    node = child.get();
-  }
-  node->here = chain;
-}
-
-void TopicIndex::remove_pattern(const std::string& pattern) {
-  std::vector<std::pair<Node*, std::string>> path;  // a node, and the child taken from it
-  Node* node = root_.get();
-  std::string_view rest = pattern;
-  bool to_rest = false;
-  for (bool ended = false; !ended;) {
-    const auto segment = take_segment(rest, ended);
-    if (segment == "#") {
-      to_rest = true;
-      break;
-    }
-    path.emplace_back(node, segment);
-    node = node->children.find(segment)->second.get();
-  }
-  (to_rest ? node->rest : node->here) = nullptr;
-  for (auto it = path.rbegin(); it != path.rend(); ++it) {
-    const auto child = it->first->children.find(it->second);
-    if (!child->second->empty()) break;
-    it->first->children.erase(child);
-  }
-}
-
-void TopicIndex::append_chain(const Chain* chain, std::vector<Group*>& out) {
-  if (chain == nullptr) return;
-  for (Group* group = chain->first.get(); group != nullptr; group = group->next.get()) out.push_back(group);
-}
-
-// `ended`: the topic has no segment left at this node.
-void TopicIndex::walk(const Node& node, std::string_view rest, bool ended, std::vector<Group*>& out) {
-  append_chain(node.rest, out);
-  if (ended) {
-    append_chain(node.here, out);
-    return;
-  }
-  bool last = false;
-  const auto segment = take_segment(rest, last);
-  for (const std::string_view name : {segment, std::string_view("+")}) {
-    const auto child = node.children.find(name);
-    if (child != node.children.end()) walk(*child->second, rest, last, out);
-  }
-}
-
-void TopicIndex::find(std::string_view topic, std::vector<Group*>& out) const {
+void TopicIndex::find(std::string_view topic, Patterns& out) const {
   out.clear();
   if (topic.empty()) return;  // a hole in the log
   const auto exact = by_pattern_.find(topic);
-  if (exact != by_pattern_.end()) append_chain(&exact->second, out);
-  if (!root_->empty()) walk(*root_, topic, false, out);
+  if (exact != by_pattern_.end()) out.push_back(&exact->second);
+  if (!wild_.empty()) wild_.match(topic, [&out](const PatternGroups* groups) { out.push_back(groups); });
+}
+
+std::size_t TopicIndex::select(const Patterns& patterns, const Event& event, std::vector<Group*>& out) {
+  out.clear();
+  ++look_;
+  std::size_t compared = 0;
+  const std::size_t parts = event.notification.empty() ? 1 : 2;
+  for (const PatternGroups* groups : patterns) {
+    for (std::size_t i = 0; i < parts; ++i) {
+      const auto& part = groups->parts[i];
+      if (part.plain) out.push_back(part.plain.get());
+      if (part.typed) compared += part.typed->select(event.type, look_, out);
+    }
+  }
+  return compared;
+}
+
+void TopicIndex::select_all(const Patterns& patterns, std::vector<Group*>& out) {
+  out.clear();
+  for (const PatternGroups* groups : patterns) {
+    for (const auto& part : groups->parts) {
+      if (part.plain) out.push_back(part.plain.get());
+      if (part.typed) out.insert(out.end(), part.typed->all().begin(), part.typed->all().end());
+    }
+  }
 }
 
 }  // namespace belfry

@@ -1,60 +1,52 @@
 #pragma once
 // Which sessions an event is for. Sessions with the same selector form a group; a topic is matched against
-// the groups' patterns once, not once per session, and the result is kept until a group comes or goes.
+// the groups' patterns once, not once per session, and the result is kept until a pattern comes or goes.
 //
 // Owner: Shard. Thread: the shard's. Bound: one group per distinct selector of the attached sessions.
+// Cost:  joining and leaving do not depend on how many groups there are; leaving walks the selectors of two
+//        sessions.
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
-#include "hub/session.h"
-#include "model/model.h"
+#include "hub/groups.h"
 
 namespace belfry {
 
-struct Group {
-  Selector selector;
-  std::vector<Session*> members;
-  std::unique_ptr<Group> next;  // same pattern, other types
-};
-
 class TopicIndex {
  public:
-  TopicIndex();
-  ~TopicIndex();
-
   // False if the session was a member already.
   bool join(Session& session, const Selector& selector);
   // False if it was not a member.
   bool leave(Session& session, const Selector& selector);
+  // What it asks for of topics that its user follows.
+  void leave_followed(Session& session);
   void leave_all(Session& session);
 
-  // The groups whose pattern matches the topic, into `out`.
-  void find(std::string_view topic, std::vector<Group*>& out) const;
-  // Changes whenever a group comes or goes; what find() gave before is then void.
+  using Patterns = std::vector<const PatternGroups*>;
+  // The patterns that match the topic, into `out`.
+  void find(std::string_view topic, Patterns& out) const;
+  // Changes whenever a pattern comes or goes; what find() gave before is then void.
   std::uint64_t version() const { return version_; }
+
+  // The groups of these patterns that an event of theirs is for, each once, into `out`. Gives the number of
+  // comparisons of types; it grows with the groups that are found, not with those that there are.
+  std::size_t select(const Patterns& patterns, const Event& event, std::vector<Group*>& out);
+  // All groups of these patterns, whatever types they ask for.
+  static void select_all(const Patterns& patterns, std::vector<Group*>& out);
   std::size_t groups() const { return group_count_; }
 
  private:
-  struct Node;
-  struct Chain {
-    std::unique_ptr<Group> first;
-  };
-
   void leave_at(Session& session, std::size_t membership);
-  void remove_group(Group* group);
-  void add_pattern(const std::string& pattern, Chain* chain);
-  void remove_pattern(const std::string& pattern);
-  static void walk(const Node& node, std::string_view rest, bool ended, std::vector<Group*>& out);
-  static void append_chain(const Chain* chain, std::vector<Group*>& out);
+  void remove_group(Group& group);
 
-  std::unordered_map<std::string, Chain, KeyedHash, std::equal_to<>> by_pattern_;
-  std::unique_ptr<Node> root_;  // of the patterns with wildcards, segment by segment
+  std::unordered_map<std::string, PatternGroups, KeyedHash, std::equal_to<>> by_pattern_;
+  PatternTrie<const PatternGroups*> wild_{'/'};  // of the patterns with wildcards
   std::uint64_t version_ = 1;
+  std::uint64_t look_ = 0;  // counts select()
   std::size_t group_count_ = 0;
 };
 

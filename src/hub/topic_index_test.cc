@@ -8,9 +8,16 @@
 namespace belfry {
 namespace {
 
-std::vector<std::string> patterns_for(const TopicIndex& index, std::string_view topic) {
+std::vector<Group*> groups_for(const TopicIndex& index, std::string_view topic) {
+  TopicIndex::Patterns patterns;
+  index.find(topic, patterns);
   std::vector<Group*> groups;
-  index.find(topic, groups);
+  TopicIndex::select_all(patterns, groups);
+  return groups;
+}
+
+std::vector<std::string> patterns_for(const TopicIndex& index, std::string_view topic) {
+  const std::vector<Group*> groups = groups_for(index, topic);
   std::vector<std::string> out;
   for (const Group* group : groups) out.push_back(group->selector.topic);
   std::sort(out.begin(), out.end());
@@ -75,8 +82,7 @@ TEST(TopicIndex, AgreesWithTheMatcherUnderChurn) {
       held[s].erase(held[s].begin() + static_cast<std::ptrdiff_t>(k));
     }
     const std::string topic = make_name(false);
-    std::vector<Group*> groups;
-    index.find(topic, groups);
+    const std::vector<Group*> groups = groups_for(index, topic);
     std::size_t members = 0;
     for (const Group* group : groups) members += group->members.size();
     std::size_t expected = 0;
@@ -86,6 +92,104 @@ TEST(TopicIndex, AgreesWithTheMatcherUnderChurn) {
   }
   for (auto& session : sessions) index.leave_all(session);
   EXPECT_EQ(index.groups(), 0u);
+}
+
+std::vector<Group*> asked_for(TopicIndex& index, const Event& event, std::size_t* compared = nullptr) {
+  TopicIndex::Patterns patterns;
+  index.find(event.topic, patterns);
+  std::vector<Group*> groups;
+  const std::size_t took = index.select(patterns, event, groups);
+  if (compared != nullptr) *compared = took;
+  return groups;
+}
+
+TEST(PatternTrie, KeepsNothingOfPatternsThatAreGone) {
+  PatternTrie<int> trie('/');
+  const std::vector<std::string> patterns{"a/b", "a/+/c", "a/#", "#", "a"};
+  for (const auto& pattern : patterns) trie.at(pattern) = 1;
+  for (const auto& pattern : patterns) {
+    EXPECT_FALSE(trie.empty());
+    trie.at(pattern) = 0;
+    trie.prune(pattern);
+  }
+  EXPECT_TRUE(trie.empty());
+}
+
+// Against accepts(), with groups of few and of many types coming and going.
+TEST(TopicIndex, AgreesWithTheMatcherOfTypesUnderChurn) {
+  std::mt19937_64 random(9);
+  const auto pick = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  const auto make_name = [&](char separator, bool wild) {
+    std::string name;
+    for (std::size_t i = 0, n = 1 + pick(3); i < n; ++i) {
+      if (i > 0) name += separator;
+      if (wild && i + 1 == n && pick(5) == 0) return name + "#";
+      name += wild && pick(4) == 0 ? "+" : std::string(1, static_cast<char>('a' + pick(2)));
+    }
+    return name;
+  };
+  TopicIndex index;
+  std::vector<Session> sessions(12);
+  std::vector<std::vector<Selector>> held(sessions.size());
+  for (int step = 0; step < 20'000; ++step) {
+    const auto s = pick(sessions.size());
+    // Now more come than go, now more go than come: chains grow beyond a few types and vanish again.
+    if (pick(10) < (step / 500 % 2 == 0 ? 8u : 2u)) {
+      Selector selector{pick(2) == 0 ? "a/b" : make_name('/', true), {}, pick(3) == 0};
+      for (std::size_t i = 0, n = pick(5); i < n; ++i) selector.types.push_back(make_name('.', true));
+      std::sort(selector.types.begin(), selector.types.end());
+      selector.types.erase(std::unique(selector.types.begin(), selector.types.end()), selector.types.end());
+      const bool had = std::find(held[s].begin(), held[s].end(), selector) != held[s].end();
+      ASSERT_EQ(index.join(sessions[s], selector), !had);
+      if (!had) held[s].push_back(selector);
+    } else if (!held[s].empty()) {
+      const auto k = pick(held[s].size());
+      ASSERT_TRUE(index.leave(sessions[s], held[s][k]));
+      ASSERT_FALSE(index.leave(sessions[s], held[s][k]));
+      held[s].erase(held[s].begin() + static_cast<std::ptrdiff_t>(k));
+    }
+    Event event;
+    event.topic = pick(2) == 0 ? "a/b" : make_name('/', false);
+    event.type = make_name('.', false);
+    event.notification = pick(2) == 0 ? "{}" : "";
+    std::vector<Selector> expected, found;
+    for (const auto& selectors : held)
+      for (const auto& selector : selectors)
+        if (accepts(selector, event)) expected.push_back(selector);
+    for (const Group* group : asked_for(index, event))
+      for (std::size_t i = 0; i < group->members.size(); ++i) found.push_back(group->selector);
+    std::sort(expected.begin(), expected.end());
+    std::sort(found.begin(), found.end());
+    ASSERT_EQ(found, expected) << event.topic << " " << event.type << " at step " << step;
+  }
+  for (auto& session : sessions) index.leave_all(session);
+  EXPECT_EQ(index.groups(), 0u);
+  EXPECT_TRUE(groups_for(index, "a/b").empty());
+}
+
+TEST(TopicIndex, AnEventIsNotComparedWithTheTypesOfGroupsThatItIsNotFor) {
+  TopicIndex index;
+  std::vector<Session> sessions(100);
+  for (std::size_t s = 0; s < sessions.size(); ++s) {
+    for (std::size_t g = 0; g < limits::stream_topics_max; ++g) {
+      Selector selector{"a/+", {}};
+      for (std::size_t k = 0; k < 4; ++k)
+        selector.types.push_back("t.x" + std::to_string(s) + ".y" + std::to_string(g) + ".z" +
+                                 std::to_string(k));
+      ASSERT_TRUE(index.join(sessions[s], selector));
+    }
+  }
+  ASSERT_EQ(index.groups(), sessions.size() * limits::stream_topics_max);
+  std::size_t compared = 0;
+  Event event;
+  event.topic = "a/b";
+  event.type = "t.x7.y8.z2";
+  ASSERT_EQ(asked_for(index, event, &compared).size(), 1u);
+  EXPECT_LT(compared, 20u);
+  event.type = "other";
+  ASSERT_TRUE(asked_for(index, event, &compared).empty());
+  EXPECT_LT(compared, 20u);
+  for (auto& session : sessions) index.leave_all(session);
 }
 
 }  // namespace
