@@ -128,6 +128,7 @@ inline constexpr int notsent_lowat_bytes = 16 * 1024;       // TCP_NOTSENT_LOWAT
 // turn, behind the others.
 inline constexpr std::size_t slice_work_max = 16'384;  // of one session's look into the tail
 inline constexpr std::size_t turn_work_max = 65'536;   // of all that catch up in one turn
+inline constexpr std::size_t turn_news_max = 512 * 1024;  // new events and their deliveries, in one turn
 inline constexpr std::size_t pump_work = 192;          // a write or a question costs as much as so many,
 inline constexpr std::size_t entry_work = 4;           // and each entry of a write as these
 

@@ -63,7 +63,8 @@ void Shard::pump(Session& session, Timestamp now) {
     if (parts.slice.lost) return lose(session, head_);
     if (!offer(session, parts.slice.entries, parts.slice.upto, now)) return;
   }
-  if (session.position < head_) return make_ready(session);
+  // Above the head stands who begins at what this shard has not taken yet.
+  if (session.position != head_) return make_ready(session);
   // Caught up. It is live before it is told, so that what it answers finds it so.
   session.state = SessionState::live;
   const OutletState state = session.outlet->caught_up(head_);

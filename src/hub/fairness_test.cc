@@ -110,6 +110,24 @@ TEST_F(Crowd, ALiveSessionGetsANewEventInTheTurnItComesBeforeThoseThatCatchUp) {
   for (const Client& client : clients) ASSERT_EQ(client.got, all());
 }
 
+TEST_F(Crowd, ATurnTakesABoundedNumberOfNewEventsAndWhoComesMeanwhileMissesAndDoublesNone) {
+  for (std::size_t i = 0; i < kMany; ++i) join(7, 0);
+  turn();
+  const std::size_t many = 2 * limits::turn_news_max / kMany;
+  for (std::size_t i = 0; i < many; ++i) publish("a");
+  ASSERT_TRUE(shard->advance(clock.wall()));
+  EXPECT_LT(shard->head(), log->tail().head());
+  EXPECT_GT(shard->head(), 0u);
+  join(8, log->tail().head());  // at a place that the shard has not reached
+  join(9, 0);
+  publish("a");
+  turn();
+  const auto everything = all();
+  ASSERT_EQ(everything.size(), many + 1);
+  for (const Client& client : clients)
+    ASSERT_EQ(client.got, client.number == kMany ? std::vector<Offset>{many + 1} : everything);
+}
+
 // A session that stops and may go on while it waits for its turn does not wait in two places.
 TEST_F(Crowd, WhoBecomesReadyTwiceIsWrittenToOnceATurn) {
   history(600);

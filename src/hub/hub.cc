@@ -29,7 +29,8 @@ Shard::Shard(const Tail& tail, PageSource& pages, ShardOptions options)
     : tail_(tail), pages_(pages), options_(std::move(options)), parts_(std::make_unique<Parts>()) {
   head_ = tail_.since(0).low;
   parts_->view.restart(head_);
-  take_news(Timestamp{});
+  do take_news(Timestamp{});
+  while (!parts_->news.batches.empty());
 }
 
 Shard::~Shard() = default;
@@ -137,38 +138,56 @@ std::optional<Offset> Shard::position(SessionId id) const {
 bool Shard::advance(Timestamp now) {
   take_news(now);
   pump_ready(now);
-  return !parts_->ready.empty();
+  return !parts_->ready.empty() || !parts_->news.batches.empty();
 }
 
-// Everything new goes to the live sessions it is for: gathered event by event, written session by session.
+// Everything new goes to the live sessions it is for: gathered event by event, written session by session. More
+// than the budget of a turn is taken in the next one, before anything that came meanwhile.
 void Shard::take_news(Timestamp now) {
   Parts& parts = *parts_;
-  if (tail_.version() == parts.version) return;
-  Tail::News news = tail_.since(parts.version);
-  parts.version = news.version;
-  if (news.low > head_) overrun(news.low);
+  if (parts.news.batches.empty() && !fetch_news()) return;
   parts.turn_base = head_;
+  auto& batches = parts.news.batches;
   // A single event needs no gathering: each session is written to as it is found.
-  parts.single = news.batches.size() == 1 && news.batches[0]->entries.size() == 1;
-  for (auto& batch : news.batches) {
-    for (const Entry& entry : batch->entries) {
-      if (!entry.event().durable()) {
-        deliver_ephemeral(entry);
-        continue;
-      }
-      if (entry.event().offset <= head_) continue;
-      const auto& topic = parts.view.add(entry, parts.index);
-      head_ = entry.event().offset;
-      if (const std::uint64_t loss = entry.lost(); loss != 0) {
-        miss(entry, loss, topic.patterns);
-      } else if (!entry.event().expired(now) && !entry.withdrawn()) {
-        deliver(entry, topic.patterns);
-      }
+  parts.single = batches.size() == 1 && batches[0]->entries.size() == 1;
+  std::size_t entries = 0;
+  while (parts.news_batch < batches.size()) {
+    const BatchPtr& batch = batches[parts.news_batch];
+    for (; parts.news_entry < batch->entries.size(); ++parts.news_entry) {
+      if (++entries + parts.pending.size() > limits::turn_news_max) return flush();
+      take_entry(batch->entries[parts.news_entry], now);
     }
     if (batch->entries.front().event().durable()) parts.view.hold(batch);
+    parts.news_entry = 0;
+    ++parts.news_batch;
   }
+  batches.clear();
   flush();
-  parts.view.trim(news.low);
+  parts.view.trim(parts.news.low);
+}
+
+// False if there is nothing.
+bool Shard::fetch_news() {
+  Parts& parts = *parts_;
+  if (tail_.version() == parts.version) return false;
+  parts.news = tail_.since(parts.version);
+  parts.news_batch = parts.news_entry = 0;
+  parts.version = parts.news.version;
+  if (parts.news.low > head_) overrun(parts.news.low);
+  return true;
+}
+
+void Shard::take_entry(const Entry& entry, Timestamp now) {
+  Parts& parts = *parts_;
+  if (!entry.event().durable()) return deliver_ephemeral(entry);
+  if (entry.event().offset <= head_) return;
+  const auto& topic = parts.view.add(entry, parts.index);
+  head_ = entry.event().offset;
+  if (const std::uint64_t loss = entry.lost(); loss != 0) {
+    miss(entry, loss, topic.patterns);
+  } else if (!entry.event().expired(now) && !entry.withdrawn()) {
+    deliver(entry, topic.patterns);
+  }
 }
 
 // The tail moved on before this shard looked: what its live sessions missed is in the store.

@@ -162,6 +162,8 @@ class Shard {
   template <class Concerned>
   void end_where(Code code, Concerned concerned);
   void take_news(Timestamp now);
+  bool fetch_news();
+  void take_entry(const Entry& entry, Timestamp now);
   void overrun(Offset low);
   using Patterns = std::vector<const struct PatternGroups*>;
   void deliver(const Entry& entry, const Patterns& patterns);

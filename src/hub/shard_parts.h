@@ -27,6 +27,9 @@ struct Shard::Parts {
   TopicIndex index;
   TailView view;
   std::uint64_t version = 0;            // of the tail, as last seen
+  Tail::News news;                      // seen, and not all taken yet: from here on
+  std::size_t news_batch = 0;
+  std::size_t news_entry = 0;
   std::deque<Session> sessions;         // by slot; addresses stay
   std::vector<Deadline> deadlines;      // by slot
   std::vector<Credential> credentials;  // by slot

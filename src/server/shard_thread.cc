@@ -81,6 +81,7 @@ void ShardThread::wake() {
   if (turn_posted_.exchange(true, std::memory_order_acq_rel)) return;
   loop_.post([this] {
     turn_posted_.store(false, std::memory_order_release);
+    if (backlog_) return turn();
     if (waiting_ || wait_for_more()) return;
     // Under load the next group is a moment away: both go out in one write. Never twice, and never on an
     // idle server.
@@ -105,13 +106,13 @@ bool ShardThread::wait_for_more() {
 
 void ShardThread::turn() {
   const Instant began = setup_.clock.now();
-  const bool more = shard_.advance(setup_.clock.wall());
+  backlog_ = shard_.advance(setup_.clock.wall());
   streams_.after_turn();
   if (!presence_.empty()) tell_presence();
   turned_ = setup_.clock.now();
   turn_took_ = turned_ - began;
   sessions_.store(shard_.sessions(), std::memory_order_relaxed);
-  if (more) wake();
+  if (backlog_) wake();
 }
 
 void ShardThread::tick() {

@@ -202,6 +202,7 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   std::optional<std::vector<PresenceWord>> presence_told_;  // not answered yet
   Instant presence_renewed_;
   bool held_back_ = false;                  // the last wake-up was left to the next one
+  bool backlog_ = false;                    // the last turn left something over
   bool waiting_ = false;                    // for what else comes before the next turn
   Instant turned_;                          // when the last turn ended
   std::chrono::microseconds turn_took_{0};  // of the clock's milliseconds
