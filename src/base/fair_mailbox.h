@@ -41,6 +41,13 @@ class FairMailbox {
     return queue_.pop();
   }
 
+  // As FairQueue::pop_if.
+  template <class Suits>
+  std::optional<Popped> pop_if(Suits suits) {
+    const std::lock_guard lock(mutex_);
+    return queue_.pop_if(suits);
+  }
+
   // Blocks until something waits, `timeout` is over, or it is closed. False once it is closed and empty.
   template <class Timeout>
   [[nodiscard]] bool wait(Timeout timeout) {

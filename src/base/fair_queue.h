@@ -8,7 +8,7 @@
 // still free, so one owner alone fills half, and there is always room for a newcomer. (Choudhury, Hahne,
 // "Dynamic Queue Length Thresholds", IEEE/ACM ToN 1998, alpha = 1.)
 // Always: items of one lane come out in the order they went in. An owner that comes back after its lane was
-// empty has neither credit nor debt.
+// empty has neither credit nor debt, nor has a class.
 
 #include <algorithm>
 #include <array>
@@ -44,7 +44,7 @@ class FairQueue {
     const std::size_t held = found == of.lanes.end() ? 0 : found->second.items.size();
     const std::size_t held_bytes = found == of.lanes.end() ? 0 : found->second.bytes;
     if (held >= items_max_ - items_ || held_bytes + bytes > bytes_max_ - bytes_) return false;
-    if (of.order.empty()) of.served = std::max(of.served, least_served());
+    if (of.order.empty()) of.served = now_;
     Lane& lane = found == of.lanes.end() ? of.lanes[turn.owner] : found->second;
     if (lane.items.empty()) {
       lane.served = of.now;
@@ -62,13 +62,20 @@ class FairQueue {
     Turn turn;
   };
   std::optional<Popped> pop() {
+    return pop_if([](const Item&) { return true; });
+  }
+  // Nothing if the item whose turn it is does not suit; it keeps its turn.
+  template <class Suits>
+  std::optional<Popped> pop_if(Suits suits) {
     OwnerClass* next = nullptr;
     for (OwnerClass& each : classes_)
       if (!each.order.empty() && (next == nullptr || each.served < next->served)) next = &each;
     if (next == nullptr) return std::nullopt;
     const auto [served, owner] = *next->order.begin();
+    if (!suits(next->lanes.find(owner)->second.items.front().item)) return std::nullopt;
     next->order.erase(next->order.begin());
     next->now = served;
+    now_ = next->served;
     const auto lane = next->lanes.find(owner);
     Held held = std::move(lane->second.items.front());
     lane->second.items.pop_front();
@@ -88,9 +95,9 @@ class FairQueue {
   // What an item cost beyond what was said. Nothing is owed by an owner whose lane is empty.
   void charge(Turn turn, std::uint64_t cost) {
     OwnerClass& of = classes_[turn.owner_class];
-    of.served += cost;
     const auto lane = of.lanes.find(turn.owner);
     if (lane == of.lanes.end()) return;
+    of.served += cost;
     of.order.erase({lane->second.served, turn.owner});
     lane->second.served += cost;
     of.order.insert({lane->second.served, turn.owner});
@@ -119,17 +126,10 @@ class FairQueue {
     std::uint64_t served = 0;  // where the class stands beside the others
   };
 
-  // A class that comes back begins where those that were never away stand.
-  std::uint64_t least_served() const {
-    std::optional<std::uint64_t> least;
-    for (const OwnerClass& each : classes_)
-      if (!each.order.empty()) least = std::min(least.value_or(each.served), each.served);
-    return least.value_or(0);
-  }
-
   const std::size_t items_max_;
   const std::size_t bytes_max_;
   std::array<OwnerClass, Turn::classes> classes_;
+  std::uint64_t now_ = 0;  // where the class stood that was served last
   std::size_t items_ = 0;
   std::size_t bytes_ = 0;
 };

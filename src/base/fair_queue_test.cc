@@ -70,6 +70,27 @@ TEST(FairQueue, AThousandUsersAreNoMoreThanOneBackend) {
   EXPECT_NE(all_of(queue).substr(0, 8), "BBBBBBBB");
 }
 
+TEST(FairQueue, WhatAClassWasGivenWhileNobodyElseWaitedIsNotHeldAgainstIt) {
+  FairQueue<char> queue(10'000);
+  for (int i = 0; i < 1000; ++i) {
+    push(queue, {0, 7}, "B", 100);
+    queue.charge({0, 7}, 1000);
+    ASSERT_TRUE(queue.pop());
+    queue.charge({0, 7}, 1000);
+  }
+  for (std::uint64_t user = 0; user < 10; ++user) push(queue, {1, user}, "uuuuuuuuuu");
+  push(queue, {0, 7}, "B");
+  EXPECT_LT(all_of(queue).find('B'), 3u);
+}
+
+TEST(FairQueue, WhatDoesNotSuitKeepsItsTurn) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "ab");
+  EXPECT_FALSE(queue.pop_if([](char item) { return item == 'b'; }));
+  EXPECT_EQ(queue.pop_if([](char item) { return item == 'a'; })->item, 'a');
+  EXPECT_EQ(all_of(queue), "b");
+}
+
 TEST(FairQueue, OneOwnerFillsHalfAndANewcomerFindsRoom) {
   FairQueue<char> queue(100, 1000);
   std::size_t taken = 0;

@@ -86,7 +86,7 @@ inline constexpr std::chrono::hours revocation_kept{24 * 400};
 inline constexpr seconds presence_grace{5};   // who comes back within it never left
 inline constexpr seconds presence_lease{30};  // of a shard, renewed three times in between
 inline constexpr seconds presence_renew{10};
-inline constexpr std::size_t presence_words_max = 256;    // of a shard in one command; the next follows its answer
+inline constexpr std::size_t presence_words_max = 256;    // of a shard in one command; the next follows
 inline constexpr std::size_t presence_leaves_max = 4096;  // told in a second
 
 // Tickets.
@@ -136,7 +136,7 @@ inline constexpr std::size_t entry_work = 4;           // and each entry of a wr
 // A group has room until one of these is reached; it takes at least one request, whole.
 inline constexpr std::size_t commit_rows_max = 256;
 inline constexpr std::size_t group_bytes_max = 4 * 1024 * 1024;
-inline constexpr std::uint64_t group_work_max = 50'000;            // of planning, as FeedRows::work counts
+inline constexpr std::uint64_t group_work_max = 25'000;            // of planning, as FeedRows::work counts
 inline constexpr std::size_t housekeeping_rows_min = 64;           // of one slice between two groups
 inline constexpr std::size_t housekeeping_rows_max = 1280;
 inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;    // default of log.tail_bytes

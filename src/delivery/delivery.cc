@@ -143,8 +143,8 @@ void Streams::post_go_on() {
     if (waiting_.empty()) return;
     Stream* stream = waiting_.front();
     waiting_.pop_front();
+    post_go_on();  // whatever this one does
     stream->go_on();
-    post_go_on();
   });
 }
 

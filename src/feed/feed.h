@@ -17,6 +17,7 @@
 
 #include "base/base.h"
 #include "feed/planner.h"
+#include "feed/presence_words.h"
 #include "model/model.h"
 #include "store/store.h"
 

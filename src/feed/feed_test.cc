@@ -78,6 +78,35 @@ TEST_F(FeedTest, HoldsTheOwnTopicAndWhatIsFollowedWithinItsInterval) {
   EXPECT_EQ(feed().head, 7u);
 }
 
+TEST_F(FeedTest, WhoComesAndGoesWhereNothingIsSaidLeavesNothingBehind) {
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", true}));
+    ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", false}));
+  }
+  EXPECT_TRUE(store->feed_rows().user("ana").value().follows.empty());
+  publish({ask(FollowCommand{"ana", "teams/ops", true}), ask(FollowCommand{"ana", "teams/ops", false})});
+  EXPECT_TRUE(store->feed_rows().user("ana").value().follows.empty()) << "in one group";
+  ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", true}));
+  const Cursor held = send("teams/ops");
+  ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", false}));
+  EXPECT_EQ(offsets(feed()), std::vector<Offset>{held.offset}) << "what was said is kept";
+}
+
+TEST_F(FeedTest, AMarkKeepsTheCountsAsNumbers) {
+  for (int i = 0; i < 20; ++i) send("users/ana");
+  const Cursor last = send("users/ana");
+  ASSERT_TRUE(run(MarkCommand{"ana", Mark::read, {last}, {}}));
+  const auto counted = store->feed_rows().user("ana").value().counted;
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->at, last.offset);
+  EXPECT_EQ(counted->counts, (FeedCounts{20, 20}));
+  send("users/ana");
+  EXPECT_EQ(feed().counts, (FeedCounts{21, 21}));
+  ASSERT_TRUE(run(MuteCommand{"ana", Mutes{{"users/ana"}, {}}}));
+  EXPECT_FALSE(store->feed_rows().user("ana").value().counted) << "they were those without mutes";
+  EXPECT_EQ(feed().counts, FeedCounts{});
+}
+
 TEST_F(FeedTest, FollowingTwiceIsOnce) {
   EXPECT_TRUE(run(FollowCommand{"ana", "t", true}).value().command->changed);
   const auto again = run(FollowCommand{"ana", "t", true});

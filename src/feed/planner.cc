@@ -7,6 +7,10 @@
 namespace belfry {
 namespace {
 
+// What planning costs beside the store, in the unit of FeedRows::work.
+constexpr std::uint64_t kWorkPerPresent = 16;
+constexpr std::uint64_t kComparedPerWork = 8;
+
 Event own_event(std::string topic, std::string_view type, std::string data) {
   Event event;
   event.topic = std::move(topic);
@@ -38,7 +42,8 @@ bool Planner::taken_out(Offset offset) const {
 }
 
 // Without what this group takes out.
-FeedCounts Planner::without_withdrawn(FeedCounts counts, const std::string& user, const UserRows& rows) const {
+FeedCounts Planner::without_withdrawn(FeedCounts counts, const std::string& user,
+                                      const UserRows& rows) const {
   if (erased_.contains(user)) return FeedCounts{};
   for (const Event& event : withdrawn_) {
     if (event.notification.empty() || rows.mutes.hide(event.topic, event.type)) continue;
@@ -102,6 +107,7 @@ Result<CommandPlan> Planner::plan_mark(const MarkCommand& command, Timestamp now
   plan.events.push_back(
       own_event(user_topic(user), mark_type, data_.mark(command.mark, ids, command.upto, answer.counts)));
   plan.changes.push_back(PutReadState{user, std::move(read), rows.counted});
+  plan.work = command.ids.size() * (rows.follows.size() + withdrawn_.size()) / kComparedPerWork;
   return plan;
 }
 
@@ -191,8 +197,11 @@ Result<CommandPlan> Planner::plan_follow(const FollowCommand& command) {
     rows.follows.push_back({command.topic, offset_max, std::nullopt});
     plan.changes.push_back(BeginFollow{command.user, command.topic, 0});
   } else {
-    found->to = offset_max;
-    plan.changes.push_back(EndFollow{command.user, command.topic, 0});
+    // Whoever comes and goes where nothing was said leaves nothing behind.
+    const FeedSpan held{command.topic, found->from, offset_max};
+    const bool empty = found->from == offset_max || TRY(store_.feed_rows().count(held, {})) == 0;
+    empty ? void(rows.follows.erase(found)) : void(found->to = offset_max);
+    plan.changes.push_back(EndFollow{command.user, command.topic, 0, empty});
   }
   plan.events.push_back(own_event(user_topic(command.user), command.follow ? follow_type : unfollow_type,
                                   data_.topic(command.topic)));
@@ -259,6 +268,7 @@ CommandPlan Planner::plan_presence(const PresenceCommand& command, Timestamp now
   CommandPlan plan;
   if (command.kind == PresenceCommand::Kind::list) {
     plan.answer.present = presence_.list(command.topic);
+    plan.work = plan.answer.present.size() * kWorkPerPresent;
     return plan;
   }
   std::vector<PresenceChange> changes;

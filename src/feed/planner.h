@@ -60,8 +60,8 @@ class Planner final : public CommandPlanner {
   Result<UserRows*> rows_of(const std::string& user);
   FeedCounts without_withdrawn(FeedCounts counts, const std::string& user, const UserRows& rows) const;
   bool taken_out(Offset offset) const;
-  Result<void> count_change(const std::string& user, const UserRows& rows, const ReadState& read, Offset upto,
-                            Offset head, FeedCounts& counts);
+  Result<void> count_change(const std::string& user, const UserRows& rows, const ReadState& read,
+                            Offset upto, Offset head, FeedCounts& counts);
   Result<bool> apply_ids(const MarkCommand& command, const UserRows& rows, Timestamp now, ReadState& read,
                          FeedCounts& counts, std::vector<Cursor>& absent);
   // The notification if it is in the user's feed, without its data.

@@ -1,10 +1,10 @@
 #pragma once
-// What a shard has to say to the presence book: who is attached to a topic through it, and who is no more. Of
-// many who come and go, only the difference to what was said last is said, some of it at a time, each user in
-// turn.
+// What a shard has to say to the presence book: who is attached to a topic through it, and who is no more.
+// Of many who come and go, only the difference to what was said last is said, some of it at a time, each
+// user in turn.
 //
-// Owner: a shard's thread. Thread: its own. Bound: an entry for each topic and user that is attached here, or
-// of whom the book still thinks so.
+// Owner: a shard's thread. Thread: its own. Bound: an entry for each topic and user that is attached here,
+// or of whom the book still thinks so.
 // Always: once nothing changes any more and all words were taken, the book has what is here.
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "log/command.h"
+#include "log/log.h"
 
 namespace belfry {
 

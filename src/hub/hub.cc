@@ -141,8 +141,8 @@ bool Shard::advance(Timestamp now) {
   return !parts_->ready.empty() || !parts_->news.batches.empty();
 }
 
-// Everything new goes to the live sessions it is for: gathered event by event, written session by session. More
-// than the budget of a turn is taken in the next one, before anything that came meanwhile.
+// Everything new goes to the live sessions it is for: gathered event by event, written session by session.
+// More than the budget of a turn is taken in the next one, before anything that came meanwhile.
 void Shard::take_news(Timestamp now) {
   Parts& parts = *parts_;
   if (parts.news.batches.empty() && !fetch_news()) return;

@@ -50,8 +50,8 @@ struct PresenceWord {
   std::string user;
   bool here = false;
 };
-// Of a shard (`holder`): who is attached now to topics that keep presence and was not, or the other way round;
-// it also says that the shard lives. Or a question.
+// Of a shard (`holder`): who is attached now to topics that keep presence and was not, or the other way
+// round; it also says that the shard lives. Or a question.
 struct PresenceCommand {
   enum class Kind { update, list } kind = Kind::list;
   std::uint64_t holder = 0;
@@ -80,6 +80,7 @@ struct CommandPlan {
   std::vector<Event> events;    // one at most; joins and leaves are not stored
   std::vector<Change> changes;  // `event` counts from the first of `events`
   CommandAnswer answer;         // `cursor` is filled in by the log
+  std::uint64_t work = 0;       // of planning and answering beside that of the store, in its unit
 };
 
 // Thread: the log-writer.

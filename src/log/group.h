@@ -3,6 +3,8 @@
 //
 // Owner: Log. Thread: the log-writer. Bound: that of a group (log.h).
 
+#include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -29,6 +31,7 @@ struct Log::Group {
   std::vector<Event> ephemeral;
   std::vector<IdempotencyRecord> records;
   std::vector<IdempotencyRecord> event_records;  // of single events; `first` indexes durable
+  std::unordered_set<std::string> event_keys{};  // of these: principal and key
   std::vector<Change> changes;
   std::size_t scheduled = 0;  // PutScheduled among the changes
   Timestamp now;              // of the clock; events have Log::last_time_

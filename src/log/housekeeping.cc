@@ -1,5 +1,5 @@
-// What nobody asks for: what is due, what expired, what is old. In slices, each of one kind, between the groups
-// of those who publish.
+// What nobody asks for: what is due, what expired, what is old. In slices, each of one kind, between the
+// groups of those who publish.
 
 #include <algorithm>
 
@@ -9,11 +9,15 @@ namespace belfry {
 
 // What is due becomes true like anything that is published; its row goes in the same transaction.
 Result<std::size_t> Log::publish_due(Timestamp now, std::size_t rows_max) {
-  std::vector<Scheduled> due = TRY(store_.due(now, std::min(rows_max, limits::commit_rows_max)));
+  std::vector<Scheduled> due = TRY(store_.due(now, rows_max));
   if (due.empty()) return std::size_t{0};
   last_time_ = std::max(last_time_, now);
   Group group;
+  std::size_t published = 0;
   for (Scheduled& scheduled : due) {
+    if (group.bytes >= limits::group_bytes_max) break;
+    group.bytes += scheduled.event.bytes();
+    ++published;
     group.changes.push_back(DropScheduled{scheduled.id});
     scheduled.event.time = last_time_;
     const bool durable = !is_ephemeral(scheduled.event.topic);
@@ -22,7 +26,7 @@ Result<std::size_t> Log::publish_due(Timestamp now, std::size_t rows_max) {
   const std::vector<Event> ephemeral = std::move(group.ephemeral);
   if (!commit(group)) return failure_ ? *failure_ : fail(Code::store_full);
   if (!ephemeral.empty()) tail_->append(std::make_shared<const Batch>(ephemeral));
-  return due.size();
+  return published;
 }
 
 Result<std::size_t> Log::withdraw_expired(Timestamp now, std::size_t rows_max) {
@@ -46,7 +50,7 @@ Result<std::size_t> Log::trim(Timestamp now, std::size_t rows_max) {
 Result<std::size_t> Log::do_chore(Chore chore, Timestamp now, std::size_t rows_max) {
   switch (chore) {
     case Chore::publish_due:
-      return publish_due(now, rows_max);
+      return publish_due(now, limits::commit_rows_max);
     case Chore::withdraw_expired:
       return withdraw_expired(now, rows_max);
     case Chore::trim:
@@ -75,10 +79,12 @@ Result<bool> Log::maintain(Timestamp now) {
     const std::size_t chore = next_chore_;
     next_chore_ = (next_chore_ + 1) % chores;
     // A quarter more than what came, so that a backlog ends.
-    const std::size_t came = std::exchange(arrived_[chore], 0);
+    const std::size_t came = arrived_[chore];
     const std::size_t rows =
         std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
-    if (TRY(do_chore(static_cast<Chore>(chore), now, rows)) > 0) return true;
+    const std::size_t done = TRY(do_chore(static_cast<Chore>(chore), now, rows));
+    arrived_[chore] -= came;
+    if (done > 0) return true;
   }
   return false;
 }

@@ -1,6 +1,7 @@
 #include "log/log.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "log/group.h"
 
@@ -8,6 +9,7 @@ namespace belfry {
 namespace {
 
 constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
+constexpr std::uint64_t kWorkPerMarkedId = 24;  // FeedRows::work, at least
 constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
 
 // A row that is not there any more: it keeps the offsets consecutive, no topic matches it.
@@ -78,6 +80,18 @@ void Log::begin_group(Timestamp now) {
   if (planner_ != nullptr) planner_->begin_group();
 }
 
+bool Log::fits(const PublishRequest& request) const {
+  const Group& group = *group_;
+  if (group.requests.empty()) return true;
+  const std::size_t rows = request.command ? 1 : request.events.size() + request.changes.size();
+  std::size_t bytes = 0;
+  for (const Event& event : request.events) bytes += event.bytes();
+  const auto* mark = request.command ? std::get_if<MarkCommand>(&*request.command) : nullptr;
+  const std::uint64_t work = mark != nullptr ? mark->ids.size() * kWorkPerMarkedId : 0;
+  return group.rows + rows <= limits::commit_rows_max && group.bytes + bytes <= limits::group_bytes_max &&
+         group.work + work <= limits::group_work_max;
+}
+
 Log::Added Log::add(PublishRequest request) {
   Group& group = *group_;
   const std::size_t index = group.requests.size();
@@ -87,8 +101,8 @@ Log::Added Log::add(PublishRequest request) {
   std::uint64_t work = 0;
   if (added.command && !failure_) {
     const std::uint64_t before = store_.feed_rows().work();
-    take_command(group, index, *added.command, last_time_);
-    work = store_.feed_rows().work() - before;
+    work = take_command(group, index, *added.command, last_time_);
+    work += store_.feed_rows().work() - before;
   }
   group.work += work;
   group.rows += added.command ? 1 : added.events.size() + added.changes.size();
@@ -111,7 +125,6 @@ std::vector<PublishOutcome> Log::commit_group() {
     }
   }
   if (!group.ephemeral.empty()) tail_->append(std::make_shared<const Batch>(group.ephemeral));
-  for (std::size_t& arrived : arrived_) arrived += group.durable.size();
   if (!group.parts.empty()) commit(group);
   for (auto [index, original] : group.same_as) {
     group.outcomes[index] = group.outcomes[original];
@@ -188,9 +201,11 @@ void Log::take(Group& group, std::size_t index, Timestamp now) {
     }
     event.time = now;
     const bool durable = !is_ephemeral(event.topic);
-    if (durable && !request.event_keys.empty())
+    if (durable && !request.event_keys.empty()) {
+      group.event_keys.insert(request.principal + '\n' + request.event_keys[i]);
       group.event_records.push_back({request.principal, request.event_keys[i], request.event_bodies[i],
                                      group.durable.size(), 1, now});
+    }
     auto& events = durable ? group.durable : group.ephemeral;
     part.order.emplace_back(durable, events.size());
     events.push_back(std::move(event));
@@ -207,19 +222,16 @@ void Log::take(Group& group, std::size_t index, Timestamp now) {
 Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
                                                              const PublishRequest& request, Timestamp now) {
   std::vector<std::optional<Placed>> out(request.events.size());
+  std::unordered_set<std::string_view> keys;
   const auto mismatch = [](std::size_t i) {
     return fail(Code::idempotency_mismatch, {}, "events[" + std::to_string(i) + "].id");
   };
   for (std::size_t i = 0; i < request.events.size(); ++i) {
     const std::string& key = request.event_keys[i];
     // Twice within a request or a group: rare, and told to come again rather than stored twice.
-    const auto same = [&](const IdempotencyRecord& r) {
-      return r.principal == request.principal && r.key == key;
-    };
-    const bool twice = std::count(request.event_keys.begin(), request.event_keys.end(), key) > 1;
-    if (twice) return fail(Code::bad_parameter, "The same source and id twice.", mismatch(i).field);
-    if (std::any_of(group.event_records.begin(), group.event_records.end(), same))
-      return fail(Code::overloaded);
+    if (!keys.insert(key).second)
+      return fail(Code::bad_parameter, "The same source and id twice.", mismatch(i).field);
+    if (group.event_keys.contains(request.principal + '\n' + key)) return fail(Code::overloaded);
     const auto found =
         TRY(store_.find_idempotency(request.principal, key, now + -limits::idempotency_time));
     if (!found) continue;
@@ -246,15 +258,16 @@ void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& reques
   group.parts.push_back(std::move(part));
 }
 
-void Log::take_command(Group& group, std::size_t index, const Command& command, Timestamp now) {
+// Returns what planning cost beside the store.
+std::uint64_t Log::take_command(Group& group, std::size_t index, const Command& command, Timestamp now) {
   if (planner_ == nullptr) {
     group.outcomes[index] = fail(Code::not_found);
-    return;
+    return 0;
   }
   auto planned = planner_->plan(command, now);
   if (!planned) {
     group.outcomes[index] = planned.error();
-    return;
+    return 0;
   }
   CommandPlan& plan = planned.value();
   Group::Part part{index};
@@ -272,6 +285,7 @@ void Log::take_command(Group& group, std::size_t index, const Command& command, 
     events.push_back(std::move(event));
   }
   group.parts.push_back(std::move(part));
+  return plan.work;
 }
 
 bool Log::commit(Group& group) {
@@ -305,11 +319,19 @@ bool Log::commit(Group& group) {
       return true;
     }
     committed = std::move(stored).value();
+    count_arrived(group, records.size());
   }
   answer(group, committed);
   if (!group.durable.empty() && !options_.planted.announce_before_commit) announce(group);
   tail_->withdraw(committed.withdrawn);
   return true;
+}
+
+// What housekeeping will have to do with it, some time.
+void Log::count_arrived(const Group& group, std::size_t keys) {
+  for (const Chore chore : {Chore::withdraw_expired, Chore::trim, Chore::sweep})
+    arrived_[static_cast<std::size_t>(chore)] += group.durable.size();
+  arrived_[static_cast<std::size_t>(Chore::forget_keys)] += keys;
 }
 
 void Log::announce(Group& group) {

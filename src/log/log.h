@@ -4,9 +4,9 @@
 //
 // Route:  api (a publish request) -> log-writer's mailbox -> here -> store, then tail -> hub.
 // Owner:  server. Thread: log-writer. No I/O of its own: store and time come in, so the simulator runs this
-// code. Bound:  a group has room for limits::commit_rows_max rows, group_bytes_max bytes and group_work_max of
-//         planning, but takes at least one request, whole. One slice of housekeeping takes out at most
-//         limits::housekeeping_rows_max rows.
+// code. Bound:  a group has room for limits::commit_rows_max rows, group_bytes_max bytes and
+//         group_work_max of planning, but takes at least one request, whole. One slice of housekeeping
+//         takes out at most limits::housekeeping_rows_max rows.
 // Always: an outcome that says "stored" is given only after the store's commit; nothing reaches the tail
 // before it.
 //         After Code::store_failed nothing is acknowledged any more.
@@ -87,6 +87,9 @@ class Log {
     bool room = false;       // for one more request; without it the group should be committed
     std::uint64_t work = 0;  // that planning it took, in the unit of FeedRows::work
   };
+  // Whether there is room for this one, too, as far as can be told before it is added. The first one always
+  // fits.
+  bool fits(const PublishRequest& request) const;
   // Takes the request, whether there is room or not. Commands are planned at once: their place is before the
   // group's events, so that their counts are true there, whatever else the group brings.
   Added add(PublishRequest request);
@@ -97,10 +100,10 @@ class Log {
 
   // What time alone brings: joins and leaves. Once a second or so.
   void tick(Timestamp now);
-  // One bounded slice of housekeeping, of one kind: what is due is published, what expired is taken out, what
-  // is old goes, what rules let go, keys are forgotten; each kind in turn. A slice is as large as what was
-  // committed since the last one of its kind, so that housekeeping keeps pace with publishing. False: nothing is left to
-  // do now.
+  // One bounded slice of housekeeping, of one kind: what is due is published, what expired is taken out,
+  // what is old goes, what rules let go, keys are forgotten; each kind in turn. A slice is as large as
+  // what was committed since the last one of its kind, so that housekeeping keeps pace with publishing.
+  // False: nothing is left to do now.
   Result<bool> maintain(Timestamp now);
 
   // Retention as of now; the other options stay.
@@ -129,12 +132,13 @@ class Log {
   // Where the events with known keys are; nothing for those that are new.
   Result<std::vector<std::optional<Placed>>> known_events(const Group& group, const PublishRequest& request,
                                                           Timestamp now);
-  void take_command(Group& group, std::size_t index, const Command& command, Timestamp now);
+  std::uint64_t take_command(Group& group, std::size_t index, const Command& command, Timestamp now);
   void take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
   bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);
   Result<Published> repeat_of(const IdempotencyRecord& record);
   // False if it came to nothing; the outcomes then say why.
   bool commit(Group& group);
+  void count_arrived(const Group& group, std::size_t keys);
   void announce(Group& group);
   void answer(Group& group, const Committed& committed);
 

@@ -47,8 +47,8 @@ class ReadState {
   };
 
   ItemState at(Offset offset) const;
-  // What follows `after`, from the oldest to the newest, without gaps; the last one ends at offset_max and is
-  // unseen.
+  // What follows `after`, from the oldest to the newest, without gaps; the last one ends at offset_max and
+  // is unseen.
   std::vector<Range> ranges(Offset after = 0) const;
 
   // REQUIRES: after < upto. True if something changed.

@@ -192,7 +192,7 @@ void ShardThread::answer_page(PageAnswer answer) {
   auto shared = std::make_shared<PageAnswer>(std::move(answer));
   loop_.post([this, shared] {
     shard_.on_page(std::move(*shared), setup_.clock.wall());
-    turn();
+    backlog_ ? wake() : turn();  // one turn for many pages while there is more to do
   });
 }
 

@@ -15,7 +15,6 @@
 #include "api/api.h"
 #include "delivery/delivery.h"
 #include "feed/feed.h"
-#include "feed/presence_words.h"
 #include "hub/hub.h"
 #include "log/log.h"
 #include "net/net.h"
@@ -50,8 +49,8 @@ struct PublishedTicket {
   PublishOutcome outcome;
 };
 
-// log-writer: the one thread that commits. Takes what queued during the last commit, each owner in turn, as far
-// as a group has room; between two groups, one slice of housekeeping while there is some to do.
+// log-writer: the one thread that commits. Takes what queued during the last commit, each owner in turn,
+// as far as a group has room; between two groups, one slice of housekeeping while there is some to do.
 class LogWriter {
  public:
   struct Callbacks {

@@ -103,7 +103,8 @@ void LogWriter::run() {
 // Whoever was given least is next, until the group is full: who asks for much waits for the next group.
 std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
   std::vector<Asked> asked;
-  while (auto popped = mailbox_.pop()) {
+  const auto fits = [this](const PublishJob& job) { return log_.fits(job.request); };
+  while (auto popped = mailbox_.pop_if(fits)) {
     PublishJob& job = popped->item;
     asked.push_back({job.shard, job.ticket});
     events += job.request.events.size();
@@ -156,8 +157,8 @@ void LogWriter::begin_housekeeping() {
   log_.tick(clock_.wall());
 }
 
-// One slice, of a few milliseconds; a publish that comes meanwhile waits for it at most. False: that was all,
-// or there is trouble, and it is tried again at the next interval.
+// One slice, of a few milliseconds; a publish that comes meanwhile waits for it at most. False: that was
+// all, or there is trouble, and it is tried again at the next interval.
 bool LogWriter::housekeep() {
   const auto more = log_.maintain(clock_.wall());
   // What was due or lost is in the tail.

@@ -1,6 +1,7 @@
 #include "store/memory_feed.h"
 
 #include <algorithm>
+#include <set>
 
 namespace belfry {
 
@@ -39,10 +40,12 @@ Result<std::vector<std::uint64_t>> MemoryFeedRows::tally(std::span<const FeedSpa
 }
 
 Result<std::uint64_t> MemoryFeedRows::removals(std::span<const FeedSpan> spans) {
+  std::set<std::string_view> topics;
+  for (const FeedSpan& span : spans) topics.insert(span.topic);
   std::uint64_t total = 0;
-  for (const FeedSpan& span : spans) {
-    const auto found = disk_.removals.find(span.topic);
-    if (found != disk_.removals.end()) total += found->second;
+  for (const std::string_view topic : topics) {
+    const auto found = disk_.removals.find(std::string(topic));
+    if (found != disk_.removals.end()) total += found->second * (keyed_hash(topic) | 1u);
   }
   return total;
 }
@@ -118,8 +121,13 @@ void erase_user(MemoryDisk& disk, const std::string& user, Committed& committed)
 }
 
 void end_follow(MemoryDisk& disk, const EndFollow& end, Offset at) {
+  const auto open = [&](const Follow& follow) { return follow.topic == end.topic && !follow.to; };
+  if (end.forget) {
+    std::erase_if(disk.users[end.user].follows, open);
+    return;
+  }
   for (Follow& follow : disk.users[end.user].follows)
-    if (follow.topic == end.topic && !follow.to) follow.to = at;
+    if (open(follow)) follow.to = at;
 }
 
 void put_scheduled(MemoryDisk& disk, Scheduled scheduled, Committed& committed) {

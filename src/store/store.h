@@ -76,6 +76,7 @@ struct EndFollow {
   std::string user;
   std::string topic;
   std::size_t event = 0;  // the interval that is open ends at its offset
+  bool forget = false;    // it holds nothing, and is not kept
 };
 struct PutMutes {
   std::string user;
@@ -203,11 +204,12 @@ class FeedRows {
   virtual Result<UserRows> user(std::string_view user) = 0;
   // Notifications in the span that are still there, without the hidden ones.
   virtual Result<std::uint64_t> count(const FeedSpan& span, const Mutes& mutes) = 0;
-  // The same of all spans together, for each of the ranges, which are ascending and do not overlap. Costs, for
-  // each topic and type, the ranges that hold something of it, or what they hold if that is less.
+  // The same of all spans together, for each of the ranges, which are ascending and do not overlap. Costs,
+  // for each topic and type, the ranges that hold something of it, or what they hold if that is less.
   virtual Result<std::vector<std::uint64_t>> tally(std::span<const FeedSpan> spans, const Mutes& mutes,
                                                    std::span<const OffsetRange> ranges) = 0;
-  // Changes whenever a notification of the spans' topics is taken out, whatever the reason.
+  // Changes whenever a notification of the spans' topics is taken out, whatever the reason, and with the
+  // set of topics that ever lost one.
   virtual Result<std::uint64_t> removals(std::span<const FeedSpan> spans) = 0;
   // The newest of all spans together that lie in one of the ranges (as for tally), newest first.
   virtual Result<std::vector<Event>> newest(std::span<const FeedSpan> spans, const Mutes& mutes,
@@ -274,7 +276,8 @@ class Store {
   virtual Result<Offset> highest_floor() = 0;
   // Events that expired by `now`, oldest first; for Withdraw.
   virtual Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) = 0;
-  // Scheduled events that are due by `now`, in the order of their times.
+  // Scheduled events that are due by `now`, of some principals each time, in turn; in the order of their
+  // times.
   virtual Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) = 0;
   virtual Result<std::optional<Scheduled>> scheduled(std::uint64_t id) = 0;
   virtual Result<std::vector<Revocation>> revocations() = 0;

@@ -1,4 +1,5 @@
-// What nobody asks for is done all the same, in slices, as fast as it comes, on a store with an index that lags.
+// What nobody asks for is done all the same, in slices, as fast as it comes, on a store with an index that
+// lags.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -129,6 +130,38 @@ TEST_F(Housekeeping, WhatIsDueAtOnceIsPublishedInSlicesBetweenGroups) {
     EXPECT_EQ(rows_of("later") - before, std::min<std::size_t>(limits::commit_rows_max, 600 - before));
   }
   EXPECT_EQ(rows_of("later"), 600u);
+}
+
+TEST_F(Housekeeping, WhatIsDueOfOneHoldsNobodyUp) {
+  open({});
+  for (const char* principal : {"backend:a", "backend:m", "backend:z"}) {
+    PublishRequest scheduled = request(principal[8] == 'm' ? "few" : "many", principal[8] == 'm' ? 1 : 900);
+    scheduled.principal = principal;
+    scheduled.deliver_at.assign(scheduled.events.size(), clock.wall() + hours(1));
+    if (principal[8] == 'm') scheduled.deliver_at[0] = clock.wall() + hours(2);
+    publish(std::move(scheduled));
+  }
+  clock.advance(hours(3));
+  keep_house(1);
+  EXPECT_EQ(rows_of("few"), 1u) << "though it was due last";
+  EXPECT_GT(rows_of("many"), 100u);
+  keep_house();
+  EXPECT_EQ(rows_of("many"), 1800u);
+}
+
+TEST_F(Housekeeping, ASliceIsBoundedInBytesToo) {
+  open(hours(24));
+  for (int i = 0; i < 20; ++i) {
+    PublishRequest large = request("a", 15);
+    for (Event& event : large.events) event.data = std::string(60'000, 'x');
+    publish(std::move(large));
+  }
+  clock.advance(hours(25));
+  keep_house(1);
+  EXPECT_GT(rows(), 220u) << "2 MiB are about 35 of them";
+  EXPECT_LT(rows(), 300u);
+  keep_house();
+  EXPECT_EQ(rows(), 0u);
 }
 
 TEST_F(Housekeeping, EveryChoreHasItsTurn) {

@@ -1,9 +1,16 @@
 #include "store/sqlite/change_writer.h"
 
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
 #include "store/sqlite/feed_rows.h"
 
 namespace belfry::sqlite {
 namespace {
+
+constexpr std::size_t kDueTogether = 16;  // principals of one slice
+constexpr std::size_t kDueLookedAt = 256;
 
 constexpr std::string_view kScheduled =
     "SELECT id, deliver_at, principal, topic, type, data, notification, key, expires, keys, spread_ms, "
@@ -38,6 +45,8 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(begin_follow_, "INSERT OR REPLACE INTO follows VALUES(?, ?, ?, NULL)"));
   TRY(database.prepare(end_follow_,
                        "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
+  TRY(database.prepare(forget_follow_,
+                       "DELETE FROM follows WHERE user = ? AND topic = ? AND until IS NULL"));
   TRY(database.prepare(erase_user_, "DELETE FROM users WHERE name = ?"));
   TRY(database.prepare(erase_follows_, "DELETE FROM follows WHERE user = ?"));
   TRY(database.prepare(select_topic_,
@@ -50,8 +59,14 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(put_revocation_, "INSERT OR REPLACE INTO revocations VALUES(?, ?, ?, ?)"));
   TRY(database.prepare(select_revocations_, "SELECT user, token_id, not_before, forget FROM revocations"));
   TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
-  TRY(database.prepare(select_due_,
-                       std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
+  TRY(database.prepare(
+      select_due_,
+      std::string(kScheduled) + "principal = ? AND deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
+  TRY(database.prepare(
+      select_principal_,
+      "SELECT min(principal) FROM scheduled INDEXED BY scheduled_turns WHERE principal > ?"));
+  TRY(database.prepare(select_waits_,
+                       "SELECT 1 FROM scheduled WHERE principal = ? AND deliver_at <= ? LIMIT 1"));
   return database.prepare(select_scheduled_, std::string(kScheduled) + "id = ?");
 }
 
@@ -119,6 +134,7 @@ Result<void> ChangeWriter::begin_follow(const BeginFollow& change, Offset base) 
 
 Result<void> ChangeWriter::end_follow(const EndFollow& change, Offset base) {
   const std::int64_t topic = TRY(events_.topic_id(change.topic));
+  if (change.forget) return forget_follow_.bind(1, std::string_view(change.user)).bind(2, topic).run();
   return end_follow_.bind(1, to_signed(base + 1 + change.event))
       .bind(2, std::string_view(change.user))
       .bind(3, topic)
@@ -161,11 +177,47 @@ Result<void> ChangeWriter::schedule(const Scheduled& scheduled, Committed& commi
   return {};
 }
 
+// The principals that come next in turn and have something due, at most kDueTogether of them.
+Result<std::vector<std::string>> ChangeWriter::principals_due(Timestamp now) {
+  std::vector<std::string> out;
+  const auto take = [&](const std::string& principal) -> Result<void> {
+    const ResetAtEnd end(select_waits_);
+    if (TRY(select_waits_.bind(1, std::string_view(principal)).bind(2, now.value.count()).step()))
+      out.push_back(principal);
+    return {};
+  };
+  std::string at = due_after_;
+  bool round = false;
+  for (std::size_t looked = 0; looked < kDueLookedAt && out.size() < kDueTogether; ++looked) {
+    const ResetAtEnd end(select_principal_);
+    TRY(select_principal_.bind(1, std::string_view(at)).step());
+    if (!select_principal_.is_null(0)) {
+      at = select_principal_.text(0);
+      if (round && at > due_after_) break;
+      TRY(take(at));
+    } else if (!std::exchange(round, true)) {
+      at.clear();
+      TRY(take(at));
+    } else {
+      break;
+    }
+  }
+  due_after_ = at;
+  return out;
+}
+
 Result<std::vector<Scheduled>> ChangeWriter::due(Timestamp now, std::size_t rows_max) {
-  const ResetAtEnd end(select_due_);
-  select_due_.bind(1, now.value.count()).bind(2, to_signed(rows_max));
+  const std::vector<std::string> principals = TRY(principals_due(now));
   std::vector<Scheduled> out;
-  while (TRY(select_due_.step())) out.push_back(scheduled_of_row(select_due_));
+  for (const std::string& principal : principals) {
+    const ResetAtEnd end(select_due_);
+    select_due_.bind(1, std::string_view(principal)).bind(2, now.value.count());
+    select_due_.bind(3, to_signed(std::max<std::size_t>(1, rows_max / principals.size())));
+    while (out.size() < rows_max && TRY(select_due_.step())) out.push_back(scheduled_of_row(select_due_));
+  }
+  std::sort(out.begin(), out.end(), [](const Scheduled& a, const Scheduled& b) {
+    return std::tie(a.deliver_at, a.id) < std::tie(b.deliver_at, b.id);
+  });
   return out;
 }
 

@@ -24,6 +24,7 @@ class ChangeWriter {
   SourceRows& sources() { return sources_; }
 
  private:
+  Result<std::vector<std::string>> principals_due(Timestamp now);
   Result<void> apply_one(const PutReadState& change);
   Result<void> apply_one(const PutMutes& change);
   Result<void> apply_one(const PutRevocation& change);
@@ -36,7 +37,9 @@ class ChangeWriter {
   EventWriter& events_;
   SourceRows sources_;
   Database* database_ = nullptr;
-  Statement put_read_, put_mutes_, begin_follow_, end_follow_, erase_user_, erase_follows_, select_topic_,
+  std::string due_after_;  // the principal that was looked at last for what is due
+  Statement put_read_, put_mutes_, begin_follow_, end_follow_, forget_follow_, select_principal_,
+      select_waits_, erase_user_, erase_follows_, select_topic_,
       insert_scheduled_, drop_scheduled_, select_due_, select_scheduled_, put_revocation_,
       select_revocations_;
 };

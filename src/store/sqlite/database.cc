@@ -77,13 +77,13 @@ Result<void> Database::execute(const char* sql) {
   return {};
 }
 
+// SQLite counts each statement in an int, which is set back each time it is read.
 std::uint64_t Database::work() const {
-  std::uint64_t steps = 0;
   sqlite3* handle = database_.get();
   for (sqlite3_stmt* each = sqlite3_next_stmt(handle, nullptr); each != nullptr;
        each = sqlite3_next_stmt(handle, each))
-    steps += static_cast<std::uint64_t>(sqlite3_stmt_status(each, SQLITE_STMTSTATUS_VM_STEP, 0));
-  return steps;
+    work_ += static_cast<std::uint32_t>(sqlite3_stmt_status(each, SQLITE_STMTSTATUS_VM_STEP, 1));
+  return work_;
 }
 
 Result<Statement> Database::prepare(std::string_view sql) {

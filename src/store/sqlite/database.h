@@ -75,6 +75,7 @@ class Database {
     void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
   };
   std::unique_ptr<sqlite3, Close> database_;
+  mutable std::uint64_t work_ = 0;  // up to the last look
 };
 
 }  // namespace belfry::sqlite

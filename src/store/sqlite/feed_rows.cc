@@ -1,6 +1,7 @@
 #include "store/sqlite/feed_rows.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "store/sqlite/notification_index.h"
 
@@ -32,7 +33,8 @@ Result<void> SqliteFeedRows::prepare(Database& database) {
       "SELECT t.name, f.since, f.until FROM follows f JOIN topics t ON t.id = f.topic WHERE f.user = ?"));
   TRY(database.prepare(
       select_lanes_,
-      "SELECT l.id, l.type, l.dead, l.removed FROM lanes l JOIN topics t ON l.topic = t.id WHERE t.name = ?"));
+      "SELECT l.id, l.type, l.dead, l.removed FROM lanes l JOIN topics t ON l.topic = t.id WHERE t.name = "
+      "?"));
   TRY(database.prepare(
       select_rank_,
       "SELECT n FROM notifications WHERE lane = ? AND offset <= ? ORDER BY offset DESC LIMIT 1"));
@@ -53,9 +55,9 @@ Result<void> SqliteFeedRows::prepare(Database& database) {
                        "SELECT " + std::string(event_columns) +
                            " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset = ?"));
   TRY(database.prepare(select_item_,
-                       "SELECT e.offset, t.name, e.seq, e.type, e.time, NULL, CASE WHEN e.notification IS NULL "
-                       "THEN NULL ELSE '{}' END, e.key, e.expires, e.keys, e.spread_ms, e.version FROM events "
-                       "e JOIN topics t ON t.id = e.topic WHERE e.offset = ?"));
+                       "SELECT e.offset, t.name, e.seq, e.type, e.time, NULL, CASE WHEN e.notification IS "
+                       "NULL THEN NULL ELSE '{}' END, e.key, e.expires, e.keys, e.spread_ms, e.version FROM "
+                       "events e JOIN topics t ON t.id = e.topic WHERE e.offset = ?"));
   return database.prepare(select_floor_, "SELECT floor FROM topics WHERE name = ?");
 }
 
@@ -216,7 +218,10 @@ Result<bool> SqliteFeedRows::walk(const Lane& lane, Offset& after, Offset upto,
 
 Result<std::uint64_t> SqliteFeedRows::removals(std::span<const FeedSpan> spans) {
   std::uint64_t total = 0;
+  // One topic may have been followed several times, or it is not any more.
+  std::unordered_set<std::string_view> topics;
   for (const FeedSpan& span : spans) {
+    if (!topics.insert(span.topic).second) continue;
     const std::vector<Lane> found = TRY(lanes(span.topic, {}));
     // What grows in one lane must not be made up for by a lane that is not asked for any more.
     for (const Lane& lane : found) total += lane.removed * (to_unsigned(lane.id) * 0x9e3779b97f4a7c15u | 1u);

@@ -1,13 +1,16 @@
 #include "store/sqlite/retention.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace belfry::sqlite {
 namespace {
 
 constexpr std::int64_t kTopicsVisited = 64;
 constexpr std::size_t kTopicsKept = 100'000;
-constexpr std::size_t kNewsTaken = 1024;  // at once
+constexpr std::size_t kNewsTaken = 1024;    // at once
+constexpr std::int64_t kNamesPassed = 512;  // that no rule is for
+constexpr std::int64_t kPagesFreed = 512;   // 2 MiB: a large event has pages of its own, each to be walked
 
 }  // namespace
 
@@ -15,6 +18,7 @@ Result<void> Retention::prepare(Database& database) {
   TRY(database.prepare(select_oldest_,
                        "SELECT offset FROM events WHERE offset <= ? ORDER BY offset LIMIT ?"));
   TRY(database.prepare(select_topics_, "SELECT id, name FROM topics WHERE id > ? ORDER BY id LIMIT ?"));
+  TRY(database.prepare(select_free_, "PRAGMA freelist_count"));
   TRY(database.prepare(select_name_, "SELECT name FROM topics WHERE id = ?"));
   TRY(database.prepare(select_newest_,
                        "SELECT plain FROM events WHERE offset = " + std::string(newest_sql)));
@@ -45,8 +49,25 @@ Result<std::vector<Offset>> Retention::trim(Offset upto, std::size_t rows_max) {
     select_oldest_.bind(1, to_signed(upto)).bind(2, to_signed(rows_max));
     while (TRY(select_oldest_.step())) old.push_back(to_unsigned(select_oldest_.integer(0)));
   }
-  for (const Offset offset : old) TRY(events_.remove(offset, EventWriter::Removal::trimmed));
+  TRY(remove(old));
   return old;
+}
+
+// As many as free kPagesFreed pages of the database; the others go next time.
+Result<void> Retention::remove(std::vector<Offset>& offsets) {
+  const std::int64_t before = TRY(free_pages());
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    TRY(events_.remove(offsets[i], EventWriter::Removal::trimmed));
+    if (TRY(free_pages()) - before < kPagesFreed) continue;
+    offsets.resize(i + 1);
+  }
+  return {};
+}
+
+Result<std::int64_t> Retention::free_pages() {
+  const ResetAtEnd end(select_free_);
+  TRY(select_free_.step());
+  return select_free_.integer(0);
 }
 
 Result<const RetentionRule*> Retention::rule_of(std::span<const RetentionRule> rules, std::int64_t topic) {
@@ -56,6 +77,11 @@ Result<const RetentionRule*> Retention::rule_of(std::span<const RetentionRule> r
   const auto rule = std::find_if(rules.begin(), rules.end(),
                                  [&](const RetentionRule& r) { return matches(r.pattern, name); });
   return rule == rules.end() ? nullptr : &*rule;
+}
+
+void Retention::restart() {
+  begins_.clear();
+  for (const std::int64_t topic : std::exchange(looked_at_, {})) look_again(topic);
 }
 
 void Retention::look_again(std::int64_t topic) {
@@ -80,18 +106,22 @@ Result<std::vector<Retention::Topic>> Retention::next_topics(std::span<const Ret
     in_news_.erase(topic);
     if (const RetentionRule* rule = TRY(rule_of(rules, topic))) out.push_back({topic, rule});
   }
-  std::int64_t seen = 0;
+  std::int64_t seen = 0, found = 0;
   const ResetAtEnd end(select_topics_);
-  select_topics_.bind(1, visited_).bind(2, kTopicsVisited);
-  while (TRY(select_topics_.step())) {
+  select_topics_.bind(1, visited_).bind(2, kNamesPassed);
+  while (found < kTopicsVisited && TRY(select_topics_.step())) {
     ++seen;
     visited_ = select_topics_.integer(0);
     const std::string name = select_topics_.text(1);
     const auto rule = std::find_if(rules.begin(), rules.end(),
                                    [&](const RetentionRule& r) { return matches(r.pattern, name); });
-    if (rule != rules.end()) out.push_back({visited_, &*rule});
+    if (rule == rules.end()) continue;
+    out.push_back({visited_, &*rule});
+    ++found;
   }
-  if (seen < kTopicsVisited) visited_ = 0;  // round and round
+  if (seen < kNamesPassed && found < kTopicsVisited) visited_ = 0;  // round and round
+  looked_at_.clear();
+  for (const Topic& topic : out) looked_at_.push_back(topic.id);
   return out;
 }
 
@@ -112,7 +142,12 @@ Result<std::vector<Offset>> Retention::sweep(std::span<const RetentionRule> rule
   }
   std::sort(old.begin(), old.end());
   old.erase(std::unique(old.begin(), old.end()), old.end());
-  for (const Offset offset : old) TRY(events_.remove(offset, EventWriter::Removal::trimmed));
+  const std::size_t found = old.size();
+  TRY(remove(old));
+  if (old.size() < found) {
+    begins_.clear();  // not all that was found is gone
+    for (const Topic& topic : topics) look_again(topic.id);
+  }
   return old;
 }
 

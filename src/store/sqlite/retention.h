@@ -3,7 +3,8 @@
 // Private to sqlite/.
 //
 // Owner: SqliteStore. Thread: the log-writer; every call but has_news inside a transaction.
-// Bound: `rows_max` events and kTopicsVisited topics a call; kTopicsKept topics in memory.
+// Bound: `rows_max` events, kPagesFreed pages and 2 * kTopicsVisited topics a call; kTopicsKept topics in
+// memory.
 // Always: topics that got events come before those that are met on the way round, and one with very much to
 // lose goes behind the others after each call.
 
@@ -22,7 +23,7 @@ class Retention {
   Result<void> prepare(Database& database);
 
   // After a transaction that failed.
-  void restart() { begins_.clear(); }
+  void restart();
 
   Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max);
   // Whether a topic that one of the rules is for got events since the last call.
@@ -41,6 +42,8 @@ class Retention {
   Result<const RetentionRule*> rule_of(std::span<const RetentionRule> rules, std::int64_t topic);
   Result<std::vector<Topic>> next_topics(std::span<const RetentionRule> rules);
   void look_again(std::int64_t topic);
+  Result<void> remove(std::vector<Offset>& offsets);
+  Result<std::int64_t> free_pages();
   Result<void> find_old(const Topic& topic, Timestamp now, std::size_t rows_max, std::vector<Offset>& out);
   Result<void> find_own(const Topic& topic, std::size_t rows_max, std::vector<Offset>& out);
 
@@ -48,9 +51,10 @@ class Retention {
   std::int64_t visited_ = 0;  // id of the last topic that the sweep looked at
   std::deque<std::int64_t> news_;            // ids of topics to look at first
   std::unordered_set<std::int64_t> in_news_;  // the same
+  std::vector<std::int64_t> looked_at_;       // by the last sweep
   std::unordered_map<std::int64_t, Offset> begins_;  // nothing of the topic is left up to here
-  Statement select_oldest_, select_topics_, select_name_, select_newest_, select_rows_, select_last_own_, select_own_,
-      select_expired_, select_floor_, forget_keys_;
+  Statement select_oldest_, select_topics_, select_name_, select_free_, select_newest_, select_rows_,
+      select_last_own_, select_own_, select_expired_, select_floor_, forget_keys_;
 };
 
 }  // namespace belfry::sqlite
