@@ -276,8 +276,8 @@ class Store {
   virtual Result<Offset> highest_floor() = 0;
   // Events that expired by `now`, oldest first; for Withdraw.
   virtual Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) = 0;
-  // Scheduled events that are due by `now`, of some principals each time, in turn; in the order of their
-  // times.
+  // Scheduled events that are due by `now`, in the order of their times. Where there are more than
+  // `rows_max`, each principal may have an even part of them.
   virtual Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) = 0;
   virtual Result<std::optional<Scheduled>> scheduled(std::uint64_t id) = 0;
   virtual Result<std::vector<Revocation>> revocations() = 0;

@@ -59,8 +59,10 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(put_revocation_, "INSERT OR REPLACE INTO revocations VALUES(?, ?, ?, ?)"));
   TRY(database.prepare(select_revocations_, "SELECT user, token_id, not_before, forget FROM revocations"));
   TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
+  TRY(database.prepare(select_due_,
+                       std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
   TRY(database.prepare(
-      select_due_,
+      select_due_of_,
       std::string(kScheduled) + "principal = ? AND deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
   TRY(database.prepare(
       select_principal_,
@@ -177,43 +179,49 @@ Result<void> ChangeWriter::schedule(const Scheduled& scheduled, Committed& commi
   return {};
 }
 
-// The principals that come next in turn and have something due, at most kDueTogether of them.
-Result<std::vector<std::string>> ChangeWriter::principals_due(Timestamp now) {
-  std::vector<std::string> out;
-  const auto take = [&](const std::string& principal) -> Result<void> {
-    const ResetAtEnd end(select_waits_);
-    if (TRY(select_waits_.bind(1, std::string_view(principal)).bind(2, now.value.count()).step()))
-      out.push_back(principal);
-    return {};
-  };
+// Adds the principals that come next in turn and have something due, at most kDueTogether of them.
+Result<void> ChangeWriter::add_principals_due(Timestamp now, std::set<std::string>& out) {
   std::string at = due_after_;
   bool round = false;
-  for (std::size_t looked = 0; looked < kDueLookedAt && out.size() < kDueTogether; ++looked) {
+  std::size_t found = 0;
+  for (std::size_t looked = 0; looked < kDueLookedAt && found < kDueTogether; ++looked) {
     const ResetAtEnd end(select_principal_);
     TRY(select_principal_.bind(1, std::string_view(at)).step());
-    if (!select_principal_.is_null(0)) {
-      at = select_principal_.text(0);
-      if (round && at > due_after_) break;
-      TRY(take(at));
-    } else if (!std::exchange(round, true)) {
+    if (select_principal_.is_null(0)) {
+      if (std::exchange(round, true)) break;
       at.clear();
-      TRY(take(at));
-    } else {
-      break;
+      continue;
     }
+    at = select_principal_.text(0);
+    if (round && at > due_after_) break;
+    const ResetAtEnd waits_end(select_waits_);
+    if (!TRY(select_waits_.bind(1, std::string_view(at)).bind(2, now.value.count()).step())) continue;
+    out.insert(at);
+    ++found;
   }
   due_after_ = at;
-  return out;
+  return {};
 }
 
+// In the order of their times; where more is due than asked for, each principal has an even part of it.
 Result<std::vector<Scheduled>> ChangeWriter::due(Timestamp now, std::size_t rows_max) {
-  const std::vector<std::string> principals = TRY(principals_due(now));
   std::vector<Scheduled> out;
-  for (const std::string& principal : principals) {
+  {
     const ResetAtEnd end(select_due_);
-    select_due_.bind(1, std::string_view(principal)).bind(2, now.value.count());
-    select_due_.bind(3, to_signed(std::max<std::size_t>(1, rows_max / principals.size())));
-    while (out.size() < rows_max && TRY(select_due_.step())) out.push_back(scheduled_of_row(select_due_));
+    select_due_.bind(1, now.value.count()).bind(2, to_signed(rows_max));
+    while (TRY(select_due_.step())) out.push_back(scheduled_of_row(select_due_));
+  }
+  if (out.size() < rows_max) return out;
+  std::set<std::string> principals;
+  for (const Scheduled& row : out) principals.insert(row.principal);
+  TRY(add_principals_due(now, principals));
+  if (principals.size() == 1) return out;
+  out.clear();
+  const std::size_t part = std::max<std::size_t>(1, rows_max / principals.size());
+  for (const std::string& principal : principals) {
+    const ResetAtEnd end(select_due_of_);
+    select_due_of_.bind(1, std::string_view(principal)).bind(2, now.value.count()).bind(3, to_signed(part));
+    while (TRY(select_due_of_.step())) out.push_back(scheduled_of_row(select_due_of_));
   }
   std::sort(out.begin(), out.end(), [](const Scheduled& a, const Scheduled& b) {
     return std::tie(a.deliver_at, a.id) < std::tie(b.deliver_at, b.id);

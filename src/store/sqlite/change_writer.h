@@ -4,6 +4,8 @@
 //
 // Owner: SqliteStore. Thread: the log-writer; every call inside a transaction.
 
+#include <set>
+
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/source_rows.h"
 #include "store/store.h"
@@ -24,7 +26,7 @@ class ChangeWriter {
   SourceRows& sources() { return sources_; }
 
  private:
-  Result<std::vector<std::string>> principals_due(Timestamp now);
+  Result<void> add_principals_due(Timestamp now, std::set<std::string>& out);
   Result<void> apply_one(const PutReadState& change);
   Result<void> apply_one(const PutMutes& change);
   Result<void> apply_one(const PutRevocation& change);
@@ -40,7 +42,7 @@ class ChangeWriter {
   std::string due_after_;  // the principal that was looked at last for what is due
   Statement put_read_, put_mutes_, begin_follow_, end_follow_, forget_follow_, select_principal_,
       select_waits_, erase_user_, erase_follows_, select_topic_,
-      insert_scheduled_, drop_scheduled_, select_due_, select_scheduled_, put_revocation_,
+      insert_scheduled_, drop_scheduled_, select_due_, select_due_of_, select_scheduled_, put_revocation_,
       select_revocations_;
 };
 

@@ -102,7 +102,7 @@ constexpr const char* kSchema4 = R"sql(
 )sql";
 
 // Counts of a feed are kept with its read state, and are true as long as nothing was taken out of its lanes.
-// What is due is found for each principal.
+// What is due is found for each principal, too.
 constexpr const char* kSchema5 = R"sql(
   BEGIN;
   ALTER TABLE lanes ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
@@ -110,7 +110,6 @@ constexpr const char* kSchema5 = R"sql(
   ALTER TABLE users ADD COLUMN counted_removals INTEGER;
   ALTER TABLE users ADD COLUMN unread INTEGER;
   ALTER TABLE users ADD COLUMN unseen INTEGER;
-  DROP INDEX scheduled_due;
   CREATE INDEX scheduled_turns ON scheduled(principal, deliver_at, id);
   PRAGMA user_version = 5;
   COMMIT;
