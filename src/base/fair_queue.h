@@ -8,7 +8,8 @@
 // still free, so one owner alone fills half, and there is always room for a newcomer. (Choudhury, Hahne,
 // "Dynamic Queue Length Thresholds", IEEE/ACM ToN 1998, alpha = 1.)
 // Always: items of one lane come out in the order they went in. An owner that comes back after its lane was
-// empty has neither credit nor debt, nor has a class.
+// empty stands behind whoever waits already and was given least; a class pays for what it was given as
+// long as another one waits.
 
 #include <algorithm>
 #include <array>
@@ -17,6 +18,7 @@
 #include <deque>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -44,11 +46,15 @@ class FairQueue {
     const std::size_t held = found == of.lanes.end() ? 0 : found->second.items.size();
     const std::size_t held_bytes = found == of.lanes.end() ? 0 : found->second.bytes;
     if (held >= items_max_ - items_ || held_bytes + bytes > bytes_max_ - bytes_) return false;
-    if (of.order.empty()) of.served = now_;
+    // Where nobody waits there is nothing to share: all begin anew.
+    if (items_ == 0)
+      for (const OwnerClass& each : classes_) now_ = std::max(now_, each.served);
+    if (of.order.empty()) of.served = std::max(of.served, now_);
     Lane& lane = found == of.lanes.end() ? of.lanes[turn.owner] : found->second;
     if (lane.items.empty()) {
+      if (!of.order.empty()) of.now = std::max(of.now, std::get<0>(*of.order.begin()));
       lane.served = of.now;
-      of.order.insert({lane.served, turn.owner});
+      enter(of, lane, turn.owner);
     }
     lane.items.push_back({std::move(item), std::max<std::uint64_t>(cost, 1), bytes});
     lane.bytes += bytes;
@@ -69,13 +75,14 @@ class FairQueue {
   std::optional<Popped> pop_if(Suits suits) {
     OwnerClass* next = nullptr;
     for (OwnerClass& each : classes_)
-      if (!each.order.empty() && (next == nullptr || each.served < next->served)) next = &each;
+      if (!each.order.empty() && (next == nullptr || comes_before(each, *next))) next = &each;
     if (next == nullptr) return std::nullopt;
-    const auto [served, owner] = *next->order.begin();
+    const auto [served, place, owner] = *next->order.begin();
     if (!suits(next->lanes.find(owner)->second.items.front().item)) return std::nullopt;
     next->order.erase(next->order.begin());
     next->now = served;
     now_ = next->served;
+    last_ = next;
     const auto lane = next->lanes.find(owner);
     Held held = std::move(lane->second.items.front());
     lane->second.items.pop_front();
@@ -87,7 +94,7 @@ class FairQueue {
     if (lane->second.items.empty()) {
       next->lanes.erase(lane);
     } else {
-      next->order.insert({lane->second.served, owner});
+      enter(*next, lane->second, owner);
     }
     return Popped{std::move(held.item), {static_cast<std::size_t>(next - classes_.data()), owner}};
   }
@@ -95,12 +102,12 @@ class FairQueue {
   // What an item cost beyond what was said. Nothing is owed by an owner whose lane is empty.
   void charge(Turn turn, std::uint64_t cost) {
     OwnerClass& of = classes_[turn.owner_class];
+    of.served += cost;
     const auto lane = of.lanes.find(turn.owner);
     if (lane == of.lanes.end()) return;
-    of.served += cost;
-    of.order.erase({lane->second.served, turn.owner});
+    of.order.erase({lane->second.served, lane->second.place, turn.owner});
     lane->second.served += cost;
-    of.order.insert({lane->second.served, turn.owner});
+    enter(of, lane->second, turn.owner);
   }
 
   std::size_t size() const { return items_; }
@@ -117,19 +124,30 @@ class FairQueue {
   struct Lane {
     std::deque<Held> items;
     std::size_t bytes = 0;
-    std::uint64_t served = 0;  // where it stands beside the other lanes of its class
+    std::uint64_t served = 0;  // where it stands beside the other lanes of its class,
+    std::uint64_t place = 0;   // and among those that stand there: who came first is first
   };
   struct OwnerClass {
     std::unordered_map<std::uint64_t, Lane> lanes;           // by owner; none is empty
-    std::set<std::pair<std::uint64_t, std::uint64_t>> order;  // of the lanes: served, owner
+    std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>> order;  // served, place, owner
     std::uint64_t now = 0;     // where the lane stood that was served last
     std::uint64_t served = 0;  // where the class stands beside the others
   };
 
+  void enter(OwnerClass& of, Lane& lane, std::uint64_t owner) {
+    lane.place = ++last_place_;
+    of.order.insert({lane.served, lane.place, owner});
+  }
+  bool comes_before(const OwnerClass& a, const OwnerClass& b) const {
+    return a.served != b.served ? a.served < b.served : &b == last_;
+  }
+
   const std::size_t items_max_;
   const std::size_t bytes_max_;
   std::array<OwnerClass, Turn::classes> classes_;
-  std::uint64_t now_ = 0;  // where the class stood that was served last
+  std::uint64_t now_ = 0;             // where the class stood that was served last
+  const OwnerClass* last_ = nullptr;  // that one
+  std::uint64_t last_place_ = 0;
   std::size_t items_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 
@@ -81,6 +82,68 @@ TEST(FairQueue, WhatAClassWasGivenWhileNobodyElseWaitedIsNotHeldAgainstIt) {
   for (std::uint64_t user = 0; user < 10; ++user) push(queue, {1, user}, "uuuuuuuuuu");
   push(queue, {0, 7}, "B");
   EXPECT_LT(all_of(queue).find('B'), 3u);
+}
+
+// One puts in the next item as soon as the last one was taken; the other has many waiting.
+std::string shares(Turn one, std::uint64_t cost, Turn other, std::uint64_t other_cost, std::uint64_t found) {
+  FairQueue<char> queue(100'000);
+  push(queue, one, "x", cost);
+  push(queue, other, std::string(500, 'y'), other_cost);
+  std::string out;
+  for (int i = 0; i < 400; ++i) {
+    const auto popped = queue.pop();
+    out += popped->item;
+    if (popped->item != 'x') continue;
+    queue.charge(one, found);
+    push(queue, one, "x", cost);
+  }
+  return out;
+}
+
+TEST(FairQueue, WhoseLaneIsEmptyNowAndThenStarvesNobody) {
+  const auto count = [](const std::string& text) {
+    return static_cast<double>(std::count(text.begin(), text.end(), 'y'));
+  };
+  for (const bool swapped : {false, true}) {
+    const Turn a{0, swapped ? 9u : 1u}, b{0, 5}, c{swapped ? 1u : 0u, 2}, d{swapped ? 0u : 1u, 2};
+    EXPECT_NEAR(count(shares(a, 1, b, 1, 0)), 200, 2) << "two lanes";
+    EXPECT_NEAR(count(shares(c, 1, d, 1, 0)), 200, 2) << "two classes";
+    EXPECT_GT(count(shares(c, 100, d, 1, 0)), 390) << "by cost";
+    EXPECT_GT(count(shares(c, 1, d, 1, 100)), 390) << "by what it was found to cost";
+  }
+}
+
+TEST(FairQueue, ALargeOneThatFitsNowhereElseHasItsTurn) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 5}, "L", 100);
+  push(queue, {0, 9}, "c");
+  std::string out;
+  for (int group = 0; group < 4; ++group) {
+    push(queue, {0, 1}, "s");
+    bool first = true;
+    while (auto popped = queue.pop_if([&](char item) { return first || item != 'L'; })) {
+      first = false;
+      out += popped->item;
+      if (popped->item == 'L') break;
+    }
+  }
+  EXPECT_NE(out.find('L'), std::string::npos);
+  EXPECT_NE(out.find('c'), std::string::npos);
+}
+
+TEST(FairQueue, WhoComesBackStandsBehindThoseWhoWait) {
+  FairQueue<char> queue(100);
+  for (std::uint64_t owner = 0; owner < 8; ++owner)
+    push(queue, {0, owner}, std::string(1, static_cast<char>('a' + owner)));
+  std::string out;
+  for (int turn = 0; turn < 4; ++turn) {
+    std::string served;
+    for (int i = 0; i < 4; ++i) served += queue.pop()->item;
+    for (const char item : served)
+      push(queue, {0, static_cast<std::uint64_t>(item - 'a')}, std::string(1, item));
+    out += served;
+  }
+  for (char each = 'a'; each <= 'h'; ++each) EXPECT_EQ(std::count(out.begin(), out.end(), each), 2) << out;
 }
 
 TEST(FairQueue, WhatDoesNotSuitKeepsItsTurn) {

@@ -92,6 +92,27 @@ TEST_F(FeedTest, WhoComesAndGoesWhereNothingIsSaidLeavesNothingBehind) {
   EXPECT_EQ(offsets(feed()), std::vector<Offset>{held.offset}) << "what was said is kept";
 }
 
+TEST_F(FeedTest, CountsAreTrueAfterAnIntervalWasForgotten) {
+  send("users/ana");
+  const Cursor other = send("users/ana");
+  ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", true}));
+  const Cursor taken = send("teams/ops");
+  ASSERT_TRUE(run(MarkCommand{"ana", Mark::read, {other}, {}}));
+  EXPECT_EQ(feed().counts, (FeedCounts{2, 2}));
+  ASSERT_TRUE(run(RetractCommand{taken, Rights{{}, {"#"}}}));
+  ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", false}));
+  EXPECT_TRUE(store->feed_rows().user("ana").value().follows.empty());
+  EXPECT_EQ(feed().counts, (FeedCounts{1, 1}));
+}
+
+TEST_F(FeedTest, AnIntervalOfWhichRetentionTookSomethingIsKept) {
+  ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", true}));
+  const Cursor taken = send("teams/ops");
+  ASSERT_TRUE(store->trim(taken.offset, 100));
+  ASSERT_TRUE(run(FollowCommand{"ana", "teams/ops", false}));
+  EXPECT_EQ(store->feed_rows().user("ana").value().follows.size(), 1u) << "who was away is told of the loss";
+}
+
 TEST_F(FeedTest, AMarkKeepsTheCountsAsNumbers) {
   for (int i = 0; i < 20; ++i) send("users/ana");
   const Cursor last = send("users/ana");

@@ -100,6 +100,7 @@ Result<CommandPlan> Planner::plan_mark(const MarkCommand& command, Timestamp now
     rows.counted = TRY(known_counts(feed, user, rows, head, counts));
   }
   answer.counts = planted_.stale_counts ? before : without_withdrawn(counts, user, rows);
+  plan.work = command.ids.size() * (rows.follows.size() + withdrawn_.size()) / kComparedPerWork;
   if (!answer.changed) return plan;
   std::vector<Cursor> ids;
   for (const Cursor id : command.ids)
@@ -107,7 +108,6 @@ Result<CommandPlan> Planner::plan_mark(const MarkCommand& command, Timestamp now
   plan.events.push_back(
       own_event(user_topic(user), mark_type, data_.mark(command.mark, ids, command.upto, answer.counts)));
   plan.changes.push_back(PutReadState{user, std::move(read), rows.counted});
-  plan.work = command.ids.size() * (rows.follows.size() + withdrawn_.size()) / kComparedPerWork;
   return plan;
 }
 
@@ -198,8 +198,12 @@ Result<CommandPlan> Planner::plan_follow(const FollowCommand& command) {
     plan.changes.push_back(BeginFollow{command.user, command.topic, 0});
   } else {
     // Whoever comes and goes where nothing was said leaves nothing behind.
+    // What retention took of it is loss, which has to be told to who was away.
+    FeedRows& feed = store_.feed_rows();
     const FeedSpan held{command.topic, found->from, offset_max};
-    const bool empty = found->from == offset_max || TRY(store_.feed_rows().count(held, {})) == 0;
+    const bool empty = found->from == offset_max || (TRY(feed.floor(command.topic)) <= found->from &&
+                                                     TRY(feed.count(held, {})) == 0);
+    if (empty) rows.counted.reset();
     empty ? void(rows.follows.erase(found)) : void(found->to = offset_max);
     plan.changes.push_back(EndFollow{command.user, command.topic, 0, empty});
   }

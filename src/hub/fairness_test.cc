@@ -128,6 +128,25 @@ TEST_F(Crowd, ATurnTakesABoundedNumberOfNewEventsAndWhoComesMeanwhileMissesAndDo
     ASSERT_EQ(client.got, client.number == kMany ? std::vector<Offset>{many + 1} : everything);
 }
 
+// As when the log-writer commits while a turn is at work: its wake-up is lost in the one that is under way.
+TEST_F(Crowd, WhatComesWhileATurnIsAtWorkIsNotForgotten) {
+  struct Late : Client {
+    Written write(std::span<const Entry* const> entries, Offset position) override {
+      if (got.empty()) crowd->publish("a");
+      return Client::write(entries, position);
+    }
+  } late;
+  late.crowd = this;
+  Attach wish;
+  wish.selectors = {{"a", {}}};
+  shard->attach(late, wish, clock.now());
+  turn();
+  publish("a");
+  EXPECT_TRUE(shard->advance(clock.wall()));
+  turn();
+  EXPECT_EQ(late.got, all());
+}
+
 // A session that stops and may go on while it waits for its turn does not wait in two places.
 TEST_F(Crowd, WhoBecomesReadyTwiceIsWrittenToOnceATurn) {
   history(600);

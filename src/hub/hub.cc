@@ -138,7 +138,7 @@ std::optional<Offset> Shard::position(SessionId id) const {
 bool Shard::advance(Timestamp now) {
   take_news(now);
   pump_ready(now);
-  return !parts_->ready.empty() || !parts_->news.batches.empty();
+  return !parts_->ready.empty() || !parts_->news.batches.empty() || tail_.version() != parts_->version;
 }
 
 // Everything new goes to the live sessions it is for: gathered event by event, written session by session.
@@ -161,8 +161,8 @@ void Shard::take_news(Timestamp now) {
     parts.news_entry = 0;
     ++parts.news_batch;
   }
-  batches.clear();
   flush();
+  batches.clear();  // what was gathered of ephemeral events is kept by nothing else
   parts.view.trim(parts.news.low);
 }
 

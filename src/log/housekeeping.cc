@@ -58,7 +58,8 @@ Result<std::size_t> Log::do_chore(Chore chore, Timestamp now, std::size_t rows_m
     case Chore::sweep: {
       const std::vector<Offset> swept = TRY(store_.sweep(options_.rules, now, rows_max));
       tail_->lose(swept);
-      return swept.size();
+      // Topics without anything old are no end: others wait behind them.
+      return swept.size() + (!options_.rules.empty() && store_.sweep_unfinished() ? 1 : 0);
     }
     case Chore::forget_keys:
       return store_.forget_keys(now + -limits::idempotency_time, rows_max);

@@ -69,6 +69,11 @@ Result<std::vector<Event>> MemoryFeedRows::newest(std::span<const FeedSpan> span
   return out;
 }
 
+Result<Offset> MemoryFeedRows::floor(std::string_view topic) {
+  const auto found = disk_.topics.find(std::string(topic));
+  return found == disk_.topics.end() ? Offset{0} : found->second.floor;
+}
+
 Result<std::optional<Event>> MemoryFeedRows::event_at(Offset offset) {
   const auto found = disk_.log.find(offset);
   if (found == disk_.log.end()) return std::optional<Event>{};
@@ -124,6 +129,7 @@ void end_follow(MemoryDisk& disk, const EndFollow& end, Offset at) {
   const auto open = [&](const Follow& follow) { return follow.topic == end.topic && !follow.to; };
   if (end.forget) {
     std::erase_if(disk.users[end.user].follows, open);
+    disk.users[end.user].counted.reset();
     return;
   }
   for (Follow& follow : disk.users[end.user].follows)

@@ -18,6 +18,7 @@ class MemoryFeedRows final : public FeedRows {
   Result<std::uint64_t> removals(std::span<const FeedSpan> spans) override;
   Result<std::vector<Event>> newest(std::span<const FeedSpan> spans, const Mutes& mutes,
                                     std::span<const OffsetRange> ranges, std::size_t items_max) override;
+  Result<Offset> floor(std::string_view topic) override;
   Result<std::optional<Event>> event_at(Offset offset) override;
   Result<std::optional<Event>> item_at(Offset offset) override;
   std::uint64_t work() const override { return work_; }

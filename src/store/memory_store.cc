@@ -170,6 +170,8 @@ class MemoryStore final : public Store {
     return gone;
   }
 
+  bool sweep_unfinished() const override { return false; }
+
   Result<Offset> highest_floor() override {
     std::lock_guard lock(shared_->mutex);
     Offset highest = 0;

@@ -76,7 +76,7 @@ struct EndFollow {
   std::string user;
   std::string topic;
   std::size_t event = 0;  // the interval that is open ends at its offset
-  bool forget = false;    // it holds nothing, and is not kept
+  bool forget = false;    // it holds nothing, and is not kept; KnownCounts are not, either
 };
 struct PutMutes {
   std::string user;
@@ -215,6 +215,8 @@ class FeedRows {
   virtual Result<std::vector<Event>> newest(std::span<const FeedSpan> spans, const Mutes& mutes,
                                             std::span<const OffsetRange> ranges,
                                             std::size_t items_max) = 0;
+  // The topic's floor; 0 if there is no such topic.
+  virtual Result<Offset> floor(std::string_view topic) = 0;
   // The event at an offset, if it is still there.
   virtual Result<std::optional<Event>> event_at(Offset offset) = 0;
   // The same without its data; of its notification it is only told whether there is one. Costs the same
@@ -270,6 +272,8 @@ class Store {
   // round, and removes at most `rows_max` events. None is too new to go. Returns those that went.
   virtual Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                                             std::size_t rows_max) = 0;
+  // Whether topics that got events still wait to be looked at by sweep.
+  virtual bool sweep_unfinished() const = 0;
   // Forgets at most `rows_max` idempotency records older than `before`; returns how many went.
   virtual Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) = 0;
   // The highest floor of all topics; 0 if retention never took anything. It may lie above `indexed`.

@@ -117,6 +117,16 @@ TEST_F(Housekeeping, TopicsThatGotEventsComeFirst) {
   EXPECT_EQ(rows_of("t/900"), 1u);
 }
 
+TEST_F(Housekeeping, TopicsWithNothingOldAreNoEnd) {
+  open({}, {{"#", {}, 5}});
+  PublishRequest many = request("", limits::batch_events_max);
+  for (std::size_t i = 0; i < many.events.size(); ++i) many.events[i].topic = "t/" + std::to_string(i);
+  publish(std::move(many));
+  for (int i = 0; i < 10; ++i) publish(request("u/" + std::to_string(i), 10));
+  keep_house();
+  EXPECT_EQ(rows(), limits::batch_events_max + 10 * 5);
+}
+
 TEST_F(Housekeeping, WhatIsDueAtOnceIsPublishedInSlicesBetweenGroups) {
   open({});
   PublishRequest scheduled = request("later", 600);

@@ -47,6 +47,7 @@ Result<void> ChangeWriter::prepare(Database& database) {
                        "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
   TRY(database.prepare(forget_follow_,
                        "DELETE FROM follows WHERE user = ? AND topic = ? AND until IS NULL"));
+  TRY(database.prepare(forget_counts_, "UPDATE users SET counted_at = NULL WHERE name = ?"));
   TRY(database.prepare(erase_user_, "DELETE FROM users WHERE name = ?"));
   TRY(database.prepare(erase_follows_, "DELETE FROM follows WHERE user = ?"));
   TRY(database.prepare(select_topic_,
@@ -136,7 +137,10 @@ Result<void> ChangeWriter::begin_follow(const BeginFollow& change, Offset base) 
 
 Result<void> ChangeWriter::end_follow(const EndFollow& change, Offset base) {
   const std::int64_t topic = TRY(events_.topic_id(change.topic));
-  if (change.forget) return forget_follow_.bind(1, std::string_view(change.user)).bind(2, topic).run();
+  if (change.forget) {
+    TRY(forget_counts_.bind(1, std::string_view(change.user)).run());
+    return forget_follow_.bind(1, std::string_view(change.user)).bind(2, topic).run();
+  }
   return end_follow_.bind(1, to_signed(base + 1 + change.event))
       .bind(2, std::string_view(change.user))
       .bind(3, topic)

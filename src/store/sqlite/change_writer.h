@@ -40,7 +40,8 @@ class ChangeWriter {
   SourceRows sources_;
   Database* database_ = nullptr;
   std::string due_after_;  // the principal that was looked at last for what is due
-  Statement put_read_, put_mutes_, begin_follow_, end_follow_, forget_follow_, select_principal_,
+  Statement put_read_, put_mutes_, begin_follow_, end_follow_, forget_follow_, forget_counts_,
+      select_principal_,
       select_waits_, erase_user_, erase_follows_, select_topic_,
       insert_scheduled_, drop_scheduled_, select_due_, select_due_of_, select_scheduled_, put_revocation_,
       select_revocations_;

@@ -32,6 +32,7 @@ class EventWriter {
   TopicIndexWriter& index() { return index_; }
   // At most so many topics that got events and were not taken yet; those beyond kTouchedMax are forgotten.
   std::vector<std::int64_t> take_touched(std::size_t most);
+  bool has_touched() const { return !touched_.empty(); }
   // Of the statement that ran last.
   int rows_changed() const { return sqlite3_changes(database_->handle()); }
 

@@ -26,10 +26,9 @@ class SqliteFeedRows final : public FeedRows {
                                     std::span<const OffsetRange> ranges, std::size_t items_max) override;
   Result<std::optional<Event>> event_at(Offset offset) override;
   Result<std::optional<Event>> item_at(Offset offset) override;
+  Result<Offset> floor(std::string_view topic) override;
   std::uint64_t work() const override { return database_->work(); }
 
-  // The topic's floor, 0 if there is no such topic.
-  Result<Offset> floor(std::string_view topic);
 
  private:
   struct Lane {

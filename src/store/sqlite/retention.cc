@@ -10,6 +10,7 @@ constexpr std::int64_t kTopicsVisited = 64;
 constexpr std::size_t kTopicsKept = 100'000;
 constexpr std::size_t kNewsTaken = 1024;    // at once
 constexpr std::int64_t kNamesPassed = 512;  // that no rule is for
+constexpr std::int64_t kExpiredBytes = 2 * 1024 * 1024;
 constexpr std::int64_t kPagesFreed = 512;   // 2 MiB: a large event has pages of its own, each to be walked
 
 }  // namespace
@@ -35,7 +36,8 @@ Result<void> Retention::prepare(Database& database) {
       "SELECT offset FROM events INDEXED BY events_own WHERE topic = ? AND seq - plain <= ? AND type >= "
       "'belfry.' AND type < 'belfry/' ORDER BY seq - plain LIMIT ?"));
   TRY(database.prepare(select_expired_,
-                       "SELECT offset FROM expiry WHERE expires <= ? ORDER BY expires LIMIT ?"));
+                       "SELECT x.offset, coalesce(length(e.data), 0) FROM expiry x LEFT JOIN events e "
+                       "ON e.offset = x.offset WHERE x.expires <= ? ORDER BY x.expires LIMIT ?"));
   TRY(database.prepare(select_floor_, "SELECT coalesce(max(floor), 0) FROM topics WHERE floor > 0"));
   return database.prepare(
       forget_keys_,
@@ -196,7 +198,11 @@ Result<std::vector<Offset>> Retention::expired(Timestamp now, std::size_t rows_m
   std::vector<Offset> out;
   const ResetAtEnd end(select_expired_);
   select_expired_.bind(1, now.value.count()).bind(2, to_signed(rows_max));
-  while (TRY(select_expired_.step())) out.push_back(to_unsigned(select_expired_.integer(0)));
+  std::int64_t bytes = 0;
+  while (bytes < kExpiredBytes && TRY(select_expired_.step())) {
+    out.push_back(to_unsigned(select_expired_.integer(0)));
+    bytes += select_expired_.integer(1);
+  }
   return out;
 }
 

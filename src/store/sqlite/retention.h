@@ -30,6 +30,8 @@ class Retention {
   Result<bool> has_news(std::span<const RetentionRule> rules);
   Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                                     std::size_t rows_max);
+  // Topics that got events still wait.
+  bool unfinished() const { return !news_.empty() || events_.has_touched(); }
   Result<Offset> highest_floor();
   Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max);
   Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max);

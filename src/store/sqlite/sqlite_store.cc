@@ -56,6 +56,7 @@ class SqliteStore final : public Store {
   Result<Offset> highest_floor() override { return retention_.highest_floor(); }
   Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                             std::size_t rows_max) override;
+  bool sweep_unfinished() const override { return retention_.unfinished(); }
   Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) override {
     return retention_.expired(now, rows_max);
   }
@@ -297,7 +298,7 @@ Result<std::vector<Offset>> SqliteStore::sweep(std::span<const RetentionRule> ru
                                                std::size_t rows_max) {
   if (rules.empty()) return std::vector<Offset>{};
   // Topics are looked at through their index, which has to reach the newest event of those that got some.
-  if (retention_.has_news(rules)) TRY(index_now());
+  if (TRY(retention_.has_news(rules))) TRY(index_now());
   return remove_some([&] { return retention_.sweep(rules, now, rows_max); });
 }
 
