@@ -49,13 +49,13 @@ struct Twins {
       case 0:
         return BeginFollow{user(), "t/" + std::to_string(pick(4)), pick(events)};
       case 1:
-        return EndFollow{user(), "t/" + std::to_string(pick(4)), pick(events)};
+        return EndFollow{user(), "t/" + std::to_string(pick(4)), pick(events), pick(3) == 0};
       case 2:
         return Withdraw{1 + pick(head + 1)};
       case 3: {
         ReadState state;
         state.apply(Mark::read, pick(50), 50 + pick(200));
-        return PutReadState{user(), state};
+        return PutReadState{user(), state, KnownCounts{pick(head + 1), pick(100), {pick(9), pick(9)}}};
       }
       case 4:
         return PutMutes{user(), {{"t/" + std::to_string(pick(4))}, {}}};
@@ -140,6 +140,7 @@ struct Twins {
       ASSERT_EQ(x.follows, y.follows);
       ASSERT_EQ(x.read, y.read);
       ASSERT_EQ(x.mutes, y.mutes);
+      ASSERT_EQ(x.counted, y.counted);
     }
     std::vector<FeedSpan> spans;
     for (const std::string name : {"users/ana", "users/bob", "t/0", "t/1", "t/2", "t/3"}) {
@@ -304,6 +305,42 @@ TEST(SqliteFeed, NumbersAreNotGivenTwiceAfterTheNewestEventWent) {
   ASSERT_TRUE(store->commit({more}));
   EXPECT_EQ(more[0].offset, 4u);
   EXPECT_EQ(more[0].seq, 4u);
+}
+
+TEST(FeedContract, RemovalsTellWhateverIsTakenOut) {
+  SqliteShelf shelf;
+  const auto sqlite = shelf.open();
+  const auto memory = make_memory_store();
+  for (Store* store : {sqlite.get(), memory.get()}) {
+    ASSERT_TRUE(store->open(Epoch{1}));
+    std::vector<Event> events(4);
+    for (Event& event : events) {
+      event.topic = "t";
+      event.notification = "{}";
+    }
+    events[0].key = "k";
+    ASSERT_TRUE(store->commit({events}));
+    ASSERT_TRUE(store->index_now());
+    const std::vector<FeedSpan> spans{{"t", 0, offset_max}}, others{{"u", 0, offset_max}};
+    const std::uint64_t others_before = store->feed_rows().removals(others).value();
+    std::uint64_t last = store->feed_rows().removals(spans).value();
+    const auto changed = [&] {
+      const std::uint64_t before = std::exchange(last, store->feed_rows().removals(spans).value());
+      return before != last;
+    };
+    EXPECT_FALSE(changed());
+    const std::vector<Change> withdraw{Withdraw{2}};
+    ASSERT_TRUE(store->commit({{}, {}, withdraw}));
+    EXPECT_TRUE(changed());
+    std::vector<Event> again(events.begin(), events.begin() + 1);
+    ASSERT_TRUE(store->commit({again}));
+    EXPECT_TRUE(changed()) << "replaced by its key";
+    ASSERT_TRUE(store->trim(3, 10));
+    EXPECT_TRUE(changed()) << "by retention";
+    ASSERT_TRUE(store->trim(3, 10));
+    EXPECT_FALSE(changed());
+    EXPECT_EQ(store->feed_rows().removals(others).value(), others_before);
+  }
 }
 
 }  // namespace
