@@ -1,6 +1,6 @@
 #pragma once
-// A FairQueue between threads: many writers, any number of readers. For the mailboxes that work of clients
-// waits in; a plain Mailbox is for what only the house says.
+// A FairQueue between threads: many writers, any number of readers. What clients ask of the log-writer and
+// of the store-readers waits here.
 //
 // Thread: any. Bound: as FairQueue's; a push that finds no room for its owner is refused, and the caller
 // decides what that means.
