@@ -89,8 +89,12 @@ inline constexpr seconds presence_renew{10};
 inline constexpr std::size_t presence_words_max = 256;    // of a shard in one command; the next follows
 inline constexpr std::size_t presence_leaves_max = 4096;  // told in a second
 
-// Tickets.
+// Tickets. A ticket that was used counts until its token's expiry, at most ticket_time_max; of one user
+// the newest so many.
 inline constexpr seconds ticket_first_use{30};
+inline constexpr std::chrono::hours ticket_time_max{24 * 7};
+inline constexpr std::size_t tickets_per_user_max = 256;
+inline constexpr std::size_t tickets_max = 262'144;  // of all; a backend's are counted here alone
 
 // Streams.
 inline constexpr seconds heartbeat_interval{20};
@@ -143,6 +147,10 @@ inline constexpr std::size_t tail_bytes_max = 64 * 1024 * 1024;    // default of
 inline constexpr std::size_t index_batch_rows = 1024;              // rows indexed together
 inline constexpr std::size_t index_batch_bytes = 4 * 1024 * 1024;  // of their events, likewise
 inline constexpr std::chrono::hours idempotency_time{24};
+// How far the log's time may run ahead of the clock. Beyond it the log's time steps back.
+inline constexpr seconds clock_ahead_max{10};
+// How long a topic is known that has no events any more; a cursor that is older gets a reset (horizon).
+inline constexpr std::chrono::hours remains_kept{24 * 30};
 
 // What brings events in.
 inline constexpr std::size_t dead_letters_max = 10'000;             // older ones are forgotten

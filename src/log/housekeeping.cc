@@ -63,6 +63,10 @@ Result<std::size_t> Log::do_chore(Chore chore, Timestamp now, std::size_t rows_m
     }
     case Chore::forget_keys:
       return store_.forget_keys(now + -limits::idempotency_time, rows_max);
+    case Chore::forget_access:
+      return store_.forget_access(now, rows_max);
+    case Chore::forget_remains:
+      return store_.forget_remains(now, rows_max);
   }
   return std::size_t{0};
 }

@@ -142,8 +142,16 @@ class Log {
   void announce(Group& group);
   void answer(Group& group, const Committed& committed);
 
-  enum class Chore { publish_due, withdraw_expired, trim, sweep, forget_keys };
-  static constexpr std::size_t chores = 5;
+  enum class Chore {
+    publish_due,
+    withdraw_expired,
+    trim,
+    sweep,
+    forget_keys,
+    forget_access,
+    forget_remains
+  };
+  static constexpr std::size_t chores = 7;
   // How many rows it took out or brought.
   Result<std::size_t> do_chore(Chore chore, Timestamp now, std::size_t rows_max);
   Result<std::size_t> publish_due(Timestamp now, std::size_t rows_max);

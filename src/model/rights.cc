@@ -27,8 +27,8 @@ Result<void> authorize_events(const Rights& rights, std::span<const Event> event
 }
 
 Credential credential_of(const Principal& principal) {
-  return {principal.user.empty() ? 0 : keyed_hash(principal.user),
-          principal.token_id.empty() ? 0 : keyed_hash(principal.token_id), principal.issued, 0};
+  const auto hash = [](const std::string& text) { return text.empty() ? 0 : keyed_hash(text); };
+  return {hash(principal.user), hash(principal.token_id), hash(principal.key), principal.issued, 0};
 }
 
 bool concerns(const Revocation& revocation, const Credential& credential) {

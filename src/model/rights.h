@@ -29,6 +29,7 @@ struct Principal {
   std::optional<Timestamp> expires;
   Timestamp issued{};      // of the token
   std::string token_id{};  // its `jti`; empty: none
+  std::string key{};       // fingerprint of the key that vouches for it
 };
 
 // Tokens that count no more, though their time is not up: all of a user that were issued up to
@@ -44,6 +45,7 @@ struct Revocation {
 struct Credential {
   std::uint64_t user = 0;   // 0: none
   std::uint64_t token = 0;  // 0: none
+  std::uint64_t key = 0;    // 0: none
   Timestamp issued;
   std::uint64_t ticket = 0;  // by which the stream was opened; 0: none
 };

@@ -123,6 +123,12 @@ void erase_user(MemoryDisk& disk, const std::string& user, Committed& committed)
     it = next;
   }
   disk.users.erase(user);
+  const std::string principal = "user:" + user;
+  std::erase_if(disk.scheduled, [&](const auto& row) {
+    return row.second.event.topic == topic || row.second.principal == principal;
+  });
+  std::erase_if(disk.keys, [&](const auto& row) { return row.second.principal == principal; });
+  std::erase_if(disk.tickets, [&](const auto& row) { return row.second.principal == principal; });
 }
 
 void end_follow(MemoryDisk& disk, const EndFollow& end, Offset at) {
@@ -134,6 +140,13 @@ void end_follow(MemoryDisk& disk, const EndFollow& end, Offset at) {
   }
   for (Follow& follow : disk.users[end.user].follows)
     if (open(follow)) follow.to = at;
+}
+
+void put_revocation(MemoryDisk& disk, const Revocation& revocation) {
+  Revocation& row = disk.revocations.try_emplace({revocation.user, revocation.token_id}, revocation)
+                        .first->second;
+  row.not_before = std::max(row.not_before, revocation.not_before);
+  row.forget = std::max(row.forget, revocation.forget);
 }
 
 void put_scheduled(MemoryDisk& disk, Scheduled scheduled, Committed& committed) {
@@ -163,8 +176,12 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
   } else if (const auto* put = std::get_if<PutScheduled>(&change)) {
     put_scheduled(disk, put->scheduled, committed);
   } else if (const auto* revoke = std::get_if<PutRevocation>(&change)) {
-    const Revocation& row = revoke->revocation;
-    disk.revocations[{row.user, row.token_id}] = row;
+    put_revocation(disk, revoke->revocation);
+  } else if (const auto* used = std::get_if<PutTicket>(&change)) {
+    UsedTicket& row = disk.tickets.try_emplace(used->ticket.id, used->ticket).first->second;
+    row.until = std::max(row.until, used->ticket.until);
+  } else if (const auto* step = std::get_if<PutTimeStep>(&change)) {
+    disk.time_steps[base + 1 + step->event] = step->time;
   } else {
     disk.scheduled.erase(std::get<DropScheduled>(change).id);
   }

@@ -211,6 +211,21 @@ class MemoryStore final : public Store {
     return out;
   }
 
+  Result<std::vector<UsedTicket>> tickets() override {
+    std::vector<UsedTicket> out;
+    for (const auto& [id, row] : disk().tickets) out.push_back(row);
+    return out;
+  }
+
+  Result<std::size_t> forget_access(Timestamp now, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    const auto take = [&](Timestamp end) { return end <= now && rows_max > 0 && rows_max-- > 0; };
+    return std::erase_if(disk().revocations, [&](const auto& row) { return take(row.second.forget); }) +
+           std::erase_if(disk().tickets, [&](const auto& row) { return take(row.second.until); });
+  }
+
+  Result<std::size_t> forget_remains(Timestamp, std::size_t) override { return std::size_t{0}; }
+
   Result<std::vector<Position>> positions() override {
     std::vector<Position> out;
     for (const auto& [key, row] : disk().positions) out.push_back(row);

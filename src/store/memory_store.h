@@ -36,6 +36,9 @@ struct MemoryDisk {
   std::map<std::uint64_t, Scheduled> scheduled;
   std::uint64_t last_scheduled = 0;
   std::map<std::pair<std::string, std::string>, Revocation> revocations;  // by user and token id
+  std::map<std::string, UsedTicket> tickets;                              // by id
+  std::map<Offset, Timestamp> time_steps;
+  Offset forgotten = 0;  // there were topics with a floor up to here that are not known any more
   std::map<std::pair<std::string, std::string>, Position> positions;      // by source and part
   std::map<std::uint64_t, DeadLetter> dead_letters;
   std::uint64_t last_dead_letter = 0;

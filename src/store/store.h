@@ -50,6 +50,8 @@ struct Scheduled {
   Timestamp deliver_at;
   std::string principal;  // who scheduled it, and may cancel it
   Event event;
+  Timestamp issued{};      // of the token that it was scheduled with
+  std::string token_id{};  // likewise; empty: none
 };
 
 // The counts of a feed as they were at a place of the log. They are true there as long as FeedRows::removals
@@ -86,7 +88,8 @@ struct PutMutes {
 struct Withdraw {
   Offset offset = 0;
 };
-// Takes out everything of a user: the events of users/<id>, follows, mutes, read state.
+// Takes out everything of a user: the events of users/<id>, those that are scheduled for it or by it,
+// follows, mutes, read state, idempotency keys, tickets. Its revocations stay.
 struct EraseUser {
   std::string user;
 };
@@ -96,8 +99,23 @@ struct PutScheduled {
 struct DropScheduled {
   std::uint64_t id = 0;
 };
+// The one of the same user or token id is made stronger, never weaker.
 struct PutRevocation {
   Revocation revocation;
+};
+// A ticket that has opened its stream, and may do so again. The id is a hash of the ticket's.
+struct UsedTicket {
+  std::string id;
+  std::string principal;
+  Timestamp until;
+};
+struct PutTicket {
+  UsedTicket ticket;
+};
+// From the event on, times begin anew at `time`: the clock was put back.
+struct PutTimeStep {
+  Timestamp time;
+  std::size_t event = 0;
 };
 // How far a source (room ingest) was read, kept with the events that it brought. `value` is the source's
 // own text; `part` is empty, or names one of several (a partition).
@@ -128,7 +146,8 @@ struct PutDeadLetter {
 };
 using Change =
     std::variant<PutReadState, BeginFollow, EndFollow, PutMutes, Withdraw, EraseUser, PutScheduled,
-                 DropScheduled, PutRevocation, PutPosition, ForgetPositions, PutDeadLetter>;
+                 DropScheduled, PutRevocation, PutTicket, PutTimeStep, PutPosition, ForgetPositions,
+                 PutDeadLetter>;
 
 // One transaction.
 struct Commit {
@@ -285,13 +304,21 @@ class Store {
   virtual Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max) = 0;
   virtual Result<std::optional<Scheduled>> scheduled(std::uint64_t id) = 0;
   virtual Result<std::vector<Revocation>> revocations() = 0;
+  virtual Result<std::vector<UsedTicket>> tickets() = 0;
+  // Forgets at most `rows_max` revocations and tickets whose time is over; returns how many went.
+  virtual Result<std::size_t> forget_access(Timestamp now, std::size_t rows_max) = 0;
+  // Forgets what events left behind that went limits::remains_kept ago or earlier: topics without events
+  // with their lanes, ended follows that hold nothing, read states of what is gone. Looks at some, round
+  // and round. Returns how many rows went or were made smaller; 0 after a round in which nothing was.
+  virtual Result<std::size_t> forget_remains(Timestamp now, std::size_t rows_max) = 0;
   // Of all sources, in the order of their names.
   virtual Result<std::vector<Position>> positions() = 0;
   // Of one source, newest first.
   virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view source, std::size_t rows_max) = 0;
   // For the log-writer: what is committed so far.
   virtual FeedRows& feed_rows() = 0;
-  // The newest offset whose event is older than `before`; 0 if none is.
+  // The newest offset whose event is older than `before`; 0 if none is. What stands before a step back of
+  // the clock (PutTimeStep) is as old as the step, or older.
   virtual Result<Offset> last_before(Timestamp before) = 0;
 
   // Any thread, after open; the store outlives its readers.

@@ -91,7 +91,11 @@ TEST_F(SqliteUpkeep, AnIndexOfSchema3IsTakenOver) {
       "ROWID; INSERT INTO topic_index SELECT topic, offset FROM events; DROP TABLE topic_offsets; "
       "ALTER TABLE lanes DROP COLUMN removed; ALTER TABLE users DROP COLUMN counted_at; ALTER TABLE users "
       "DROP COLUMN counted_removals; ALTER TABLE users DROP COLUMN unread; ALTER TABLE users DROP COLUMN "
-      "unseen; DROP INDEX scheduled_turns; PRAGMA user_version = 3; COMMIT");
+      "unseen; DROP INDEX scheduled_turns; ALTER TABLE scheduled DROP COLUMN issued; ALTER TABLE scheduled "
+      "DROP COLUMN token_id; DROP INDEX scheduled_topic; DROP INDEX revocations_forget; DROP TABLE tickets; "
+      "DROP TABLE time_steps; ALTER TABLE topics DROP COLUMN empty_since; ALTER TABLE follows DROP COLUMN "
+      "empty_since; DROP INDEX follows_ended; DROP INDEX follows_topic; DELETE FROM meta WHERE name = "
+      "'forgotten'; PRAGMA user_version = 3; COMMIT");
   EXPECT_EQ(offsets_of("t/3", Epoch{3}), before);
   EXPECT_EQ(problems(), std::vector<std::string>{});
 }

@@ -14,7 +14,7 @@ constexpr std::size_t kDueLookedAt = 256;
 
 constexpr std::string_view kScheduled =
     "SELECT id, deliver_at, principal, topic, type, data, notification, key, expires, keys, spread_ms, "
-    "version FROM scheduled WHERE ";
+    "version, issued, token_id FROM scheduled WHERE ";
 
 Scheduled scheduled_of_row(const Statement& row) {
   Scheduled out;
@@ -25,6 +25,8 @@ Scheduled scheduled_of_row(const Statement& row) {
   event.topic = row.text(3);
   event.type = row.text(4);
   read_payload(event, row);
+  out.issued = Timestamp{Duration{row.integer(12)}};
+  out.token_id = row.text(13);
   return out;
 }
 
@@ -33,6 +35,7 @@ Scheduled scheduled_of_row(const Statement& row) {
 Result<void> ChangeWriter::prepare(Database& database) {
   database_ = &database;
   TRY(sources_.prepare(database));
+  TRY(access_.prepare(database));
   TRY(database.prepare(
       put_read_,
       "INSERT INTO users(name, read, counted_at, counted_removals, unread, unseen) VALUES(?, ?, ?, ?, ?, ?) "
@@ -42,7 +45,7 @@ Result<void> ChangeWriter::prepare(Database& database) {
       put_mutes_,
       "INSERT INTO users(name, muted_topics, muted_types) VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET "
       "muted_topics = excluded.muted_topics, muted_types = excluded.muted_types, counted_at = NULL"));
-  TRY(database.prepare(begin_follow_, "INSERT OR REPLACE INTO follows VALUES(?, ?, ?, NULL)"));
+  TRY(database.prepare(begin_follow_, "INSERT OR REPLACE INTO follows(user, topic, since) VALUES(?, ?, ?)"));
   TRY(database.prepare(end_follow_,
                        "UPDATE follows SET until = ? WHERE user = ? AND topic = ? AND until IS NULL"));
   TRY(database.prepare(forget_follow_,
@@ -56,9 +59,10 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(
       insert_scheduled_,
       "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
-      "spread_ms, version) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  TRY(database.prepare(put_revocation_, "INSERT OR REPLACE INTO revocations VALUES(?, ?, ?, ?)"));
-  TRY(database.prepare(select_revocations_, "SELECT user, token_id, not_before, forget FROM revocations"));
+      "spread_ms, version, issued, token_id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  TRY(database.prepare(put_time_step_, "INSERT INTO time_steps VALUES(?, ?)"));
+  TRY(database.prepare(erase_keys_, "DELETE FROM idempotency WHERE principal = ?"));
+  TRY(database.prepare(erase_scheduled_, "DELETE FROM scheduled WHERE topic = ? OR principal = ?"));
   TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
   TRY(database.prepare(select_due_,
                        std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
@@ -81,7 +85,10 @@ Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& c
   if (const auto* gone = std::get_if<Withdraw>(&change)) return withdraw(gone->offset, committed);
   if (const auto* user = std::get_if<EraseUser>(&change)) return erase(*user, committed);
   if (const auto* put = std::get_if<PutScheduled>(&change)) return schedule(put->scheduled, committed);
-  if (const auto* revoke = std::get_if<PutRevocation>(&change)) return apply_one(*revoke);
+  if (const auto* revoke = std::get_if<PutRevocation>(&change)) return access_.put(revoke->revocation);
+  if (const auto* used = std::get_if<PutTicket>(&change)) return access_.put(used->ticket);
+  if (const auto* step = std::get_if<PutTimeStep>(&change))
+    return put_time_step_.bind(1, to_signed(base + 1 + step->event)).bind(2, step->time.value.count()).run();
   if (const auto* position = std::get_if<PutPosition>(&change)) return sources_.put(position->position);
   if (const auto* forget = std::get_if<ForgetPositions>(&change)) return sources_.forget(forget->source);
   if (const auto* letter = std::get_if<PutDeadLetter>(&change)) return sources_.put(letter->letter);
@@ -106,25 +113,6 @@ Result<void> ChangeWriter::apply_one(const PutMutes& change) {
       .bind(2, std::string_view(topics))
       .bind(3, std::string_view(types))
       .run();
-}
-
-Result<void> ChangeWriter::apply_one(const PutRevocation& change) {
-  const Revocation& row = change.revocation;
-  return put_revocation_.bind(1, std::string_view(row.user))
-      .bind(2, std::string_view(row.token_id))
-      .bind(3, row.not_before.value.count())
-      .bind(4, row.forget.value.count())
-      .run();
-}
-
-Result<std::vector<Revocation>> ChangeWriter::revocations() {
-  const ResetAtEnd end(select_revocations_);
-  std::vector<Revocation> out;
-  while (TRY(select_revocations_.step()))
-    out.push_back({select_revocations_.text(0), select_revocations_.text(1),
-                   Timestamp{Duration{select_revocations_.integer(2)}},
-                   Timestamp{Duration{select_revocations_.integer(3)}}});
-  return out;
 }
 
 Result<void> ChangeWriter::begin_follow(const BeginFollow& change, Offset base) {
@@ -162,6 +150,10 @@ Result<void> ChangeWriter::erase(const EraseUser& change, Committed& committed) 
     while (TRY(select_topic_.step())) offsets.push_back(to_unsigned(select_topic_.integer(0)));
   }
   for (const Offset offset : offsets) TRY(withdraw(offset, committed));
+  const std::string principal = "user:" + change.user;
+  TRY(erase_scheduled_.bind(1, std::string_view(topic)).bind(2, std::string_view(principal)).run());
+  TRY(erase_keys_.bind(1, std::string_view(principal)).run());
+  TRY(access_.forget_tickets_of(principal));
   TRY(erase_user_.bind(1, std::string_view(change.user)).run());
   return erase_follows_.bind(1, std::string_view(change.user)).run();
 }
@@ -177,7 +169,8 @@ Result<void> ChangeWriter::schedule(const Scheduled& scheduled, Committed& commi
   event.expires ? row.bind(8, event.expires->value.count()) : row.bind_null(8);
   row.bind_text_or_null(9, event.keys);
   event.spread_ms != 0 ? row.bind(10, std::int64_t{event.spread_ms}) : row.bind_null(10);
-  TRY(row.bind_text_or_null(11, event.version).run());
+  row.bind_text_or_null(11, event.version).bind(12, scheduled.issued.value.count());
+  TRY(row.bind(13, std::string_view(scheduled.token_id)).run());
   if (committed.first_scheduled == 0)
     committed.first_scheduled = to_unsigned(sqlite3_last_insert_rowid(database_->handle()));
   return {};

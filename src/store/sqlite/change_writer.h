@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "store/sqlite/access_rows.h"
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/source_rows.h"
 #include "store/store.h"
@@ -22,14 +23,13 @@ class ChangeWriter {
 
   Result<std::vector<Scheduled>> due(Timestamp now, std::size_t rows_max);
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id);
-  Result<std::vector<Revocation>> revocations();
   SourceRows& sources() { return sources_; }
+  AccessRows& access() { return access_; }
 
  private:
   Result<void> add_principals_due(Timestamp now, std::set<std::string>& out);
   Result<void> apply_one(const PutReadState& change);
   Result<void> apply_one(const PutMutes& change);
-  Result<void> apply_one(const PutRevocation& change);
   Result<void> begin_follow(const BeginFollow& change, Offset base);
   Result<void> end_follow(const EndFollow& change, Offset base);
   Result<void> withdraw(Offset offset, Committed& committed);
@@ -38,13 +38,14 @@ class ChangeWriter {
 
   EventWriter& events_;
   SourceRows sources_;
+  AccessRows access_;
   Database* database_ = nullptr;
   std::string due_after_;  // the principal that was looked at last for what is due
   Statement put_read_, put_mutes_, begin_follow_, end_follow_, forget_follow_, forget_counts_,
       select_principal_,
       select_waits_, erase_user_, erase_follows_, select_topic_,
-      insert_scheduled_, drop_scheduled_, select_due_, select_due_of_, select_scheduled_, put_revocation_,
-      select_revocations_;
+      insert_scheduled_, drop_scheduled_, select_due_, select_due_of_, select_scheduled_, put_time_step_,
+      erase_keys_, erase_scheduled_;
 };
 
 }  // namespace belfry::sqlite

@@ -3,7 +3,7 @@
 namespace belfry::sqlite {
 namespace {
 
-constexpr std::int64_t kVersion = 5;
+constexpr std::int64_t kVersion = 6;
 
 // `events` only ever grows at its end. topics.last_seq counts what retention has removed. (topic_index gave
 // way to topic_offsets.)
@@ -115,6 +115,29 @@ constexpr const char* kSchema5 = R"sql(
   COMMIT;
 )sql";
 
+// What ends: who scheduled an event is known, tickets that were used, the places where the clock was put
+// back, and since when a topic or an ended follow holds nothing. meta.forgotten: below it there were topics
+// that are not known any more.
+constexpr const char* kSchema6 = R"sql(
+  BEGIN;
+  ALTER TABLE scheduled ADD COLUMN issued INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE scheduled ADD COLUMN token_id TEXT NOT NULL DEFAULT '';
+  CREATE INDEX scheduled_topic ON scheduled(topic);
+  CREATE INDEX revocations_forget ON revocations(forget);
+  CREATE TABLE tickets(
+    id TEXT PRIMARY KEY, principal TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX tickets_until ON tickets(until);
+  CREATE INDEX tickets_principal ON tickets(principal);
+  CREATE TABLE time_steps(offset INTEGER PRIMARY KEY, time INTEGER NOT NULL);
+  ALTER TABLE topics ADD COLUMN empty_since INTEGER;
+  ALTER TABLE follows ADD COLUMN empty_since INTEGER;
+  CREATE INDEX follows_ended ON follows(until) WHERE until IS NOT NULL;
+  CREATE INDEX follows_topic ON follows(topic);
+  INSERT INTO meta VALUES('forgotten', 0);
+  PRAGMA user_version = 6;
+  COMMIT;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(Database& database) {
@@ -131,6 +154,7 @@ Result<void> prepare_schema(Database& database) {
   if (version < 3) TRY(database.execute(kSchema3));
   if (version < 4) TRY(database.execute(kSchema4));
   if (version < 5) TRY(database.execute(kSchema5));
+  if (version < 6) TRY(database.execute(kSchema6));
   return {};
 }
 

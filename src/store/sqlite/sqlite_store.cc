@@ -64,7 +64,10 @@ class SqliteStore final : public Store {
     return changes_.due(now, rows_max);
   }
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id) override { return changes_.scheduled(id); }
-  Result<std::vector<Revocation>> revocations() override { return changes_.revocations(); }
+  Result<std::vector<Revocation>> revocations() override { return changes_.access().revocations(); }
+  Result<std::vector<UsedTicket>> tickets() override { return changes_.access().tickets(); }
+  Result<std::size_t> forget_access(Timestamp now, std::size_t rows_max) override;
+  Result<std::size_t> forget_remains(Timestamp now, std::size_t rows_max) override;
   Result<std::vector<Position>> positions() override { return changes_.sources().positions(); }
   Result<std::vector<DeadLetter>> dead_letters(std::string_view source, std::size_t rows_max) override {
     return changes_.sources().dead_letters(source, rows_max);
@@ -83,6 +86,8 @@ class SqliteStore final : public Store {
   Result<Committed> write(const Commit& commit);
   template <class Remove>
   Result<std::vector<Offset>> remove_some(Remove remove);
+  template <class Forget>
+  Result<std::size_t> forget_some(Forget forget);
   Result<void> write_record(const IdempotencyRecord& record, Offset base, const Committed& committed);
   Result<void> checkpoint_if_due();
 
@@ -314,15 +319,27 @@ Result<std::vector<Offset>> SqliteStore::remove_some(Remove remove) {
   return gone;
 }
 
-Result<std::size_t> SqliteStore::forget_keys(Timestamp before, std::size_t rows_max) {
+// `forget` says how many rows it took.
+template <class Forget>
+Result<std::size_t> SqliteStore::forget_some(Forget forget) {
   std::size_t forgotten = 0;
   const auto work = [&]() -> Result<void> {
-    forgotten = TRY(retention_.forget_keys(before, rows_max));
+    forgotten = TRY(forget());
     return {};
   };
   TRY(in_transaction(work));
   return forgotten;
 }
+
+Result<std::size_t> SqliteStore::forget_keys(Timestamp before, std::size_t rows_max) {
+  return forget_some([&] { return retention_.forget_keys(before, rows_max); });
+}
+
+Result<std::size_t> SqliteStore::forget_access(Timestamp now, std::size_t rows_max) {
+  return forget_some([&] { return changes_.access().forget(now, rows_max); });
+}
+
+Result<std::size_t> SqliteStore::forget_remains(Timestamp, std::size_t) { return std::size_t{0}; }
 
 // Times never run backwards in the log, so this is a search by halves.
 Result<Offset> SqliteStore::last_before(Timestamp before) {
