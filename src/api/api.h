@@ -18,6 +18,7 @@
 
 #include "api/keyring.h"
 #include "api/ticket.h"
+#include "api/ticket_book.h"
 #include "api/token.h"
 #include "delivery/delivery.h"
 #include "feed/feed.h"
@@ -76,6 +77,7 @@ struct ApiParts {
   Admission& admission;
   FeedPort& feed;
   SourcePort& sources;
+  TicketBook& tickets;
   const Tail& tail;
   const EpochTable& epochs;
   const Clock& clock;
@@ -134,7 +136,8 @@ class Api final : public net::Handler {
   Result<Principal> principal_of(const net::Request& request) const;
   Result<void> guard_cookie(const net::Request& request) const;
   bool is_allowed(std::string_view origin) const;
-  Result<Ticket> ticket_of(const net::Request& request, std::string_view since) const;
+  Result<Ticket> ticket_of(const net::Request& request);
+  void keep_ticket(const Ticket& ticket);
   // The user whose feed is meant: the token's, or for a backend the one that it names.
   Result<std::string> feed_user(const net::Request& request) const;
   // Its name; Code::forbidden for a user.
@@ -151,7 +154,7 @@ class Api final : public net::Handler {
     Principal principal;
     std::uint64_t ticket;  // 0: none
   };
-  Result<Asker> asker_of(const net::Request& request, std::string_view since, Wish& wish);
+  Result<Asker> asker_of(const net::Request& request, Wish& wish);
   void listen(net::Exchange& exchange);
   void open_websocket(net::Exchange& exchange);
   // The address that its streams are counted under; empty: none.

@@ -71,19 +71,26 @@ Result<Principal> Api::principal_of(const net::Request& request) const {
   return parts_.keyring.authenticate(header->substr(kScheme.size()), parts_.clock.wall());
 }
 
-// A ticket opens its stream within 30 s, and later again for whoever knows a place of that stream.
-Result<Ticket> Api::ticket_of(const net::Request& request, std::string_view since) const {
+// A ticket opens its stream within 30 s, and later again if it has done so.
+Result<Ticket> Api::ticket_of(const net::Request& request) {
   const Timestamp now = parts_.clock.wall();
   Ticket ticket = TRY(read_ticket(*request.parameter("ticket"), options_.ticket_secret, now));
-  TRY(parts_.keyring.check_revoked(ticket.principal));
-  if (now <= ticket.made + limits::ticket_first_use) return ticket;
-  const auto cursor = parse_cursor(since);
-  const auto& rows = parts_.epochs.rows();
-  const bool known = cursor && std::any_of(rows.begin(), rows.end(), [&](const EpochRow& row) {
-                       return row.epoch == cursor.value().epoch;
-                     });
-  if (!known) return fail(Code::token_expired, "The ticket was not used within 30 s.", "ticket");
+  TRY(parts_.keyring.check(ticket.principal, now));
+  if (parts_.tickets.knows(ticket.id)) return ticket;
+  if (now > ticket.made + limits::ticket_first_use)
+    return fail(Code::token_expired, "The ticket was not used within 30 s.", "ticket");
+  keep_ticket(ticket);
   return ticket;
+}
+
+// At once here, and soon in the store, for the server that comes after this one.
+void Api::keep_ticket(const Ticket& ticket) {
+  const Timestamp until = ticket.made + limits::ticket_time_max;
+  PublishRequest request;
+  request.principal = ticket.principal.name;
+  request.changes.push_back(parts_.tickets.put(
+      {ticket.id, ticket.principal.name, std::min(until, ticket.principal.expires.value_or(until))}));
+  parts_.desk.send(std::move(request));
 }
 
 void Api::post_tickets(net::Exchange& exchange, const Arguments&) {
@@ -95,6 +102,8 @@ void Api::post_tickets(net::Exchange& exchange, const Arguments&) {
   if (!wish) return refuse(exchange, wish.error());
   const Timestamp now = parts_.clock.wall();
   Ticket ticket{to_hex(random_bytes(12)), now, std::move(principal).value(), {}, {}, false};
+  const Timestamp latest = now + limits::ticket_time_max;
+  ticket.principal.expires = std::min(latest, ticket.principal.expires.value_or(latest));
   if (!wish.value().renew.empty()) {
     auto old = read_ticket(wish.value().renew, options_.ticket_secret, Timestamp{});
     if (!old) return refuse(exchange, old.error());
@@ -116,6 +125,7 @@ void Api::post_tickets(net::Exchange& exchange, const Arguments&) {
   ticket.types = asked.types;
   ticket.feed = asked.feed;
   if (renews) parts_.feed.renew_ticket(keyed_hash(ticket.id), ticket.principal);
+  if (renews && parts_.tickets.knows(ticket.id)) keep_ticket(ticket);
   reply(exchange, json_response(201, wire::ticket_answer(write_ticket(ticket, options_.ticket_secret),
                                                          ticket.principal.expires)));
 }

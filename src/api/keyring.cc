@@ -5,12 +5,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <mutex>
+#include <utility>
 
 namespace belfry {
 namespace {
 
 constexpr std::size_t kSecretBytesMin = 32;
+
+std::string fingerprint_of(const std::array<unsigned char, 32>& digest) {
+  return belfry::fingerprint_of({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
 
 std::array<unsigned char, 32> sha256(std::string_view text) {
   std::array<unsigned char, 32> digest{};
@@ -33,17 +39,61 @@ std::string sha256_hex(std::string_view text) {
   return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
+// What the change takes away is told.
+template <class Change>
+void Keyring::change_keys(Change change) {
+  std::vector<std::string> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    change();
+    const std::set<std::string> before = std::exchange(fingerprints_, read_fingerprints());
+    std::set_difference(before.begin(), before.end(), fingerprints_.begin(), fingerprints_.end(),
+                        std::back_inserter(gone));
+  }
+  if (!gone.empty() && on_keys_gone) on_keys_gone(gone);
+}
+
+// REQUIRES: the lock, here and in the next two.
+std::set<std::string> Keyring::read_fingerprints() const {
+  std::set<std::string> out;
+  for (const Known& known : keys_) out.insert(known.key.fingerprint());
+  for (const auto* keys : {&backend_keys_, &hashed_keys_})
+    for (const auto& [id, digest] : *keys) out.insert(fingerprint_of(digest));
+  return out;
+}
+
+bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::string& token_id) const {
+  const auto found = revoked_users_.find(user);
+  const bool by_user = found != revoked_users_.end() && issued <= found->second.not_before;
+  return by_user || (!token_id.empty() && revoked_tokens_.contains(token_id));
+}
+
+// An issuer was not heard of yet, or not for long.
+bool Keyring::awaits_keys() const {
+  return std::any_of(issuers_.begin(), issuers_.end(), [this](const std::string& issuer) {
+    return std::none_of(keys_.begin(), keys_.end(),
+                        [&](const Known& known) { return known.issuer == issuer; });
+  });
+}
+
 void Keyring::add_key(SigningKey key, std::string kid, std::string issuer) {
-  const std::lock_guard lock(mutex_);
-  if (!issuer.empty()) issuers_.insert(issuer);
-  keys_.push_back({std::move(issuer), std::move(kid), std::move(key)});
+  change_keys([&] {
+    if (!issuer.empty()) issuers_.insert(issuer);
+    keys_.push_back({std::move(issuer), std::move(kid), std::move(key)});
+  });
 }
 
 void Keyring::set_issuer_keys(const std::string& issuer, JwkSet set) {
+  const auto replace = [&] {
+    issuers_.insert(issuer);
+    std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
+    for (auto& entry : set.keys) keys_.push_back({issuer, std::move(entry.kid), std::move(entry.key)});
+  };
+  // One that has not answered for long has taken nothing back: its open streams go on.
+  if (!set.keys.empty()) return change_keys(replace);
   const std::lock_guard lock(mutex_);
-  issuers_.insert(issuer);
-  std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
-  for (auto& entry : set.keys) keys_.push_back({issuer, std::move(entry.kid), std::move(entry.key)});
+  replace();
+  fingerprints_ = read_fingerprints();
 }
 
 Result<void> Keyring::add_backend_key(std::string_view key) {
@@ -51,36 +101,42 @@ Result<void> Keyring::add_backend_key(std::string_view key) {
   if (id.empty())
     return fail(Code::config_invalid, "A backend key has the form bk_<id>_<at least 32 characters>.",
                 "auth.backend_key_files");
-  const std::lock_guard lock(mutex_);
-  backend_keys_[std::string(id)] = sha256(key);
+  change_keys([&] { backend_keys_[std::string(id)] = sha256(key); });
   return {};
 }
 
-void Keyring::set_hashed_keys(std::map<std::string, std::string> sha256_by_id) {
-  const std::lock_guard lock(mutex_);
-  hashed_keys_.clear();
-  for (const auto& [id, digest] : sha256_by_id)
-    if (digest.size() == 32) std::memcpy(hashed_keys_[id].data(), digest.data(), 32);
+void Keyring::set_hashed_keys(std::map<std::string, std::string> sha256_by_id,
+                              std::set<std::string> retired) {
+  change_keys([&] {
+    hashed_keys_.clear();
+    for (const auto& [id, digest] : sha256_by_id)
+      if (digest.size() == 32) std::memcpy(hashed_keys_[id].data(), digest.data(), 32);
+    retired_ = std::move(retired);
+  });
 }
 
 void Keyring::take_configured(Keyring&& fresh) {
-  const std::lock_guard lock(mutex_);
-  std::set<std::string> with_keys;
-  for (const Known& known : fresh.keys_) with_keys.insert(known.issuer);
-  for (Known& known : keys_)
-    if (!known.issuer.empty() && fresh.issuers_.contains(known.issuer) && !with_keys.contains(known.issuer))
-      fresh.keys_.push_back(std::move(known));
-  keys_ = std::move(fresh.keys_);
-  issuers_ = std::move(fresh.issuers_);
-  backend_keys_ = std::move(fresh.backend_keys_);
-  rules_ = std::move(fresh.rules_);
+  change_keys([&] {
+    std::set<std::string> with_keys;
+    for (const Known& known : fresh.keys_) with_keys.insert(known.issuer);
+    for (Known& known : keys_)
+      if (!known.issuer.empty() && fresh.issuers_.contains(known.issuer) &&
+          !with_keys.contains(known.issuer))
+        fresh.keys_.push_back(std::move(known));
+    keys_ = std::move(fresh.keys_);
+    issuers_ = std::move(fresh.issuers_);
+    backend_keys_ = std::move(fresh.backend_keys_);
+    rules_ = std::move(fresh.rules_);
+  });
 }
 
 void Keyring::revoke(const Revocation& revocation) {
   const std::lock_guard lock(mutex_);
   auto& revoked = revocation.token_id.empty() ? revoked_users_ : revoked_tokens_;
-  auto& mine = revoked[revocation.token_id.empty() ? revocation.user : revocation.token_id];
-  if (mine.not_before <= revocation.not_before) mine = revocation;
+  const std::string& name = revocation.token_id.empty() ? revocation.user : revocation.token_id;
+  Revocation& mine = revoked.try_emplace(name, revocation).first->second;
+  mine.not_before = std::max(mine.not_before, revocation.not_before);
+  mine.forget = std::max(mine.forget, revocation.forget);
 }
 
 void Keyring::forget_revocations(Timestamp now) {
@@ -90,8 +146,8 @@ void Keyring::forget_revocations(Timestamp now) {
 }
 
 // REQUIRES: the lock.
-bool Keyring::find_signature(const TokenHint& hint, std::string_view message, std::string_view signature,
-                             bool& unknown) const {
+std::string Keyring::find_signature(const TokenHint& hint, std::string_view message,
+                                    std::string_view signature, bool& unknown) const {
   const bool of_issuer = issuers_.contains(hint.issuer);
   std::size_t tried = 0;
   for (const Known& known : keys_) {
@@ -99,22 +155,22 @@ bool Keyring::find_signature(const TokenHint& hint, std::string_view message, st
     if (known.key.algorithm() != hint.algorithm) continue;
     if (!hint.kid.empty() && !known.kid.empty() && known.kid != hint.kid) continue;
     if (++tried > limits::jwks_keys_tried_max) break;
-    if (known.key.verify(message, signature)) return true;
+    if (known.key.verify(message, signature)) return known.key.fingerprint();
   }
   unknown = of_issuer && tried == 0;
-  return false;
+  return {};
 }
 
 Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp now) const {
   if (credentials.empty()) return fail(Code::unauthenticated);
   if (credentials.starts_with("bk_")) return authenticate_backend(credentials);
-  std::string unknown_of;
+  std::string unknown_of, key;
   const auto find = [&](const TokenHint& hint, std::string_view message, std::string_view signature) {
     const std::shared_lock lock(mutex_);
     bool unknown = false;
-    const bool found = find_signature(hint, message, signature, unknown);
+    key = find_signature(hint, message, signature, unknown);
     if (unknown) unknown_of = hint.issuer;
-    return found;
+    return !key.empty();
   };
   const TokenRules rules = [this] {
     const std::shared_lock lock(mutex_);
@@ -123,17 +179,35 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
   auto principal = verify_token(credentials, find, rules, now);
   if (!unknown_of.empty() && on_unknown_key) on_unknown_key(unknown_of);
   if (!principal) return principal;
-  TRY(check_revoked(principal.value()));
+  principal.value().key = std::move(key);
+  const std::shared_lock lock(mutex_);
+  if (is_revoked(principal.value().user, principal.value().issued, principal.value().token_id))
+    return fail(Code::token_revoked);
   return principal;
 }
 
-Result<void> Keyring::check_revoked(const Principal& principal) const {
+Result<void> Keyring::check(const Principal& principal, Timestamp now) const {
+  if (principal.expires && *principal.expires <= now) return fail(Code::token_expired);
+  const bool of_user = !principal.user.empty();
   const std::shared_lock lock(mutex_);
-  const auto user = revoked_users_.find(principal.user);
-  const bool by_user = user != revoked_users_.end() && principal.issued <= user->second.not_before;
-  const bool by_token = !principal.token_id.empty() && revoked_tokens_.contains(principal.token_id);
-  if (!principal.user.empty() && (by_user || by_token)) return fail(Code::token_revoked);
+  if (of_user && is_revoked(principal.user, principal.issued, principal.token_id))
+    return fail(Code::token_revoked);
+  // Of an issuer whose keys are on their way it cannot be told.
+  if (principal.key.empty() || (of_user && awaits_keys())) return {};
+  if (!fingerprints_.contains(principal.key))
+    return fail(Code::token_revoked, "The key that vouched for it is not known any more.");
   return {};
+}
+
+bool Keyring::stands(const Scheduled& scheduled) const {
+  constexpr std::string_view kUser = "user:", kBackend = "backend:";
+  const std::string& by = scheduled.principal;
+  const std::shared_lock lock(mutex_);
+  if (by.starts_with(kUser))
+    return !is_revoked(by.substr(kUser.size()), scheduled.issued, scheduled.token_id);
+  if (!by.starts_with(kBackend)) return true;
+  const std::string id = by.substr(kBackend.size());
+  return backend_keys_.contains(id) || hashed_keys_.contains(id) || retired_.contains(id);
 }
 
 // Every key is compared, found or not, and each in constant time: the answer's time tells nothing.
@@ -145,7 +219,9 @@ Result<Principal> Keyring::authenticate_backend(std::string_view key) const {
     for (const auto& [id, known] : *keys)
       if (CRYPTO_memcmp(known.data(), digest.data(), digest.size()) == 0) found = &id;
   if (found == nullptr) return fail(Code::token_invalid, "The backend key is not known here.");
-  return Principal{"backend:" + *found, {}, Rights{{"#"}, {"#"}}, std::nullopt};
+  Principal principal{"backend:" + *found, {}, Rights{{"#"}, {"#"}}, std::nullopt};
+  principal.key = fingerprint_of(digest);
+  return principal;
 }
 
 std::string make_backend_key() { return "bk_" + to_hex(random_bytes(4)) + "_" + to_hex(random_bytes(24)); }

@@ -18,6 +18,7 @@
 #include "api/signing_key.h"
 #include "api/token.h"
 #include "model/model.h"
+#include "store/store.h"
 
 namespace belfry {
 
@@ -32,37 +33,55 @@ class Keyring {
   void set_issuer_keys(const std::string& issuer, JwkSet keys);
   // Called without the lock when a token names an issuer's key that is not known. Set before use.
   std::function<void(const std::string& issuer)> on_unknown_key;
+  // Called without the lock when keys were here and are not any more: what they vouched for is over. Set
+  // before use.
+  std::function<void(const std::vector<std::string>& fingerprints)> on_keys_gone;
 
   // A key is `bk_<id>_<secret>`; only its SHA-256 is kept. Code::config_invalid if it is malformed.
   Result<void> add_backend_key(std::string_view key);
-  // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay.
-  void set_hashed_keys(std::map<std::string, std::string> sha256_by_id);
+  // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay. `retired`: ids of keys
+  // that open nothing any more, though the events that they scheduled are to be published.
+  void set_hashed_keys(std::map<std::string, std::string> sha256_by_id, std::set<std::string> retired);
 
   // The keys of files and the rules as they are in `fresh`; what was fetched of issuers that are still
   // there stays.
   void take_configured(Keyring&& fresh);
 
+  // Makes what is known of the user or the token stronger, never weaker.
   void revoke(const Revocation& revocation);
   void forget_revocations(Timestamp now);
 
   // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an
   // empty one, token_revoked for one that counts no more.
   Result<Principal> authenticate(std::string_view credentials, Timestamp now) const;
-  Result<void> check_revoked(const Principal& principal) const;
+  // Whether somebody who came in earlier may still: Code::token_expired, token_revoked, or token_invalid if
+  // the key that vouched for it is not here any more.
+  Result<void> check(const Principal& principal, Timestamp now) const;
+  // Whether it may still be published: its principal's token or key was not revoked since.
+  bool stands(const Scheduled& scheduled) const;
 
  private:
+  using Digest = std::array<unsigned char, 32>;
   struct Known {
     std::string issuer, kid;
     SigningKey key;
   };
-  bool find_signature(const TokenHint& hint, std::string_view message, std::string_view signature,
-                      bool& unknown) const;
+  // The fingerprint of the key that made the signature; empty: none did.
+  std::string find_signature(const TokenHint& hint, std::string_view message, std::string_view signature,
+                             bool& unknown) const;
   Result<Principal> authenticate_backend(std::string_view key) const;
+  template <class Change>
+  void change_keys(Change change);
+  std::set<std::string> read_fingerprints() const;
+  bool is_revoked(const std::string& user, Timestamp issued, const std::string& token_id) const;
+  bool awaits_keys() const;
 
   TokenRules rules_;
   mutable std::shared_mutex mutex_;  // held shared while a signature is verified
   std::vector<Known> keys_;
-  std::map<std::string, std::array<unsigned char, 32>> backend_keys_, hashed_keys_;  // by id
+  std::map<std::string, Digest> backend_keys_, hashed_keys_;  // by id
+  std::set<std::string> retired_;                             // ids
+  std::set<std::string> fingerprints_;                        // of all keys
   std::set<std::string> issuers_;
   std::map<std::string, Revocation> revoked_users_, revoked_tokens_;
 };

@@ -104,7 +104,7 @@ void Api::listen(net::Exchange& exchange) {
   if (auto checked = check_parameters(request); !checked) return refuse(exchange, checked.error());
   Wish wish{texts(request.parameters("topic")), texts(request.parameters("type")), {}, false};
   wish.feed = request.parameter("feed").has_value();
-  auto asking = asker_of(request, since, wish);
+  auto asking = asker_of(request, wish);
   if (!asking) return refuse(exchange, asking.error());
   const Principal& principal = asking.value().principal;
   auto selectors = check_selectors(wish, principal);
@@ -120,11 +120,11 @@ void Api::listen(net::Exchange& exchange) {
 }
 
 // Whoever comes with a ticket asks for what stands in it, and ends the stream that it had opened before.
-Result<Api::Asker> Api::asker_of(const net::Request& request, std::string_view since, Wish& wish) {
+Result<Api::Asker> Api::asker_of(const net::Request& request, Wish& wish) {
   if (!request.parameter("ticket")) return Asker{TRY(principal_of(request)), 0};
   if (!wish.topics.empty() || !wish.types.empty() || wish.feed)
     return fail(Code::bad_parameter, "What is asked for stands in the ticket.", "ticket");
-  Ticket ticket = TRY(ticket_of(request, since));
+  Ticket ticket = TRY(ticket_of(request));
   wish = {std::move(ticket.topics), std::move(ticket.types), {}, ticket.feed};
   const std::uint64_t hash = keyed_hash(ticket.id);
   parts_.streams.end_ticket(hash);

@@ -72,6 +72,8 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
   TRY(authorize_events(principal.rights, out.events));
   TRY(parts_.desk.check_load(principal, out.events));
   out.principal = std::move(principal.name);
+  out.issued = principal.issued;
+  out.token_id = std::move(principal.token_id);
   if (const auto key = request.header("idempotency-key")) {
     if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key))
       return fail(Code::bad_parameter, "Between 1 and 255 bytes of UTF-8.", "Idempotency-Key");

@@ -23,6 +23,7 @@ namespace json = boost::json;
 
 constexpr std::size_t kSecretBytesMin = 32;
 constexpr int kRsaBitsMin = 2048;
+constexpr std::size_t kFingerprintBytes = 8;
 
 struct Traits {
   std::string_view name;
@@ -74,6 +75,15 @@ std::string to_der(std::string_view raw) {
                  BN_bin2bn(bytes(raw) + half, static_cast<int>(half), nullptr));
   unsigned char* out = nullptr;
   const int size = i2d_ECDSA_SIG(signature.get(), &out);
+  std::string der(reinterpret_cast<char*>(out), static_cast<std::size_t>(std::max(size, 0)));
+  OPENSSL_free(out);
+  return der;
+}
+
+// A public key as SubjectPublicKeyInfo (RFC 5280 section 4.1).
+std::string der_of(EVP_PKEY* key) {
+  unsigned char* out = nullptr;
+  const int size = i2d_PUBKEY(key, &out);
   std::string der(reinterpret_cast<char*>(out), static_cast<std::size_t>(std::max(size, 0)));
   OPENSSL_free(out);
   return der;
@@ -137,6 +147,10 @@ std::optional<Algorithm> algorithm_of(std::string_view name) {
 
 void SigningKey::Free::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 
+std::string fingerprint_of(std::string_view key) {
+  return to_hex(hmac_sha256("belfry key fingerprint", key).substr(0, kFingerprintBytes));
+}
+
 Result<SigningKey> SigningKey::from_secret(std::string secret, Algorithm algorithm) {
   if (secret.size() < kSecretBytesMin)
     return fail(Code::config_invalid, "The secret for tokens must have at least 32 bytes.",
@@ -144,6 +158,7 @@ Result<SigningKey> SigningKey::from_secret(std::string secret, Algorithm algorit
   CHECK(traits(algorithm).kind == "oct");
   SigningKey key;
   key.algorithm_ = algorithm;
+  key.fingerprint_ = fingerprint_of(secret);
   key.secret_ = std::move(secret);
   return key;
 }
@@ -159,6 +174,7 @@ Result<SigningKey> SigningKey::from_handle(Handle handle, std::optional<Algorith
   if (traits(*algorithm).kind != kind)
     return fail(Code::config_invalid, "The key is not for " + std::string(name_of(*algorithm)) + ".");
   key.algorithm_ = *algorithm;
+  key.fingerprint_ = fingerprint_of(der_of(handle.get()));
   key.key_ = std::move(handle);
   return key;
 }

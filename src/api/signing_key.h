@@ -29,6 +29,8 @@ class SigningKey {
   static Result<SigningKey> from_pem(std::string_view pem, std::optional<Algorithm> algorithm);
 
   Algorithm algorithm() const { return algorithm_; }
+  // The same for the same key, and nothing that helps to guess it.
+  const std::string& fingerprint() const { return fingerprint_; }
   bool verify(std::string_view message, std::string_view signature) const;
 
  private:
@@ -40,9 +42,12 @@ class SigningKey {
   static Result<SigningKey> from_handle(Handle key, std::optional<Algorithm> algorithm);
 
   Algorithm algorithm_ = Algorithm::HS256;
-  std::string secret_;
+  std::string secret_, fingerprint_;
   Handle key_;
 };
+
+// Of a secret, or of a public key's bytes: the beginning of an HMAC, in hexadecimal digits.
+std::string fingerprint_of(std::string_view key);
 
 // A JSON Web Key Set (RFC 7517). Keys that are not for signatures, or not understood, are left out.
 struct JwkSet {

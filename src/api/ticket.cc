@@ -28,6 +28,7 @@ std::string write_ticket(const Ticket& ticket, std::string_view secret) {
                           {"expires", who.expires ? who.expires->value.count() : 0},
                           {"issued", who.issued.value.count()},
                           {"token", who.token_id},
+                          {"key", who.key},
                           {"topics", json::value_from(ticket.topics)},
                           {"types", json::value_from(ticket.types)},
                           {"feed", ticket.feed}};
@@ -55,6 +56,8 @@ Result<Ticket> read_ticket(std::string_view text, std::string_view secret, Times
   who.rights = {texts(root.at("subscribe")), texts(root.at("publish"))};
   who.issued = Timestamp{Duration{root.at("issued").to_number<std::int64_t>()}};
   who.token_id = root.at("token").as_string();
+  // Tickets of before did not say.
+  if (const auto* key = root.as_object().if_contains("key")) who.key = key->as_string();
   const auto expires = root.at("expires").to_number<std::int64_t>();
   if (expires != 0) who.expires = Timestamp{Duration{expires}};
   if (who.expires && *who.expires <= now) return fail(Code::token_expired, {}, "ticket");

@@ -69,6 +69,7 @@ struct SendCommand {
 
 struct KeyCommand {
   std::string data = "belfry-data", name;
+  bool keep_scheduled = false;  // of revoke
 };
 
 struct DataCommand {

@@ -170,6 +170,8 @@ class CommandLine {
     auto* revoke = key->add_subcommand("revoke", "A running server refuses it within 2 s");
     revoke->add_option("id", key_.name, "The part between bk_ and the next _")->required();
     revoke->add_option("--data", key_.data, "Data folder of the server")->capture_default_str();
+    revoke->add_flag("--keep-scheduled", key_.keep_scheduled,
+                     "What it has scheduled is published all the same (for a key that is replaced)");
     revoke->callback([this] { action_ = [this] { return run_key_revoke(key_); }; });
   }
 

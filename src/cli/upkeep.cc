@@ -79,13 +79,15 @@ int run_key_create(const KeyCommand& command) {
 }
 
 int run_key_revoke(const KeyCommand& command) {
-  const auto gone = KeyFile(command.data).revoke(command.name);
+  const auto gone = KeyFile(command.data).revoke(command.name, command.keep_scheduled);
   if (!gone) return tell_file(gone.error());
   if (!gone.value()) {
     std::fprintf(stderr, "belfry: there is no key %s in %s\n", command.name.c_str(), command.data.c_str());
     return exit_failed;
   }
-  std::fprintf(stderr, "Revoked. A running server refuses it within 2 s.\n");
+  std::fprintf(stderr,
+               "Revoked. A running server refuses it and ends its streams within 2 s; what it scheduled %s.\n",
+               command.keep_scheduled ? "stays" : "is not published");
   return exit_ok;
 }
 

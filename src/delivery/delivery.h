@@ -48,6 +48,8 @@ class Gatekeeper {
  public:
   virtual ~Gatekeeper() = default;
   virtual Result<Principal> authenticate(std::string_view token) = 0;
+  // Whether somebody who was let in earlier may still come in.
+  virtual Result<void> check(const Principal& principal) = 0;
 };
 
 // What a client asks for, as it says it.

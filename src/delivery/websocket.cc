@@ -114,6 +114,7 @@ void WebSocketStream::connect(const wire::ClientMessage& message) {
   const bool by_cookie = message.token.empty() && known_ != nullptr;
   auto principal = by_cookie ? Result<Principal>(*known_) : parts().gate.authenticate(message.token);
   if (!principal) return close(principal.error());
+  if (auto stands = parts().gate.check(principal.value()); !stands) return close(stands.error());
   known_.reset();
   const Wish wish{message.topics, message.types, message.since, message.feed};
   std::vector<Selector> selectors;

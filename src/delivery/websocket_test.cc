@@ -56,6 +56,11 @@ struct Gate : Gatekeeper {
     looks += token;
     return Principal{"user:" + std::string(token), std::string(token), {{"#"}, {"#"}}, {}};
   }
+  Result<void> check(const Principal& principal) override {
+    if (principal.user == revoked) return fail(Code::token_revoked);
+    return {};
+  }
+  std::string revoked = "nobody";
 };
 
 struct NoPages : PageSource {

@@ -1,5 +1,7 @@
 // Sessions and the tokens behind them: renewed, revoked, replaced.
 
+#include <algorithm>
+
 #include "hub/shard_parts.h"
 
 namespace belfry {
@@ -25,6 +27,12 @@ void Shard::end_where(Code code, Concerned concerned) {
 void Shard::revoke(const Revocation& revocation) {
   end_where(Code::token_revoked,
             [&](const Session&, const Credential& mine) { return concerns(revocation, mine); });
+}
+
+void Shard::end_keys(const std::vector<std::uint64_t>& keys) {
+  end_where(Code::token_revoked, [&](const Session&, const Credential& mine) {
+    return std::find(keys.begin(), keys.end(), mine.key) != keys.end();
+  });
 }
 
 void Shard::end_ticket(std::uint64_t ticket) {

@@ -13,16 +13,32 @@ const std::vector<std::string> kOwnTypes{std::string(own_types) + "#"};
 
 }  // namespace
 
+// Whether the feed asks for it, not the client.
+bool Shard::of_feed(const Session& session, const Selector& selector) const {
+  if (selector.notifications_only) return true;
+  if (!session.has_feed || selector.topic != session.feed->own_topic) return false;
+  return selector.types == session.feed->types || selector.types == kOwnTypes;
+}
+
 std::vector<Selector> Shard::selectors(SessionId id) const {
   std::vector<Selector> out;
   const Session* session = find(id);
   if (session == nullptr) return out;
-  for (const auto& membership : session->memberships) {
-    const Selector& selector = membership.group->selector;
-    const bool own = session->has_feed && selector.topic == session->feed->own_topic;
-    if (!selector.notifications_only && !own) out.push_back(selector);
-  }
+  for (const auto& membership : session->memberships)
+    if (!of_feed(*session, membership.group->selector)) out.push_back(membership.group->selector);
   return out;
+}
+
+// Those that the client asks for already, or its feed does, take no room.
+bool Shard::has_room(const Session& session, const std::vector<Selector>& more) const {
+  std::vector<const Selector*> own;
+  for (const auto& membership : session.memberships)
+    if (!of_feed(session, membership.group->selector)) own.push_back(&membership.group->selector);
+  for (const Selector& selector : more) {
+    const bool known = std::any_of(own.begin(), own.end(), [&](const Selector* s) { return *s == selector; });
+    if (!known && !of_feed(session, selector)) own.push_back(&selector);
+  }
+  return own.size() <= limits::stream_topics_max;
 }
 
 void Shard::attach_feed(Session& session, Attach& attach) {

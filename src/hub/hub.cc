@@ -89,7 +89,7 @@ void Shard::forget(Session& session) {
 bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors, const std::string& user) {
   Session* session = find(id);
   if (session == nullptr) return true;
-  if (session->memberships.size() + selectors.size() > limits::stream_topics_max) return false;
+  if (!has_room(*session, selectors)) return false;
   bool changed = false;
   for (const auto& selector : selectors) changed |= parts_->index.join(*session, selector);
   if (!changed) return true;
@@ -105,7 +105,8 @@ void Shard::unsubscribe(SessionId id, const std::vector<Selector>& selectors) {
   Session* session = find(id);
   if (session == nullptr) return;
   bool changed = false;
-  for (const auto& selector : selectors) changed |= parts_->index.leave(*session, selector);
+  for (const auto& selector : selectors)
+    if (!of_feed(*session, selector)) changed |= parts_->index.leave(*session, selector);
   if (!changed) return;
   disappear(*session, selectors);
   if (session->state == SessionState::waiting) make_ready(*session);

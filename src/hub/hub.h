@@ -120,13 +120,15 @@ class Shard {
   // Forgets the session; its outlet hears nothing more. Unknown ids are ignored, here and below.
   void detach(SessionId id);
   // Added selectors begin at the session's position. Selectors already there are ignored. False, and
-  // nothing is added, if the session would have more than limits::stream_topics_max.
+  // nothing is added, if the session would have more than limits::stream_topics_max beside its feed.
   // `user`: who then appears on those that keep presence.
   bool subscribe(SessionId id, const std::vector<Selector>& selectors, const std::string& user = {});
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
   void renew(SessionId id, Timestamp expires, const Credential& credential);
   // Ends the sessions whose token it concerns.
   void revoke(const Revocation& revocation);
+  // Ends the sessions that one of these keys (Credential::key) vouched for.
+  void end_keys(const std::vector<std::uint64_t>& keys);
   // The session that was opened with this ticket ends.
   void end_ticket(std::uint64_t ticket);
   // It goes on, without the topics that the rights do not grant any more.
@@ -193,6 +195,8 @@ class Shard {
   void disappear(Session& session, const std::vector<Selector>& selectors);
   void vanish(Session& session);
   void attach_feed(Session& session, Attach& attach);
+  bool of_feed(const Session& session, const Selector& selector) const;
+  bool has_room(const Session& session, const std::vector<Selector>& more) const;
   bool changes_feed(const Session& session, const Event& event) const;
   bool hidden(const Session& session, const Event& event) const;
   const Entry* cut_at_change(const Session& session, std::vector<const Entry*>& entries,

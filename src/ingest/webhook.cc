@@ -70,16 +70,32 @@ std::string_view WebhookRequest::header(std::string_view name) const {
 Result<std::unique_ptr<Webhook>> Webhook::open(SourceConfig config, const Clock& clock) {
   Mapping mapping = TRY(mapping_of(config));
   std::unique_ptr<Webhook> out(new Webhook(std::move(config), std::move(mapping), clock));
-  for (const std::string& file : out->config_.list("secret_files")) {
+  out->secrets_ = TRY(read_secrets(out->config_));
+  return out;
+}
+
+Result<std::vector<std::string>> Webhook::read_secrets(const SourceConfig& config) {
+  std::vector<std::string> out;
+  for (const std::string& file : config.list("secret_files")) {
     SourceConfig one;
     one.settings["secret_file"] = {file};
     const auto secret = one.secret("secret");
     if (!secret) return fail(Code::config_invalid, secret.error().detail, "secret_files");
     if (secret.value().size() < kSecretBytesMin)
       return fail(Code::config_invalid, file + " holds less than 16 bytes.", "secret_files");
-    out->secrets_.push_back(key_of(secret.value()));
+    out.push_back(key_of(secret.value()));
   }
   return out;
+}
+
+void Webhook::take_secrets(std::vector<std::string> secrets) {
+  const std::lock_guard lock(mutex_);
+  secrets_ = std::move(secrets);
+}
+
+std::vector<std::string> Webhook::secrets() const {
+  const std::lock_guard lock(mutex_);
+  return secrets_;
 }
 
 Result<WebhookAnswer> Webhook::take(const WebhookRequest& request) const {
@@ -103,7 +119,7 @@ Result<void> Webhook::check_key(const WebhookRequest& request) const {
   for (const auto& [name, value] : request.query)
     if (name == "key") given = value;
   bool good = false;
-  for (const std::string& secret : secrets_) good |= same_secret(given, secret);
+  for (const std::string& secret : secrets()) good |= same_secret(given, secret);
   if (!good) return fail(Code::signature_invalid, "The key of this source is missing or wrong.");
   return {};
 }
@@ -190,7 +206,7 @@ Result<WebhookAnswer> Webhook::take_signed(const WebhookRequest& request) const 
   if (request.method != "POST") return fail(Code::method_not_allowed);
   SignedParts parts = TRY(signed_parts(config_.text("scheme"), request));
   std::string good;
-  for (const std::string& secret : secrets_) {
+  for (const std::string& secret : secrets()) {
     const std::string expected = hmac_sha256(secret, parts.text);
     for (const std::string& given : parts.signatures)
       if (same_secret(given, expected)) good = expected;

@@ -9,6 +9,7 @@
 //         within a day is the same event.
 
 #include <atomic>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,6 +46,11 @@ class Webhook {
   // Code::config_invalid: a secret cannot be read, or is too short.
   static Result<std::unique_ptr<Webhook>> open(SourceConfig config, const Clock& clock);
 
+  // As the files that `secret_files` names hold them now. Code::config_invalid.
+  static Result<std::vector<std::string>> read_secrets(const SourceConfig& config);
+  // From now on these open it, and no other. Any thread.
+  void take_secrets(std::vector<std::string> secrets);
+
   const SourceConfig& config() const { return config_; }
   // Code::signature_invalid, bad_json and so on: the sender's fault.
   Result<WebhookAnswer> take(const WebhookRequest& request) const;
@@ -70,7 +76,10 @@ class Webhook {
   const SourceConfig config_;
   const Mapping mapping_;
   const Timestamp since_;
-  std::vector<std::string> secrets_;
+  std::vector<std::string> secrets() const;
+
+  mutable std::mutex mutex_;
+  std::vector<std::string> secrets_;  // under the mutex
   mutable std::atomic<std::uint64_t> records_{0}, events_{0}, dead_{0}, refused_{0};
 };
 

@@ -13,18 +13,26 @@ Result<std::size_t> Log::publish_due(Timestamp now, std::size_t rows_max) {
   if (due.empty()) return std::size_t{0};
   last_time_ = std::max(last_time_, now);
   Group group;
-  std::size_t published = 0;
+  std::size_t published = 0, refused = 0;
   for (Scheduled& scheduled : due) {
     if (group.bytes >= limits::group_bytes_max) break;
     group.bytes += scheduled.event.bytes();
     ++published;
     group.changes.push_back(DropScheduled{scheduled.id});
+    if (options_.stands && !options_.stands(scheduled)) {
+      ++refused;
+      continue;
+    }
     scheduled.event.time = last_time_;
     const bool durable = !is_ephemeral(scheduled.event.topic);
     (durable ? group.durable : group.ephemeral).push_back(std::move(scheduled.event));
   }
   const std::vector<Event> ephemeral = std::move(group.ephemeral);
   if (!commit(group)) return failure_ ? *failure_ : fail(Code::store_full);
+  refused_due_ += refused;
+  if (refused > 0)
+    log_warn("scheduled events were not published: who scheduled them was revoked",
+             {{"events", std::to_string(refused)}});
   if (!ephemeral.empty()) tail_->append(std::make_shared<const Batch>(ephemeral));
   return published;
 }

@@ -249,7 +249,8 @@ void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& reques
   for (std::size_t i = 0; i < request.events.size(); ++i) {
     part.scheduled.push_back(request.events[i].topic);
     group.changes.push_back(
-        PutScheduled{{0, request.deliver_at[i], request.principal, std::move(request.events[i])}});
+        PutScheduled{{0, request.deliver_at[i], request.principal, std::move(request.events[i]),
+                      request.issued, request.token_id}});
   }
   group.scheduled += part.scheduled.size();
   if (!request.idempotency_key.empty())

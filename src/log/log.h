@@ -12,6 +12,7 @@
 //         After Code::store_failed nothing is acknowledged any more.
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,7 +40,9 @@ struct PublishRequest {
   std::vector<BodyHash> event_bodies{};  // as many as event_keys
   std::vector<Timestamp> deliver_at{};   // as many as events: they are scheduled instead; or none
   std::optional<Command> command{};      // instead of events
-  std::vector<Change> changes{};         // of a source: its position, in the transaction of its events
+  std::vector<Change> changes{};  // in the transaction of its events: a source's position, a used ticket
+  Timestamp issued{};             // of the token that schedules it, and its id
+  std::string token_id{};
 };
 
 // Where one event went. Ephemeral and scheduled events have offset and seq 0 and no cursor.
@@ -72,6 +75,8 @@ struct LogOptions {
   std::vector<std::string> ephemeral;   // topic patterns whose events are not stored
   std::optional<Duration> retention{};  // events older than this are trimmed; none: kept for ever
   std::vector<RetentionRule> rules{};   // shorter for some topics
+  // Whether what is due may still be published; asked on the log-writer. Unset: it may.
+  std::function<bool(const Scheduled&)> stands{};
   LogPlanted planted{};
 };
 
@@ -122,6 +127,8 @@ class Log {
   const Tail& tail() const { return *tail_; }
   const EpochTable& epochs() const { return epochs_; }
   bool is_ephemeral(std::string_view topic) const;
+  // Scheduled events that were due and not published: who scheduled them was revoked. Since the opening.
+  std::uint64_t refused_due() const { return refused_due_; }
 
  private:
   struct Group;
@@ -165,6 +172,7 @@ class Log {
   EpochTable epochs_;
   Timestamp last_time_;  // event times never run backwards within the log
   std::unique_ptr<Group> group_;  // between begin_group and commit_group
+  std::uint64_t refused_due_ = 0;
   std::size_t next_chore_ = 0;
   std::array<std::size_t, chores> arrived_{};  // rows committed since the last slice of each chore
   std::optional<Error> failure_;

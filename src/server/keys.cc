@@ -15,6 +15,8 @@
 namespace belfry {
 namespace {
 
+constexpr std::string_view kRetired = "retired";
+
 Error in_file(Error error, const std::string& file) {
   error.code = Code::config_invalid;
   error.detail = file + ": " + (error.detail.empty() ? std::string(error.message()) : error.detail);
@@ -132,14 +134,16 @@ bool KeyFile::reload(Keyring& keyring) {
   known_ = there;
   seen_ = seen;
   std::map<std::string, std::string> keys;
+  std::set<std::string> retired;
   const auto all = lines();
   for (const auto& line : all.value()) {
     std::istringstream words(line);
     std::string id, hash;
     words >> id >> hash;
+    if (hash == kRetired) retired.insert(id);
     if (auto digest = from_hex(hash); digest && digest->size() == 32) keys[id] = *digest;
   }
-  keyring.set_hashed_keys(std::move(keys));
+  keyring.set_hashed_keys(std::move(keys), std::move(retired));
   return true;
 }
 
@@ -153,10 +157,11 @@ Result<std::string> KeyFile::create(const std::string& comment) {
   return key;
 }
 
-Result<bool> KeyFile::revoke(const std::string& id) {
+Result<bool> KeyFile::revoke(const std::string& id, bool keep_scheduled) {
   auto all = TRY(lines());
   const auto gone = std::erase_if(all, [&](const std::string& line) { return line.starts_with(id + " "); });
-  if (gone == 0) return false;
+  if (gone == 0 && !keep_scheduled) return false;
+  if (keep_scheduled) all.push_back(id + " " + std::string(kRetired));
   TRY(write(all));
   return true;
 }

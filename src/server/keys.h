@@ -25,7 +25,8 @@ Result<std::vector<Issuer>> issuers_of(const Config& config);
 // Everything that is in files. Code::config_invalid with the file that is wrong.
 Result<void> load_keys(Keyring& keyring, const Config& config);
 
-// The file of hashed backend keys, `<data>/backend_keys`: a line each, `<id> <sha256 in hex> <comment>`.
+// The file of hashed backend keys, `<data>/backend_keys`: a line each, `<id> <sha256 in hex> <comment>`, or
+// `<id> retired <comment>` of one that opens nothing any more and whose scheduled events stay.
 // Written by `belfry key create` and `revoke`, read again whenever it has changed.
 class KeyFile {
  public:
@@ -36,8 +37,9 @@ class KeyFile {
 
   // Makes a key, keeps its hash, and gives the key, which is nowhere else.
   Result<std::string> create(const std::string& comment);
-  // False if there is no such id.
-  Result<bool> revoke(const std::string& id);
+  // False if there is no such id. With `keep_scheduled` the id stays as a retired one, also if it was not
+  // here: keys in files of the configuration have scheduled events, too.
+  Result<bool> revoke(const std::string& id, bool keep_scheduled = false);
 
  private:
   Result<std::vector<std::string>> lines() const;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 #include <latch>
+#include <mutex>
 #include <optional>
 
 #include "server/data_dir.h"
@@ -93,8 +94,9 @@ class Server {
   Result<void> start_keys();
   Result<void> start_shards();
   void reload();
-  Result<void> take_up(Config config);
+  Result<void> take_up(Config config, const std::vector<ingest::SourceConfig>& sources);
   void watch();
+  void end_sessions_of_keys();
   void report(double pressure);
   void save_expected(std::size_t sessions);
   std::size_t sessions() const;
@@ -109,12 +111,15 @@ class Server {
   std::atomic<bool> ready_{false};
   Keyring keyring_;
   KeyFile key_file_;
+  TicketBook tickets_;
   Admission admission_;
   net::TlsContext tls_;
   AdmissionCounts told_;
   double told_unread_ = 0;
   double told_pressure_ = 0;
   std::size_t looks_ = 0;  // of watch()
+  std::mutex mutex_;
+  std::vector<std::uint64_t> keys_gone_;  // whose sessions are to be ended; under the mutex
   std::size_t saved_ = 0;  // sessions, as the next start will read them
   std::unique_ptr<KeyFetcher> fetcher_;
   std::unique_ptr<Store> store_;
@@ -141,6 +146,7 @@ Result<void> Server::open_log() {
   RetentionSettings retention = retention_of(config_);
   options.retention = retention.longest;
   options.rules = std::move(retention.rules);
+  options.stands = [this](const Scheduled& scheduled) { return keyring_.stands(scheduled); };
   log_ = TRY(Log::open(*store_, std::move(options), Epoch{random_u64()}));
   planner_ = std::make_unique<Planner>(*store_, log_->epochs(),
                                        OwnEventData{wire::mark_data, wire::topic_data, wire::mutes_data,
@@ -154,6 +160,12 @@ Result<void> Server::start_keys() {
   const auto revocations = TRY(store_->revocations());
   for (const Revocation& revocation : revocations) keyring_.revoke(revocation);
   keyring_.forget_revocations(clock_.wall());
+  const std::vector<UsedTicket> tickets = TRY(store_->tickets());
+  tickets_.load(tickets);
+  keyring_.on_keys_gone = [this](const std::vector<std::string>& fingerprints) {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& fingerprint : fingerprints) keys_gone_.push_back(keyed_hash(fingerprint));
+  };
   auto issuers = TRY(remote_issuers_of(config_));
   if (mode_ != ServerMode::serve) return {};
   fetcher_ = std::make_unique<KeyFetcher>(keyring_, std::move(issuers), clock_);
@@ -180,6 +192,7 @@ Result<void> Server::start_shards() {
                      http,
                      api,
                      keyring_,
+                     tickets_,
                      *log_,
                      clock_,
                      metrics_,
@@ -289,14 +302,31 @@ void Server::watch() {
              {{"level", std::string(name_of(load))}, {"pressure", std::to_string(admission_.pressure())}});
   if (changed || load == Load::critical)
     for (auto& shard : shards_) shard->set_load(load);
+  end_sessions_of_keys();
   if (++looks_ % 4 != 0) return;
   // Once a second: a revoked backend key is refused within two.
   if (key_file_.reload(keyring_)) log_info("the backend keys have changed", {});
+  end_sessions_of_keys();
   const std::size_t count = sessions();
   report(admission_.pressure());
   sources_->report();
   if (looks_ % 40 == 0) save_expected(count);
+  if (looks_ % 240 == 0) {
+    keyring_.forget_revocations(clock_.wall());
+    tickets_.forget(clock_.wall());
+  }
   if (looks_ > 240) admission_.expect(count);  // by now those of before the start have come back
+}
+
+// Those that a key vouched for which is gone.
+void Server::end_sessions_of_keys() {
+  std::vector<std::uint64_t> keys;
+  {
+    const std::lock_guard lock(mutex_);
+    keys.swap(keys_gone_);
+  }
+  if (keys.empty()) return;
+  for (auto& shard : shards_) shard->end_keys(keys);
 }
 
 void Server::report(double pressure) {
@@ -327,12 +357,13 @@ void Server::save_expected(std::size_t sessions) {
 void Server::reload() {
   notify_reloading(clock_.now());
   LoadedConfig loaded = reread_();
+  const std::vector<ingest::SourceConfig> sources = loaded.config.sources;  // as they are written now
   for (const auto& problem : loaded.problems)
     log_error("the configuration was not reloaded", {{"at", problem.where}, {"problem", problem.text}});
   if (loaded.problems.empty()) {
     for (const auto& name : keep_running(config_, loaded.config))
       log_warn("a changed setting needs a restart", {{"setting", name}});
-    if (auto taken = take_up(std::move(loaded.config)); !taken)
+    if (auto taken = take_up(std::move(loaded.config), sources); !taken)
       log_error("the configuration was not reloaded", {{"problem", taken.error().text()}});
     else
       log_info("the configuration was reloaded", {});
@@ -341,13 +372,14 @@ void Server::reload() {
 }
 
 // Everything that can fail comes first; then all of it counts.
-Result<void> Server::take_up(Config config) {
+Result<void> Server::take_up(Config config, const std::vector<ingest::SourceConfig>& sources) {
   net::TlsContext tls = TRY(tls_of(config, mode_));
   if (static_cast<bool>(tls) != static_cast<bool>(tls_))
     return fail(Code::config_invalid, "TLS is switched on and off by a restart only.");
   Keyring fresh(rules_of(config));
   TRY(fill_keyring(fresh, config, mode_));
   auto issuers = TRY(remote_issuers_of(config));
+  auto secrets = TRY(sources_->read_secrets(sources));
   if (tls) {
     tls.take_tickets_of(tls_);
     tls_ = tls;
@@ -356,6 +388,7 @@ Result<void> Server::take_up(Config config) {
   for (auto& shard : shards_) shard->take_up(tls, config.http_allowed_origins, taken);
   taken.wait();  // who is refused by the new keys is not answered by an old setting afterwards
   keyring_.take_configured(std::move(fresh));
+  sources_->take_secrets(std::move(secrets));
   if (fetcher_) fetcher_->set_issuers(std::move(issuers));
   admission_.set_limits(admission_limits_of(config));
   budget_->set_per_address(config.limits_streams_per_address);

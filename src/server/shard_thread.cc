@@ -53,6 +53,7 @@ ShardThread::ShardThread(ShardSetup setup)
                              setup_.admission, setup_.heartbeat, [this] { wake(); },
                              [this](std::function<void()> function) { loop_.post(std::move(function)); }}),
       api_(ApiParts{setup_.keyring, streams_, desk_, setup_.admission, *this, setup_.sources,
+                    setup_.tickets,
                     setup_.log.tail(), setup_.log.epochs(), setup_.clock, setup_.metrics, setup_.ready},
            setup_.api),
       counters_(std::make_unique<Counters>(setup_.metrics)) {}
@@ -205,13 +206,21 @@ void ShardThread::revoke(const Revocation& revocation) {
   loop_.post([this, revocation] { shard_.revoke(revocation); });
 }
 
+void ShardThread::end_keys(std::vector<std::uint64_t> keys) {
+  loop_.post([this, keys = std::move(keys)] { shard_.end_keys(keys); });
+}
+
 void ShardThread::post(std::function<void(Shard& shard, std::size_t index)> function) {
   loop_.post([this, function = std::move(function)] { function(shard_, setup_.index); });
 }
 
 void ShardThread::renew_ticket(std::uint64_t ticket, const Principal& principal) {
   setup_.on_all_shards(
-      [ticket, principal](Shard& shard, std::size_t) { shard.renew_ticket(ticket, principal); });
+      [ticket, principal, keyring = &setup_.keyring, clock = &setup_.clock](Shard& shard, std::size_t) {
+        // A revocation that was on its way may have been here already.
+        keyring->check(principal, clock->wall()) ? shard.renew_ticket(ticket, principal)
+                                                 : shard.end_ticket(ticket);
+      });
 }
 
 void ShardThread::end_ticket_elsewhere(std::uint64_t ticket) {
@@ -256,6 +265,10 @@ void ShardThread::set_load(Load load) {
 
 Result<Principal> ShardThread::authenticate(std::string_view token) {
   return setup_.keyring.authenticate(token, setup_.clock.wall());
+}
+
+Result<void> ShardThread::check(const Principal& principal) {
+  return setup_.keyring.check(principal, setup_.clock.wall());
 }
 
 bool ShardThread::ask_feed(FeedJob job, std::uint64_t ticket) {

@@ -74,6 +74,22 @@ void Sources::answer(std::vector<PublishedTicket> answers) {
   }
 }
 
+Result<Sources::Secrets> Sources::read_secrets(const std::vector<ingest::SourceConfig>& configs) const {
+  Secrets out;
+  for (const auto& webhook : webhooks_) {
+    const auto named = std::find_if(configs.begin(), configs.end(), [&](const ingest::SourceConfig& config) {
+      return config.name == webhook->config().name && config.kind == webhook->config().kind;
+    });
+    out.push_back(named == configs.end() ? std::vector<std::string>{}
+                                         : TRY(ingest::Webhook::read_secrets(*named)));
+  }
+  return out;
+}
+
+void Sources::take_secrets(Secrets secrets) {
+  for (std::size_t i = 0; i < webhooks_.size(); ++i) webhooks_[i]->take_secrets(std::move(secrets[i]));
+}
+
 std::vector<ingest::SourceStatus> Sources::status() const {
   std::vector<ingest::SourceStatus> out;
   {

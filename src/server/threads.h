@@ -125,6 +125,7 @@ struct ShardSetup {
   net::HttpServerOptions http;
   ApiOptions api;
   const Keyring& keyring;
+  TicketBook& tickets;
   const Log& log;
   const Clock& clock;
   Metrics& metrics;
@@ -151,6 +152,7 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   void answer_page(PageAnswer answer);
   void answer_feed(std::uint64_t ticket, Result<FeedReply> reply);
   void revoke(const Revocation& revocation);
+  void end_keys(std::vector<std::uint64_t> keys);
   void post(std::function<void(Shard& shard, std::size_t index)> function);
   // No new connections; streams are ended with shutting_down, evenly over `window`.
   void drain(Duration window);
@@ -165,6 +167,7 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   void stop();
 
   Result<Principal> authenticate(std::string_view token) override;
+  Result<void> check(const Principal& principal) override;
   bool ask_feed(FeedJob job, std::uint64_t ticket) override;
   void renew_ticket(std::uint64_t ticket, const Principal& principal) override;
   void end_ticket_elsewhere(std::uint64_t ticket) override;

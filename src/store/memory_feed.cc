@@ -178,6 +178,7 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
   } else if (const auto* revoke = std::get_if<PutRevocation>(&change)) {
     put_revocation(disk, revoke->revocation);
   } else if (const auto* used = std::get_if<PutTicket>(&change)) {
+    disk.tickets.erase(used->forgotten);
     UsedTicket& row = disk.tickets.try_emplace(used->ticket.id, used->ticket).first->second;
     row.until = std::max(row.until, used->ticket.until);
   } else if (const auto* step = std::get_if<PutTimeStep>(&change)) {

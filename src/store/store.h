@@ -103,7 +103,7 @@ struct DropScheduled {
 struct PutRevocation {
   Revocation revocation;
 };
-// A ticket that has opened its stream, and may do so again. The id is a hash of the ticket's.
+// A ticket that has opened its stream, and may do so again.
 struct UsedTicket {
   std::string id;
   std::string principal;
@@ -111,6 +111,7 @@ struct UsedTicket {
 };
 struct PutTicket {
   UsedTicket ticket;
+  std::string forgotten{};  // id of one that goes; empty: none
 };
 // From the event on, times begin anew at `time`: the clock was put back.
 struct PutTimeStep {

@@ -16,6 +16,7 @@ Result<void> AccessRows::prepare(Database& database) {
                        "INSERT INTO tickets VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET until = "
                        "max(until, excluded.until)"));
   TRY(database.prepare(select_tickets_, "SELECT id, principal, until FROM tickets ORDER BY until"));
+  TRY(database.prepare(forget_ticket_, "DELETE FROM tickets WHERE id = ?"));
   TRY(database.prepare(forget_tickets_of_, "DELETE FROM tickets WHERE principal = ?"));
   return database.prepare(
       forget_tickets_,
@@ -30,7 +31,10 @@ Result<void> AccessRows::put(const Revocation& revocation) {
       .run();
 }
 
-Result<void> AccessRows::put(const UsedTicket& ticket) {
+Result<void> AccessRows::put(const PutTicket& change) {
+  const UsedTicket& ticket = change.ticket;
+  if (!change.forgotten.empty())
+    TRY(forget_ticket_.bind(1, std::string_view(change.forgotten)).run());
   return put_ticket_.bind(1, std::string_view(ticket.id))
       .bind(2, std::string_view(ticket.principal))
       .bind(3, ticket.until.value.count())

@@ -14,7 +14,7 @@ class AccessRows {
   Result<void> prepare(Database& database);
 
   Result<void> put(const Revocation& revocation);
-  Result<void> put(const UsedTicket& ticket);
+  Result<void> put(const PutTicket& change);
   Result<void> forget_tickets_of(std::string_view principal);
   // Whose time is over; at most `rows_max`. Returns how many went.
   Result<std::size_t> forget(Timestamp now, std::size_t rows_max);
@@ -27,7 +27,7 @@ class AccessRows {
 
   Database* database_ = nullptr;
   Statement put_revocation_, select_revocations_, forget_revocations_, put_ticket_, select_tickets_,
-      forget_tickets_, forget_tickets_of_;
+      forget_tickets_, forget_tickets_of_, forget_ticket_;
 };
 
 }  // namespace belfry::sqlite

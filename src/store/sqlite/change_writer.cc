@@ -86,7 +86,7 @@ Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& c
   if (const auto* user = std::get_if<EraseUser>(&change)) return erase(*user, committed);
   if (const auto* put = std::get_if<PutScheduled>(&change)) return schedule(put->scheduled, committed);
   if (const auto* revoke = std::get_if<PutRevocation>(&change)) return access_.put(revoke->revocation);
-  if (const auto* used = std::get_if<PutTicket>(&change)) return access_.put(used->ticket);
+  if (const auto* used = std::get_if<PutTicket>(&change)) return access_.put(*used);
   if (const auto* step = std::get_if<PutTimeStep>(&change))
     return put_time_step_.bind(1, to_signed(base + 1 + step->event)).bind(2, step->time.value.count()).run();
   if (const auto* position = std::get_if<PutPosition>(&change)) return sources_.put(position->position);
