@@ -28,6 +28,8 @@ THREAD_FILES = {  # where threads meet, and why
     "src/server/keys.cc": "the same",
     "src/api/keyring.h": "the keys of all shards",
     "src/api/keyring.cc": "the keys of all shards",
+    "src/api/ticket_book.h": "the tickets of all shards",
+    "src/api/ticket_book.cc": "the tickets of all shards",
     "src/server/writer_thread.cc": "the same",
     "src/server/server.cc": "the readiness flag and the stop request",
     "src/delivery/admission.h": "one bucket for all shards",

@@ -3,7 +3,8 @@
 // limits::ticket_first_use of its making, or never.
 //
 // Owner: server. Thread: any; one lock, taken once a stream that comes with a ticket.
-// Bound: limits::tickets_per_user_max of a user, tickets_max in all; beyond it those go first that end first.
+// Bound: limits::tickets_per_user_max of a user, tickets_max in all; beyond it those go first that end
+//        first.
 
 #include <map>
 #include <mutex>

@@ -36,7 +36,7 @@ TEST(TicketBook, OneUserHasSoManyAndTakesNobodyElsesPlace) {
   book.put(ticket("eve's", "user:eve"));
   const auto name = [](std::size_t i) { return "ana's " + std::to_string(i); };
   for (std::size_t i = 0; i < limits::tickets_per_user_max; ++i)
-    EXPECT_EQ(book.put(ticket(name(i), "user:ana", Duration{static_cast<Duration::rep>(1 + i)})).forgotten, "");
+    EXPECT_EQ(book.put(ticket(name(i), "user:ana", Duration{1 + static_cast<long>(i)})).forgotten, "");
   EXPECT_EQ(book.put(ticket("one more", "user:ana", Duration{9'000})).forgotten, name(0));
   EXPECT_FALSE(book.knows(name(0)));
   EXPECT_TRUE(book.knows(name(1)));
@@ -46,8 +46,10 @@ TEST(TicketBook, OneUserHasSoManyAndTakesNobodyElsesPlace) {
 
 TEST(TicketBook, ABackendHasAsManyAsThereAre) {
   TicketBook book;
-  for (std::size_t i = 0; i < limits::tickets_max; ++i)
-    ASSERT_EQ(book.put(ticket(std::to_string(i), "backend:b", Duration{1 + static_cast<long>(i)})).forgotten, "");
+  for (std::size_t i = 0; i < limits::tickets_max; ++i) {
+    const UsedTicket one = ticket(std::to_string(i), "backend:b", Duration{1 + static_cast<long>(i)});
+    ASSERT_EQ(book.put(one).forgotten, "");
+  }
   EXPECT_EQ(book.put(ticket("one more", "user:ana")).forgotten, "0");
   EXPECT_TRUE(book.knows("one more"));
 }

@@ -52,11 +52,13 @@ class SystemClock final : public Clock {
 class ManualClock final : public Clock {
  public:
   Instant now() const override { return {Duration{elapsed_.load()}}; }
-  Timestamp wall() const override { return {Duration{1'790'000'000'000 + elapsed_.load()}}; }
+  Timestamp wall() const override { return {Duration{1'790'000'000'000 + elapsed_.load() + set_.load()}}; }
   void advance(Duration by) { elapsed_ += by.count(); }
+  // The wall clock is set forward, or back.
+  void set_wall(Duration by) { set_ += by.count(); }
 
  private:
-  std::atomic<Duration::rep> elapsed_{0};
+  std::atomic<Duration::rep> elapsed_{0}, set_{0};
 };
 
 }  // namespace belfry

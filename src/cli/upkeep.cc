@@ -86,7 +86,8 @@ int run_key_revoke(const KeyCommand& command) {
     return exit_failed;
   }
   std::fprintf(stderr,
-               "Revoked. A running server refuses it and ends its streams within 2 s; what it scheduled %s.\n",
+               "Revoked. A running server refuses it and ends its streams within 2 s; what it scheduled "
+               "%s.\n",
                command.keep_scheduled ? "stays" : "is not published");
   return exit_ok;
 }

@@ -35,8 +35,8 @@ bool Shard::has_room(const Session& session, const std::vector<Selector>& more) 
   for (const auto& membership : session.memberships)
     if (!of_feed(session, membership.group->selector)) own.push_back(&membership.group->selector);
   for (const Selector& selector : more) {
-    const bool known = std::any_of(own.begin(), own.end(), [&](const Selector* s) { return *s == selector; });
-    if (!known && !of_feed(session, selector)) own.push_back(&selector);
+    const auto same = [&](const Selector* known) { return *known == selector; };
+    if (std::none_of(own.begin(), own.end(), same) && !of_feed(session, selector)) own.push_back(&selector);
   }
   return own.size() <= limits::stream_topics_max;
 }

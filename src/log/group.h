@@ -22,6 +22,8 @@ struct Log::Group {
     std::optional<CommandAnswer> command{};
     std::vector<std::string> scheduled{};  // topics
     std::size_t first_scheduled = 0;       // index among the group's scheduled events
+    bool stored = false;                   // it brings something to the store
+    bool failed = false;                   // and that could not be stored
   };
 
   std::vector<PublishRequest> requests;

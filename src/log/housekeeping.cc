@@ -11,8 +11,9 @@ namespace belfry {
 Result<std::size_t> Log::publish_due(Timestamp now, std::size_t rows_max) {
   std::vector<Scheduled> due = TRY(store_.due(now, rows_max));
   if (due.empty()) return std::size_t{0};
-  last_time_ = std::max(last_time_, now);
+  take_time(now);
   Group group;
+  group.now = now;
   std::size_t published = 0, refused = 0;
   for (Scheduled& scheduled : due) {
     if (group.bytes >= limits::group_bytes_max) break;

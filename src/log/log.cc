@@ -50,7 +50,7 @@ Result<void> Log::fill_tail(const Opened& opened) {
     for (auto& row : rows) {
       while (after + 1 < row.offset) filled.push_back(hole(++after));
       after = row.offset;
-      last_time_ = std::max(last_time_, row.time);
+      last_time_ = row.time;
       filled.push_back(std::move(row));
     }
     if (rows.empty())
@@ -73,40 +73,58 @@ std::vector<PublishOutcome> Log::publish(std::span<PublishRequest> requests, Tim
   return commit_group();
 }
 
-void Log::begin_group(Timestamp now) {
+// A clock that is earlier than this program is wrong, and dates nothing. One that is behind by more than a
+// little was put back, because it had been wrong: what follows is dated by it.
+void Log::take_time(Timestamp now) {
+  const bool plausible = now.value >= limits::clock_earliest;
+  if (last_time_ - now > limits::clock_ahead_max && plausible) {
+    log_warn("the clock was put back", {{"from", format_rfc3339(last_time_)}, {"to", format_rfc3339(now)}});
+    last_time_ = now;
+    step_pending_ = true;
+    ++time_steps_;
+  }
   last_time_ = std::max(last_time_, now);
+}
+
+void Log::begin_group(Timestamp now) {
+  take_time(now);
   group_ = std::make_unique<Group>();
   group_->now = now;
   if (planner_ != nullptr) planner_->begin_group();
 }
 
+Log::Room Log::room_of(const PublishRequest& request) {
+  Room room{request.command ? 1 : request.events.size() + request.changes.size()};
+  for (const Event& event : request.events) room.bytes += event.bytes();
+  return room;
+}
+
 bool Log::fits(const PublishRequest& request) const {
   const Group& group = *group_;
   if (group.requests.empty()) return true;
-  const std::size_t rows = request.command ? 1 : request.events.size() + request.changes.size();
-  std::size_t bytes = 0;
-  for (const Event& event : request.events) bytes += event.bytes();
+  const Room room = room_of(request);
   const auto* mark = request.command ? std::get_if<MarkCommand>(&*request.command) : nullptr;
   const std::uint64_t work = mark != nullptr ? mark->ids.size() * kWorkPerMarkedId : 0;
-  return group.rows + rows <= limits::commit_rows_max && group.bytes + bytes <= limits::group_bytes_max &&
-         group.work + work <= limits::group_work_max;
+  return group.rows + room.rows <= limits::commit_rows_max &&
+         group.bytes + room.bytes <= limits::group_bytes_max && group.work + work <= limits::group_work_max;
 }
 
 Log::Added Log::add(PublishRequest request) {
   Group& group = *group_;
   const std::size_t index = group.requests.size();
   group.requests.push_back(std::move(request));
-  group.outcomes.push_back(fail(Code::internal));
+  group.outcomes.emplace_back(fail(Code::internal));
   const PublishRequest& added = group.requests.back();
   std::uint64_t work = 0;
   if (added.command && !failure_) {
     const std::uint64_t before = store_.feed_rows().work();
-    work = take_command(group, index, *added.command, last_time_);
+    work = take_command(group, index, *added.command, group.now);
     work += store_.feed_rows().work() - before;
   }
   group.work += work;
-  group.rows += added.command ? 1 : added.events.size() + added.changes.size();
-  for (const Event& event : added.events) group.bytes += event.bytes();
+  const Room taken = room_of(added);
+  group.rows += taken.rows;
+  group.bytes += taken.bytes;
   const bool room = group.rows < limits::commit_rows_max && group.bytes < limits::group_bytes_max &&
                     group.work < limits::group_work_max;
   return {room, work};
@@ -121,10 +139,9 @@ std::vector<PublishOutcome> Log::commit_group() {
       group.outcomes[i] = *failure_;
     } else if (!request.command && (request.idempotency_key.empty() || options_.planted.forget_keys ||
                                     !answer_repeat(group, i, request, group.now))) {
-      take(group, i, last_time_);
+      take(group, i, group.now);
     }
   }
-  if (!group.ephemeral.empty()) tail_->append(std::make_shared<const Batch>(group.ephemeral));
   if (!group.parts.empty()) commit(group);
   for (auto [index, original] : group.same_as) {
     group.outcomes[index] = group.outcomes[original];
@@ -158,25 +175,32 @@ bool Log::answer_repeat(Group& group, std::size_t index, const PublishRequest& r
   if (found.value()->body != request.body) {
     group.outcomes[index] = fail(Code::idempotency_mismatch);
   } else {
-    group.outcomes[index] = repeat_of(*found.value());
+    group.outcomes[index] = repeat_of(*found.value(), request);
   }
   return true;
 }
 
-Result<Published> Log::repeat_of(const IdempotencyRecord& record) {
+// What the first request was answered, as far as it is still known: an event that is gone has no seq.
+Result<Published> Log::repeat_of(const IdempotencyRecord& record, const PublishRequest& request) {
   Published published;
   published.replayed = true;
-  if (record.count == 0) return published;
-  if (record.scheduled) {
-    for (std::uint64_t id = record.first; id < record.first + record.count; ++id) {
-      const auto found = TRY(store_.scheduled(id));
-      published.events.push_back({{}, 0, found ? found->event.topic : std::string(), id});
+  const bool durable = record.count > 0 && !record.scheduled;
+  std::vector<Event> rows;
+  if (durable) rows = TRY(store_.read_log(record.first - 1, record.first - 1 + record.count, record.count));
+  auto row = rows.begin();
+  std::uint64_t taken = 0;
+  for (const Event& event : request.events) {
+    Placed placed{{}, 0, event.topic, 0};
+    if (record.scheduled) {
+      placed.scheduled = record.first + taken++;
+    } else if (durable && taken < record.count && !is_ephemeral(event.topic)) {
+      const Offset offset = record.first + taken++;
+      placed.cursor = epochs_.cursor(offset);
+      while (row != rows.end() && row->offset < offset) ++row;
+      if (row != rows.end() && row->offset == offset) placed.seq = row->seq;
     }
-    return published;
+    published.events.push_back(std::move(placed));
   }
-  const Offset after = record.first - 1;
-  auto rows = TRY(store_.read_log(after, after + record.count, static_cast<std::size_t>(record.count)));
-  for (auto& row : rows) published.events.push_back({row.cursor(), row.seq, std::move(row.topic), 0});
   return published;
 }
 
@@ -199,17 +223,20 @@ void Log::take(Group& group, std::size_t index, Timestamp now) {
       part.order.emplace_back(false, 0);
       continue;
     }
-    event.time = now;
+    event.time = last_time_;
     const bool durable = !is_ephemeral(event.topic);
-    if (durable && !request.event_keys.empty()) {
+    if (!request.event_keys.empty()) {
       group.event_keys.insert(request.principal + '\n' + request.event_keys[i]);
       group.event_records.push_back({request.principal, request.event_keys[i], request.event_bodies[i],
-                                     group.durable.size(), 1, now});
+                                     group.durable.size(), durable ? 1u : 0u, now});
+      part.stored = true;
     }
+    part.stored |= durable;
     auto& events = durable ? group.durable : group.ephemeral;
     part.order.emplace_back(durable, events.size());
     events.push_back(std::move(event));
   }
+  part.stored |= !request.changes.empty() || !request.idempotency_key.empty();
   for (Change& change : request.changes) group.changes.push_back(std::move(change));
   if (!request.idempotency_key.empty()) {
     // `first` names the request until commit() knows where its events begin.
@@ -236,9 +263,11 @@ Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
         TRY(store_.find_idempotency(request.principal, key, now + -limits::idempotency_time));
     if (!found) continue;
     if (found->body != request.event_bodies[i]) return mismatch(i);
+    out[i] = Placed{{}, 0, request.events[i].topic, 0};
+    if (found->count == 0) continue;  // it was not stored
     const auto rows = TRY(store_.read_log(found->first - 1, found->first, 1));
-    out[i] =
-        Placed{epochs_.cursor(found->first), rows.empty() ? 0 : rows[0].seq, request.events[i].topic, 0};
+    out[i]->cursor = epochs_.cursor(found->first);
+    if (!rows.empty()) out[i]->seq = rows[0].seq;
   }
   return out;
 }
@@ -246,6 +275,7 @@ Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
 void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
   Group::Part part{index};
   part.first_scheduled = group.scheduled;
+  part.stored = true;
   for (std::size_t i = 0; i < request.events.size(); ++i) {
     part.scheduled.push_back(request.events[i].topic);
     group.changes.push_back(
@@ -273,14 +303,16 @@ std::uint64_t Log::take_command(Group& group, std::size_t index, const Command& 
   CommandPlan& plan = planned.value();
   Group::Part part{index};
   part.command = std::move(plan.answer);
+  part.stored = !plan.changes.empty();
   for (Change& change : plan.changes) {
     if (auto* begin = std::get_if<BeginFollow>(&change)) begin->event += group.durable.size();
     if (auto* end = std::get_if<EndFollow>(&change)) end->event += group.durable.size();
     group.changes.push_back(std::move(change));
   }
   for (Event& event : plan.events) {
-    event.time = now;
+    event.time = last_time_;
     const bool durable = event.type != join_type && event.type != leave_type;
+    part.stored |= durable;
     auto& events = durable ? group.durable : group.ephemeral;
     part.order.emplace_back(durable, events.size());
     events.push_back(std::move(event));
@@ -289,7 +321,8 @@ std::uint64_t Log::take_command(Group& group, std::size_t index, const Command& 
   return plan.work;
 }
 
-bool Log::commit(Group& group) {
+// With the places of what they remember: `first` named the request so far.
+std::vector<IdempotencyRecord> Log::records_of(const Group& group) const {
   std::vector<IdempotencyRecord> records = group.records;
   for (auto& record : records) {
     const auto owner = std::find_if(group.parts.begin(), group.parts.end(), [&](const Group::Part& part) {
@@ -302,30 +335,54 @@ bool Log::commit(Group& group) {
                                                  : begin->second;
   }
   records.insert(records.end(), group.event_records.begin(), group.event_records.end());
-  Committed committed;
-  if (!group.durable.empty() || !records.empty() || !group.changes.empty()) {
-    if (options_.planted.announce_before_commit && !group.durable.empty()) {
-      auto early = group.durable;
-      for (std::size_t i = 0; i < early.size(); ++i) early[i].offset = tail_->head() + 1 + i;
-      tail_->append(std::make_shared<const Batch>(std::move(early)));
-    }
-    auto stored = store_.commit({group.durable, records, group.changes});
-    if (!stored && !options_.planted.acknowledge_failed_commit) {
-      if (stored.error().code == Code::store_failed) failure_ = stored.error();
-      for (const auto& part : group.parts) group.outcomes[part.index] = stored.error();
-      return false;
-    }
-    if (!stored) {
-      answer(group, {});
-      return true;
-    }
-    committed = std::move(stored).value();
-    count_arrived(group, records.size());
+  return records;
+}
+
+// Nothing to store is a success.
+Result<Committed> Log::store(Group& group) {
+  const std::vector<IdempotencyRecord> records = records_of(group);
+  if (group.durable.empty() && records.empty() && group.changes.empty()) return Committed{};
+  const bool steps = step_pending_ && !group.durable.empty();
+  if (steps) group.changes.push_back(PutTimeStep{last_time_, 0});
+  if (options_.planted.announce_before_commit && !group.durable.empty()) {
+    auto early = group.durable;
+    for (std::size_t i = 0; i < early.size(); ++i) early[i].offset = tail_->head() + 1 + i;
+    tail_->append(std::make_shared<const Batch>(std::move(early)));
   }
+  auto stored = store_.commit({group.durable, records, group.changes});
+  if (!stored) {
+    if (stored.error().code == Code::store_failed) failure_ = stored.error();
+    return stored;
+  }
+  step_pending_ &= !steps;
+  count_arrived(group, records.size());
+  return stored;
+}
+
+bool Log::commit(Group& group) {
+  const auto stored = store(group);
+  for (auto& part : group.parts) {
+    // What needs no room goes on without; after a failure nothing does.
+    part.failed = !stored && (part.stored || failure_) && !options_.planted.acknowledge_failed_commit;
+    if (part.failed) group.outcomes[part.index] = stored.error();
+  }
+  const Committed committed = stored ? stored.value() : Committed{};
   answer(group, committed);
+  announce_ephemeral(group);
+  if (!stored) return false;
   if (!group.durable.empty() && !options_.planted.announce_before_commit) announce(group);
   tail_->withdraw(committed.withdrawn);
   return true;
+}
+
+// Of a request that was refused nothing is seen.
+void Log::announce_ephemeral(const Group& group) {
+  std::vector<Event> events;
+  for (const auto& part : group.parts)
+    for (std::size_t i = 0; i < part.order.size() && !part.failed; ++i)
+      if (!part.order[i].first && (part.known.empty() || !part.known[i]))
+        events.push_back(group.ephemeral[part.order[i].second]);
+  if (!events.empty()) tail_->append(std::make_shared<const Batch>(std::move(events)));
 }
 
 // What housekeeping will have to do with it, some time.
@@ -346,8 +403,10 @@ void Log::announce(Group& group) {
 }
 
 void Log::answer(Group& group, const Committed& committed) {
-  const Offset head = group.durable.empty() ? tail_->head() : group.durable.back().offset;
+  const bool placed_some = !group.durable.empty() && group.durable.back().offset != 0;
+  const Offset head = placed_some ? group.durable.back().offset : tail_->head();
   for (auto& part : group.parts) {
+    if (part.failed) continue;
     Published published;
     published.events.reserve(part.order.size());
     for (std::size_t i = 0; i < part.order.size(); ++i) {

@@ -11,6 +11,7 @@
 // before it.
 //         After Code::store_failed nothing is acknowledged any more.
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
@@ -129,12 +130,18 @@ class Log {
   bool is_ephemeral(std::string_view topic) const;
   // Scheduled events that were due and not published: who scheduled them was revoked. Since the opening.
   std::uint64_t refused_due() const { return refused_due_; }
+  // How far the time of the log is ahead of the clock; at most limits::clock_ahead_max after a group.
+  Duration ahead(Timestamp now) const { return std::max(Duration{0}, last_time_ - now); }
+  // How often it stepped back, since the opening.
+  std::uint64_t time_steps() const { return time_steps_; }
 
  private:
   struct Group;
   Log(Store& store, LogOptions options);
 
   Result<void> fill_tail(const Opened& opened);
+  // From now on events are dated so, or later.
+  void take_time(Timestamp now);
   void take(Group& group, std::size_t index, Timestamp now);
   // Where the events with known keys are; nothing for those that are new.
   Result<std::vector<std::optional<Placed>>> known_events(const Group& group, const PublishRequest& request,
@@ -142,9 +149,17 @@ class Log {
   std::uint64_t take_command(Group& group, std::size_t index, const Command& command, Timestamp now);
   void take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
   bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);
-  Result<Published> repeat_of(const IdempotencyRecord& record);
-  // False if it came to nothing; the outcomes then say why.
+  Result<Published> repeat_of(const IdempotencyRecord& record, const PublishRequest& request);
+  // False if it came to nothing; the outcomes of those parts that needed it then say why.
   bool commit(Group& group);
+  Result<Committed> store(Group& group);
+  std::vector<IdempotencyRecord> records_of(const Group& group) const;
+  void announce_ephemeral(const Group& group);
+  struct Room {
+    std::size_t rows = 0;
+    std::size_t bytes = 0;
+  };
+  static Room room_of(const PublishRequest& request);
   void count_arrived(const Group& group, std::size_t keys);
   void announce(Group& group);
   void answer(Group& group, const Committed& committed);
@@ -170,7 +185,10 @@ class Log {
   CommandPlanner* planner_ = nullptr;
   std::unique_ptr<Tail> tail_;
   EpochTable epochs_;
-  Timestamp last_time_;  // event times never run backwards within the log
+  // Of the newest event: times never run backwards within the log, except at a step.
+  Timestamp last_time_;
+  bool step_pending_ = false;  // last_time_ was put back, and no event says so yet
+  std::uint64_t time_steps_ = 0;
   std::unique_ptr<Group> group_;  // between begin_group and commit_group
   std::uint64_t refused_due_ = 0;
   std::size_t next_chore_ = 0;

@@ -33,7 +33,8 @@ class Sources final : public SourcePort {
   void stop();
 
   // The secrets of the webhooks, as these configurations name them now: read first, then taken up, so that
-  // nothing is taken if one cannot be read. A webhook that is not named any more has none, and takes nothing.
+  // nothing is taken if one cannot be read. A webhook that is not named any more has none, and takes
+  // nothing.
   using Secrets = std::vector<std::vector<std::string>>;
   Result<Secrets> read_secrets(const std::vector<ingest::SourceConfig>& configs) const;
   void take_secrets(Secrets secrets);

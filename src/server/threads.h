@@ -78,6 +78,7 @@ class LogWriter {
   std::vector<Asked> fill_group(std::size_t& events);
   void answer(std::span<const Asked> asked, std::vector<PublishOutcome> outcomes);
   void begin_housekeeping();
+  void report();
   bool housekeep();
 
   Log& log_;
@@ -85,6 +86,13 @@ class LogWriter {
   const Clock& clock_;
   prometheus::Counter& commits_;
   prometheus::Counter& events_;
+  prometheus::Counter& refused_due_;
+  prometheus::Counter& time_steps_;
+  prometheus::Gauge& ahead_;
+  struct Told {
+    std::uint64_t refused_due = 0, time_steps = 0;
+    double ahead = 0;
+  } told_;  // to /metrics
   const std::size_t shards_;
   const Callbacks callbacks_;
   bool failure_told_ = false;

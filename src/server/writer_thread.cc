@@ -70,6 +70,12 @@ LogWriter::LogWriter(Log& log, FairMailbox<PublishJob>& mailbox, const Clock& cl
       commits_(metrics.counter("belfry_commits_total", "Groups committed to the store.")),
       events_(
           metrics.counter("belfry_events_published_total", "Events accepted, ephemeral ones included.")),
+      refused_due_(metrics.counter("belfry_scheduled_refused_total",
+                                   "Scheduled events not published: who scheduled them was revoked.")),
+      time_steps_(metrics.counter("belfry_clock_steps_total",
+                                  "Times that the clock was found behind the log and was put back.")),
+      ahead_(metrics.gauge("belfry_clock_ahead_seconds",
+                           "How far the time of the newest event is ahead of the clock.")),
       shards_(shards),
       callbacks_(std::move(callbacks)),
       thread_([this] { run(); }) {
@@ -155,6 +161,16 @@ void LogWriter::begin_housekeeping() {
     retention_.reset();
   }
   log_.tick(clock_.wall());
+  report();
+}
+
+void LogWriter::report() {
+  const Told now{log_.refused_due(), log_.time_steps(),
+                 std::chrono::duration<double>(log_.ahead(clock_.wall())).count()};
+  add(refused_due_, static_cast<double>(now.refused_due - told_.refused_due));
+  add(time_steps_, static_cast<double>(now.time_steps - told_.time_steps));
+  change(ahead_, now.ahead - told_.ahead);
+  told_ = now;
 }
 
 // One slice, of a few milliseconds; a publish that comes meanwhile waits for it at most. False: that was

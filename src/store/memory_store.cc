@@ -149,6 +149,7 @@ class MemoryStore final : public Store {
       ++it;
       remove_event(disk(), offset);
     }
+    forget_time_steps();
     return gone;
   }
 
@@ -167,6 +168,7 @@ class MemoryStore final : public Store {
       raise_floor(disk().log.at(offset).topic, offset);
       remove_event(disk(), offset);
     }
+    forget_time_steps();
     return gone;
   }
 
@@ -248,7 +250,7 @@ class MemoryStore final : public Store {
     std::lock_guard lock(shared_->mutex);
     Offset last = 0;
     for (const auto& [offset, event] : disk().log) {
-      if (event.time >= before) break;
+      if (disk().time_line.of(offset, event.time) >= before) break;
       last = offset;
     }
     return last;
@@ -262,6 +264,9 @@ class MemoryStore final : public Store {
   void raise_floor(const std::string& topic, Offset offset) {
     Offset& floor = disk().topics[topic].floor;
     floor = std::max(floor, offset);
+  }
+  void forget_time_steps() {
+    disk().time_line.forget_below(disk().log.empty() ? disk().head + 1 : disk().log.begin()->first);
   }
   MemoryDisk& disk() { return *shared_->disk; }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/store.h"
+#include "store/time_line.h"
 
 namespace belfry {
 
@@ -37,7 +38,7 @@ struct MemoryDisk {
   std::uint64_t last_scheduled = 0;
   std::map<std::pair<std::string, std::string>, Revocation> revocations;  // by user and token id
   std::map<std::string, UsedTicket> tickets;                              // by id
-  std::map<Offset, Timestamp> time_steps;
+  TimeLine time_line;
   Offset forgotten = 0;  // there were topics with a floor up to here that are not known any more
   std::map<std::pair<std::string, std::string>, Position> positions;      // by source and part
   std::map<std::uint64_t, DeadLetter> dead_letters;

@@ -41,17 +41,13 @@ bool Truth::superseded(const Event& event) const {
                      });
 }
 
-std::string Acknowledgements::repeated(const std::string& key, const Published& published,
-                                       const Truth& truth) {
+std::string Acknowledgements::repeated(const std::string& key, const Published& published) {
   std::vector<Cursor> cursors;
   for (const auto& placed : published.events)
     if (placed.cursor.offset != 0) cursors.push_back(placed.cursor);
   const auto [it, fresh] = keys_.emplace(key, cursors);
   if (fresh) return {};
-  std::vector<Cursor> expected = it->second;
-  if (expected != cursors)
-    std::erase_if(expected, [&](const Cursor& cursor) { return truth.gone(cursor.offset) != 0; });
-  return expected == cursors ? std::string() : "same_key_same_event: " + key;
+  return it->second == cursors ? std::string() : "same_key_same_event: " + key;
 }
 
 void Acknowledgements::rewind(const Truth& truth) {

@@ -49,9 +49,9 @@ class Truth {
 class Acknowledgements {
  public:
   void stored(const std::string& value) { values_.insert(value); }
-  // The same key must always name the same events; a repeat may leave out what was trimmed meanwhile, and
-  // ephemeral ones. Empty, or what is wrong.
-  std::string repeated(const std::string& key, const Published& published, const Truth& truth);
+  // The same key must always name the same events, also those that were trimmed meanwhile. Empty, or what is
+  // wrong.
+  std::string repeated(const std::string& key, const Published& published);
   // A restored backup may have lost what was acknowledged after it was made.
   void rewind(const Truth& truth);
   // acked_is_durable: every acknowledged value is in the present history. Empty, or the first that is not.

@@ -102,16 +102,18 @@ void World::publish_group() {
   for (std::size_t i = 0; i < group.size(); ++i) {
     group[i].principal = "p";
     if (chance(30)) {
-      // Half of the keys are used again, with the same body.
+      // Half of the keys are used again, with the same events.
       const bool again = next_key_ > 0 && chance(50);
       const std::uint64_t key = again ? pick(next_key_) : next_key_++;
       keys[i] = group[i].idempotency_key = "k" + std::to_string(key);
     }
-    for (std::size_t n = 1 + pick(3); n > 0; --n) {
+    const auto known = keyed_.find(keys[i]);
+    if (known != keyed_.end()) group[i].events = known->second;
+    for (std::size_t n = 1 + pick(3); n > 0 && known == keyed_.end(); --n)
       group[i].events.push_back(make_event());
-      if (!group[i].events.back().topic.starts_with("eph/"))
-        values[i].push_back(group[i].events.back().data);
-    }
+    if (!keys[i].empty()) keyed_.try_emplace(keys[i], group[i].events);
+    for (const Event& event : group[i].events)
+      if (!event.topic.starts_with("eph/")) values[i].push_back(event.data);
   }
   if (chance(4)) disk_.trouble = static_cast<MemoryDisk::Trouble>(1 + pick(3));
   const auto outcomes = log_->publish(group, clock_.wall());
@@ -123,7 +125,7 @@ void World::publish_group() {
     if (!outcomes[i].value().replayed)
       for (const auto& value : values[i]) acknowledged_.stored(value);
     if (keys[i].empty()) continue;
-    const auto wrong = acknowledged_.repeated(keys[i], outcomes[i].value(), truth_);
+    const auto wrong = acknowledged_.repeated(keys[i], outcomes[i].value());
     if (!wrong.empty()) violation(wrong);
   }
   if (chance(3)) check_acknowledged();

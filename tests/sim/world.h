@@ -90,6 +90,7 @@ class World final : public PageSource {
   Acknowledgements acknowledged_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::uint64_t next_value_ = 0, next_key_ = 0, next_epoch_ = 1;
+  std::map<std::string, std::vector<Event>> keyed_;  // what each idempotency key was first sent with
   int step_ = 0;
   Outcome outcome_;
 };

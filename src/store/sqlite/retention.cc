@@ -168,10 +168,11 @@ Result<void> Retention::find_old(const Topic& topic, Timestamp now, std::size_t 
   select_rows_.bind(1, topic.id).bind(2, to_signed(begin)).bind(3, to_signed(rows_max));
   while (out.size() < rows_max && TRY(select_rows_.step())) {
     const bool surplus = select_rows_.integer(1) <= kept_above;
-    const bool old =
-        topic.rule->age && Timestamp{Duration{select_rows_.integer(2)}} < now + -*topic.rule->age;
+    const Offset offset = to_unsigned(select_rows_.integer(0));
+    const Timestamp time = time_line_.of(offset, Timestamp{Duration{select_rows_.integer(2)}});
+    const bool old = topic.rule->age && time < now + -*topic.rule->age;
     if (!surplus && !old) break;
-    begin = to_unsigned(select_rows_.integer(0));
+    begin = offset;
     out.push_back(begin);
   }
   return {};

@@ -14,12 +14,13 @@
 
 #include "store/sqlite/event_writer.h"
 #include "store/store.h"
+#include "store/time_line.h"
 
 namespace belfry::sqlite {
 
 class Retention {
  public:
-  explicit Retention(EventWriter& events) : events_(events) {}
+  Retention(EventWriter& events, const TimeLine& time_line) : events_(events), time_line_(time_line) {}
   Result<void> prepare(Database& database);
 
   // After a transaction that failed.
@@ -50,6 +51,7 @@ class Retention {
   Result<void> find_own(const Topic& topic, std::size_t rows_max, std::vector<Offset>& out);
 
   EventWriter& events_;
+  const TimeLine& time_line_;
   std::int64_t visited_ = 0;  // id of the last topic that the sweep looked at
   std::deque<std::int64_t> news_;            // ids of topics to look at first
   std::unordered_set<std::int64_t> in_news_;  // the same

@@ -90,6 +90,8 @@ class SqliteStore final : public Store {
   Result<std::size_t> forget_some(Forget forget);
   Result<void> write_record(const IdempotencyRecord& record, Offset base, const Committed& committed);
   Result<void> checkpoint_if_due();
+  Result<void> read_time_line();
+  Result<void> forget_time_steps();
 
   const SqliteOptions options_;
   WriterLock lock_;
@@ -97,9 +99,11 @@ class SqliteStore final : public Store {
   EpochTable epochs_;
   EventWriter events_;
   ChangeWriter changes_{events_};
-  Retention retention_{events_};
+  TimeLine time_line_;
+  Retention retention_{events_, time_line_};
   SqliteFeedRows feed_rows_{epochs_};
-  Statement select_head_, insert_key_, select_key_, select_log_, select_time_, set_head_;
+  Statement select_head_, insert_key_, select_key_, select_log_, select_time_, set_head_, select_first_,
+      forget_steps_;
   Epoch epoch_;
   Offset head_ = 0;
   int wal_pages_ = 0;  // as of the last commit
@@ -144,6 +148,8 @@ Result<void> SqliteStore::prepare() {
   TRY(database_.prepare(select_time_,
                         "SELECT offset, time FROM events WHERE offset >= ? ORDER BY offset LIMIT 1"));
   TRY(database_.prepare(set_head_, "UPDATE meta SET value = max(value, ?) WHERE name = 'head'"));
+  TRY(database_.prepare(select_first_, "SELECT coalesce(min(offset), ?) FROM events"));
+  TRY(database_.prepare(forget_steps_, "DELETE FROM time_steps WHERE offset <= ?"));
   TRY(events_.prepare(database_));
   TRY(changes_.prepare(database_));
   TRY(feed_rows_.prepare(database_));
@@ -168,7 +174,26 @@ Result<void> SqliteStore::reload() {
   Statement select = TRY(database_.prepare("SELECT value FROM meta WHERE name = 'indexed'"));
   indexed_ = TRY(read_indexed(select));
   retention_.restart();
+  TRY(read_time_line());
   return events_.restart(indexed_);
+}
+
+Result<void> SqliteStore::read_time_line() {
+  time_line_.clear();
+  Statement select = TRY(database_.prepare("SELECT offset, time FROM time_steps ORDER BY offset"));
+  while (TRY(select.step()))
+    time_line_.add(to_unsigned(select.integer(0)), Timestamp{Duration{select.integer(1)}});
+  return {};
+}
+
+// A step goes when nothing that it dates is left.
+Result<void> SqliteStore::forget_time_steps() {
+  if (time_line_.empty()) return {};
+  const ResetAtEnd end(select_first_);
+  TRY(select_first_.bind(1, to_signed(head_ + 1)).step());
+  const std::int64_t first = select_first_.integer(0);
+  if (!time_line_.forget_below(to_unsigned(first))) return {};
+  return forget_steps_.bind(1, first).run();
 }
 
 Error SqliteStore::give_up(Error error) {
@@ -218,6 +243,9 @@ Result<Committed> SqliteStore::commit(const Commit& commit) {
     head_ = before;
     return done.error();
   }
+  for (const Change& change : commit.changes)
+    if (const auto* step = std::get_if<PutTimeStep>(&change))
+      time_line_.add(before + 1 + step->event, step->time);
   TRY(checkpoint_if_due());
   return committed;
 }
@@ -312,8 +340,9 @@ Result<std::vector<Offset>> SqliteStore::remove_some(Remove remove) {
   std::vector<Offset> gone;
   const auto work = [&]() -> Result<void> {
     gone = TRY(remove());
-    if (!gone.empty()) TRY(set_head_.bind(1, to_signed(head_)).run());
-    return {};
+    if (gone.empty()) return {};
+    TRY(forget_time_steps());
+    return set_head_.bind(1, to_signed(head_)).run();
   };
   TRY(in_transaction(work));
   return gone;
@@ -341,15 +370,16 @@ Result<std::size_t> SqliteStore::forget_access(Timestamp now, std::size_t rows_m
 
 Result<std::size_t> SqliteStore::forget_remains(Timestamp, std::size_t) { return std::size_t{0}; }
 
-// Times never run backwards in the log, so this is a search by halves.
+// Times never run backwards along the time line, so this is a search by halves.
 Result<Offset> SqliteStore::last_before(Timestamp before) {
   Offset low = 0, high = head_;  // low is older than `before`, or 0; everything above high is not
   while (low < high) {
     const Offset middle = low + (high - low + 1) / 2;
     const ResetAtEnd end(select_time_);
     const bool found = TRY(select_time_.bind(1, to_signed(middle)).step());
-    if (found && select_time_.integer(1) < before.value.count()) {
-      low = to_unsigned(select_time_.integer(0));
+    const Offset at = found ? to_unsigned(select_time_.integer(0)) : 0;
+    if (found && time_line_.of(at, Timestamp{Duration{select_time_.integer(1)}}) < before) {
+      low = at;
     } else {
       high = middle - 1;
     }
