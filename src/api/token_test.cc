@@ -88,5 +88,98 @@ TEST(Keyring, BackendKeysAndTokens) {
   EXPECT_GE(make_jwt_secret().size(), 32u);
 }
 
+struct KeyringRights : ::testing::Test {
+  Keyring keyring;
+  std::vector<std::string> gone;
+  Principal ana;
+
+  KeyringRights() {
+    keyring.on_keys_gone = [this](const auto& fingerprints) {
+      gone.insert(gone.end(), fingerprints.begin(), fingerprints.end());
+    };
+    keyring.add_key(std::move(SigningKey::from_secret(kSecret)).value());
+    ana = keyring.authenticate(mint_token(claims(), kSecret), kNow).value();
+  }
+  Code check(const Principal& principal, Timestamp now = kNow) {
+    const auto checked = keyring.check(principal, now);
+    return checked ? Code::internal : checked.error().code;  // internal: it stands
+  }
+  // The configuration is read again, with this secret.
+  void reload(const std::string& secret) {
+    Keyring fresh;
+    fresh.add_key(std::move(SigningKey::from_secret(secret)).value());
+    keyring.take_configured(std::move(fresh));
+  }
+};
+
+TEST_F(KeyringRights, AnyRevocationOnlyGrowsStronger) {
+  EXPECT_EQ(check(ana), Code::internal);
+  const std::string user = ana.user;
+  keyring.revoke({user, {}, ana.issued, kNow + Duration{100}});
+  EXPECT_EQ(check(ana), Code::token_revoked);
+  keyring.revoke({user, {}, ana.issued + Duration{-5000}, kNow + Duration{50}});
+  EXPECT_EQ(check(ana), Code::token_revoked);
+  keyring.forget_revocations(kNow + Duration{99});
+  EXPECT_EQ(check(ana), Code::token_revoked);
+  keyring.forget_revocations(kNow + Duration{100});
+  EXPECT_EQ(check(ana), Code::internal);
+}
+
+TEST_F(KeyringRights, EndWithTheirTime) {
+  ASSERT_TRUE(ana.expires);
+  EXPECT_EQ(check(ana, *ana.expires), Code::token_expired);
+}
+
+TEST_F(KeyringRights, EndWithTheKeyThatVouchedForThem) {
+  const std::string before = ana.key;
+  reload(kSecret);
+  EXPECT_TRUE(gone.empty()) << "the same key, read again";
+  reload(std::string(32, 'n'));
+  EXPECT_EQ(gone, std::vector<std::string>{before});
+  EXPECT_EQ(check(ana), Code::token_revoked);
+}
+
+TEST_F(KeyringRights, OfABackendEndWithItsKeyThoughTheIdStays) {
+  const std::string first = "bk_one_" + std::string(32, '1'), second = "bk_one_" + std::string(32, '2');
+  const auto only = [](const std::string& key) {
+    return std::map<std::string, std::string>{{"one", *from_hex(sha256_hex(key))}};
+  };
+  keyring.set_hashed_keys(only(first), {});
+  const Principal backend = keyring.authenticate(first, kNow).value();
+  EXPECT_EQ(check(backend), Code::internal);
+  keyring.set_hashed_keys(only(second), {});
+  EXPECT_EQ(check(backend), Code::token_revoked);
+  EXPECT_EQ(gone, std::vector<std::string>{backend.key});
+}
+
+TEST_F(KeyringRights, ReachWhatWasScheduled) {
+  const auto of = [&](const Principal& principal) {
+    Scheduled out;
+    out.principal = principal.name;
+    out.issued = principal.issued;
+    out.token_id = principal.token_id;
+    return out;
+  };
+  EXPECT_TRUE(keyring.stands(of(ana)));
+  keyring.revoke({ana.user, {}, ana.issued, kNow + Duration{100}});
+  EXPECT_FALSE(keyring.stands(of(ana)));
+  Principal bob{"user:bob", "bob", {}, {}, kNow, "jti"};
+  EXPECT_TRUE(keyring.stands(of(bob)));
+  keyring.revoke({{}, "jti", kNow, kNow + Duration{100}});
+  EXPECT_FALSE(keyring.stands(of(bob)));
+  const Principal backend{"backend:one", {}, {}, {}};
+  EXPECT_FALSE(keyring.stands(of(backend)));
+  keyring.set_hashed_keys({}, {"one"});
+  EXPECT_TRUE(keyring.stands(of(backend))) << "a retired key opens nothing, and what it scheduled stays";
+}
+
+// Until an issuer has answered it is not known who its keys are.
+TEST_F(KeyringRights, OfAnIssuerThatWasNotHeardOfAreLeft) {
+  ana.key = "of an issuer";
+  EXPECT_EQ(check(ana), Code::token_revoked);
+  keyring.set_issuer_keys("https://issuer", {});
+  EXPECT_EQ(check(ana), Code::internal);
+}
+
 }  // namespace
 }  // namespace belfry

@@ -176,6 +176,24 @@ TEST_F(WebSocketTurns, AFrameThatIsWrongBehindManyMessagesIsHeardAfterThem) {
   EXPECT_TRUE(ana.closed);
 }
 
+// Let in by a cookie, revoked before its first message.
+TEST_F(WebSocketTurns, WhoWasRevokedBeforeTheFirstMessageIsNotConnected) {
+  Wire ana, eve;
+  const auto by_cookie = [&](Wire& wire, const std::string& user) {
+    streams.open_websocket(wire, {}, Principal{"user:" + user, user, {{"#"}, {"#"}}, {}});
+  };
+  by_cookie(ana, "ana");
+  by_cookie(eve, "eve");
+  gate.revoked = "eve";
+  for (Wire* wire : {&ana, &eve})
+    wire->events->on_bytes(frame_of(R"({"action":"connect","topics":["a"]})"));
+  EXPECT_EQ(ana.count("connected"), 1u);
+  EXPECT_FALSE(ana.closed);
+  EXPECT_EQ(eve.count("connected"), 0u);
+  EXPECT_EQ(eve.count("token_revoked"), 2u) << "as a message, and as the reason of the close";
+  EXPECT_TRUE(eve.closed);
+}
+
 TEST_F(WebSocketTurns, ASocketThatWasClosedMeanwhileDoesNothingMore) {
   Wire ana, bob;
   open(ana, "a");

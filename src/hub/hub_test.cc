@@ -416,5 +416,40 @@ TEST_F(HubTest, AFullMailboxIsAskedAgainAtTheNextTick) {
   EXPECT_EQ(ana.story, "49 50 live@50 ");
 }
 
+TEST_F(HubTest, AKeyThatIsGoneTakesItsSessionsWithIt) {
+  Recorder bob;
+  Attach wish;
+  wish.selectors = {{"a", {}}};
+  wish.credential.key = 7;
+  shard->attach(ana, wish, clock.now());
+  wish.credential.key = 8;
+  shard->attach(bob, wish, clock.now());
+  turn();
+  shard->end_keys({7, 9});
+  publish("a");
+  turn();
+  EXPECT_EQ(ana.story, "live@0 end:token_revoked ");
+  EXPECT_EQ(bob.story, "live@0 1 ");
+}
+
+// What a client asks for again, or its feed asks for, takes no room.
+TEST_F(HubTest, WhatTheFeedFollowsTakesNoRoomOfTheClients) {
+  Attach wish;
+  wish.feed_of = "ana";
+  const SessionId id = shard->attach(ana, wish, clock.now());
+  std::vector<Selector> all;
+  for (std::size_t i = 0; i < limits::stream_topics_max; ++i) all.push_back({"t/" + std::to_string(i), {}});
+  EXPECT_TRUE(shard->subscribe(id, all));
+  EXPECT_TRUE(shard->subscribe(id, all));
+  EXPECT_TRUE(shard->subscribe(id, {{"users/ana", {}}})) << "the feed has it";
+  EXPECT_FALSE(shard->subscribe(id, {{"one/more", {}}}));
+  EXPECT_FALSE(shard->subscribe(id, {{"users/ana", {"a"}}})) << "this one is the client's own";
+  shard->unsubscribe(id, {{"t/0", {}}});
+  EXPECT_TRUE(shard->subscribe(id, {{"one/more", {}}}));
+  // The feed's own topic is not the client's to leave.
+  shard->unsubscribe(id, {{"users/ana", {}}});
+  EXPECT_EQ(shard->selectors(id).size(), limits::stream_topics_max);
+}
+
 }  // namespace
 }  // namespace belfry

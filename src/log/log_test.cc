@@ -21,7 +21,8 @@ PublishRequest request(std::vector<std::string> topics, std::string key = {}, st
 }
 
 struct LogTest : ::testing::Test {
-  std::unique_ptr<Store> store = make_memory_store();
+  MemoryDisk disk;
+  std::unique_ptr<Store> store = make_memory_store(disk);
   ManualClock clock;
   std::unique_ptr<Log> log = make();
 
@@ -89,6 +90,94 @@ TEST_F(LogTest, EphemeralEventsAreAnnouncedButNotStored) {
   EXPECT_EQ(outcomes[0].value().events[1].cursor.offset, 1u);
   EXPECT_EQ(log->tail().head(), 1u);
   EXPECT_EQ(log->tail().since(0).batches.size(), 2u);
+}
+
+// The events of the newest batches in the tail, by topic.
+std::string announced(const Log& log) {
+  std::string out;
+  for (const auto& batch : log.tail().since(0).batches)
+    for (const Entry& entry : batch->entries) out += entry.event().topic + ' ';
+  return out;
+}
+
+TEST_F(LogTest, ARequestThatIsRefusedHasNoVisiblePart) {
+  disk.trouble = MemoryDisk::Trouble::full;
+  auto outcomes = publish({request({"ephemeral/a", "b"}), request({"ephemeral/c"}),
+                           request({"ephemeral/d"}, "key")});
+  EXPECT_EQ(outcomes[0].error().code, Code::store_full);
+  EXPECT_TRUE(outcomes[1]) << "it needs no room";
+  EXPECT_EQ(outcomes[2].error().code, Code::store_full) << "its key could not be kept";
+  EXPECT_EQ(announced(*log), "ephemeral/c ");
+  outcomes = publish({request({"ephemeral/a", "b"})});
+  EXPECT_TRUE(outcomes[0]);
+  EXPECT_EQ(announced(*log), "ephemeral/c ephemeral/a b ");
+}
+
+TEST_F(LogTest, AfterAFailureNothingIsSeenAtAll) {
+  disk.trouble = MemoryDisk::Trouble::failed_before;
+  const auto outcomes = publish({request({"b"}), request({"ephemeral/c"})});
+  EXPECT_EQ(outcomes[0].error().code, Code::store_failed);
+  EXPECT_EQ(outcomes[1].error().code, Code::store_failed);
+  EXPECT_EQ(announced(*log), "");
+}
+
+// Whatever became of it: durable, ephemeral, scheduled, taken out meanwhile.
+TEST_F(LogTest, TheSameKeyIsTheSameEventWhateverKindItWas) {
+  const auto mixed = [] { return request({"ephemeral/a", "b", "ephemeral/c", "b"}, "mixed"); };
+  const auto scheduled = [&] {
+    auto out = request({"later", "sooner"}, "scheduled");
+    out.deliver_at = {clock.wall() + std::chrono::hours(1), clock.wall() + std::chrono::minutes(1)};
+    return out;
+  };
+  const auto single = [](const std::string& topic) {
+    auto out = request({topic});
+    out.event_keys = {"id of " + topic};
+    out.event_bodies = {{}};
+    return out;
+  };
+  const auto all = [&] {
+    return publish({mixed(), scheduled(), single("ephemeral/x"), single("durable/x")});
+  };
+  const auto first = all();
+  clock.advance(std::chrono::minutes(5));
+  ASSERT_TRUE(log->maintain(clock.wall()));  // one of the scheduled ones is due
+  const Offset head = log->tail().head();
+  const std::string seen = announced(*log);
+  ASSERT_TRUE(store->trim(head, 100));
+  const auto again = all();
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    ASSERT_TRUE(first[i] && again[i]);
+    EXPECT_FALSE(first[i].value().replayed);
+    EXPECT_TRUE(again[i].value().replayed);
+    ASSERT_EQ(again[i].value().events.size(), first[i].value().events.size());
+    for (std::size_t n = 0; n < first[i].value().events.size(); ++n) {
+      EXPECT_EQ(again[i].value().events[n].cursor, first[i].value().events[n].cursor);
+      EXPECT_EQ(again[i].value().events[n].topic, first[i].value().events[n].topic);
+      EXPECT_EQ(again[i].value().events[n].scheduled, first[i].value().events[n].scheduled);
+    }
+  }
+  EXPECT_EQ(log->tail().head(), head);
+  EXPECT_EQ(announced(*log), seen);
+}
+
+TEST_F(LogTest, WhatIsDueIsNotPublishedIfWhoScheduledItWasRevoked) {
+  LogOptions options;
+  options.stands = [](const Scheduled& scheduled) {
+    EXPECT_EQ(scheduled.token_id, "jti");
+    EXPECT_EQ(scheduled.issued, Timestamp{Duration{77}});
+    return scheduled.event.topic != "evil";
+  };
+  log = std::move(Log::open(*store, options, Epoch{8})).value();
+  auto later = request({"good", "evil", "good"});
+  later.deliver_at = std::vector<Timestamp>(3, clock.wall() + std::chrono::minutes(1));
+  later.token_id = "jti";
+  later.issued = Timestamp{Duration{77}};
+  ASSERT_TRUE(publish({std::move(later)})[0]);
+  clock.advance(std::chrono::minutes(1));
+  ASSERT_TRUE(log->maintain(clock.wall()).value());
+  EXPECT_EQ(announced(*log), "good good ");
+  EXPECT_EQ(log->refused_due(), 1u);
+  EXPECT_TRUE(disk.scheduled.empty());
 }
 
 // How many of these requests a group takes in before it has no room left.

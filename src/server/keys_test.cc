@@ -128,5 +128,29 @@ TEST(KeyFile, KeysComeAndGo) {
   EXPECT_FALSE(keyring.authenticate(key.value(), Timestamp{}));
 }
 
+TEST(KeyFile, ARetiredKeyOpensNothingAndKeepsWhatItScheduled) {
+  testing::TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path("data"));
+  KeyFile file(folder.path("data"));
+  Keyring keyring;
+  const std::string one = file.create("one").value(), two = file.create("two").value();
+  const auto scheduled_by = [](const std::string& key) {
+    Scheduled out;
+    out.principal = "backend:" + std::string(backend_key_id(key));
+    return out;
+  };
+  EXPECT_TRUE(file.revoke(std::string(backend_key_id(one)), true).value());
+  EXPECT_TRUE(file.revoke(std::string(backend_key_id(two))).value());
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_FALSE(keyring.authenticate(one, Timestamp{}));
+  EXPECT_FALSE(keyring.authenticate(two, Timestamp{}));
+  EXPECT_TRUE(keyring.stands(scheduled_by(one)));
+  EXPECT_FALSE(keyring.stands(scheduled_by(two)));
+  // Also one that stands in a file of the configuration, and not here.
+  EXPECT_TRUE(file.revoke("configured", true).value());
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_TRUE(keyring.stands(scheduled_by("bk_configured_" + std::string(32, 'x'))));
+}
+
 }  // namespace
 }  // namespace belfry

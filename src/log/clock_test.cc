@@ -1,0 +1,117 @@
+// What the log makes of a clock that is wrong: ahead, behind, and put right.
+#include <gtest/gtest.h>
+
+#include "log/log.h"
+#include "store/memory_store.h"
+
+namespace belfry {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+struct LogClock : ::testing::Test {
+  MemoryDisk disk;
+  std::unique_ptr<Store> store = make_memory_store(disk);
+  ManualClock clock;
+  std::unique_ptr<Log> log = open({});
+
+  std::unique_ptr<Log> open(LogOptions options) {
+    auto opened = Log::open(*store, std::move(options), Epoch{7});
+    CHECK(opened);
+    return std::move(opened).value();
+  }
+  // Publishes an event, and gives the time that it was dated.
+  Timestamp publish(const std::string& topic = "a") {
+    PublishRequest request;
+    request.principal = "backend:test";
+    request.events.resize(1);
+    request.events[0].topic = topic;
+    const auto outcome = log->publish({&request, 1}, clock.wall());
+    CHECK(outcome[0]);
+    return store->read_log(log->tail().head() - 1, log->tail().head(), 1).value()[0].time;
+  }
+};
+
+TEST_F(LogClock, AClockThatWasAheadOnceDatesNothingThatFollows) {
+  const Timestamp before = publish();
+  clock.set_wall(hours(24 * 365));
+  EXPECT_EQ(publish(), before + hours(24 * 365));
+  EXPECT_EQ(log->ahead(clock.wall()), Duration{0});
+  clock.set_wall(-hours(24 * 365));
+  clock.advance(seconds(1));
+  EXPECT_GT(log->ahead(clock.wall()), hours(24 * 364));
+  EXPECT_EQ(publish(), clock.wall());
+  EXPECT_EQ(log->ahead(clock.wall()), Duration{0});
+  EXPECT_EQ(log->time_steps(), 1u);
+  clock.advance(seconds(1));
+  EXPECT_EQ(publish(), clock.wall());
+  EXPECT_EQ(log->time_steps(), 1u);
+}
+
+TEST_F(LogClock, ALittleBackIsWaitedForAndNoTimeRunsBackwards) {
+  const Timestamp before = publish();
+  clock.set_wall(-limits::clock_ahead_max);
+  EXPECT_EQ(publish(), before);
+  EXPECT_EQ(log->time_steps(), 0u);
+  clock.set_wall(-Duration{1});
+  EXPECT_EQ(publish(), clock.wall());
+  EXPECT_EQ(log->time_steps(), 1u);
+}
+
+TEST_F(LogClock, AClockThatIsEarlierThanTheProgramIsNotBelieved) {
+  const Timestamp before = publish();
+  clock.set_wall(-hours(24 * 365 * 50));
+  EXPECT_EQ(publish(), before);
+  EXPECT_EQ(log->time_steps(), 0u);
+}
+
+TEST_F(LogClock, IsPutRightAfterAStartToo) {
+  clock.set_wall(hours(24 * 365));
+  publish();
+  clock.set_wall(-hours(24 * 365));
+  log = open({});
+  EXPECT_EQ(publish(), clock.wall());
+  log = open({});
+  clock.advance(seconds(5));
+  EXPECT_EQ(publish(), clock.wall());
+  EXPECT_EQ(log->time_steps(), 0u);
+}
+
+TEST_F(LogClock, AStepThatCouldNotBeStoredIsStoredWithTheNextEvent) {
+  clock.set_wall(hours(1000));
+  publish();
+  clock.set_wall(-hours(1000));
+  disk.trouble = MemoryDisk::Trouble::full;
+  PublishRequest request;
+  request.events.resize(1);
+  request.events[0].topic = "a";
+  EXPECT_EQ(log->publish({&request, 1}, clock.wall())[0].error().code, Code::store_full);
+  publish();
+  clock.advance(hours(1));
+  // Found along the log, though the first event is dated weeks later.
+  EXPECT_EQ(store->last_before(clock.wall()).value(), 2u);
+}
+
+TEST_F(LogClock, RetentionTakesWhatWasDatedByAWrongClockWithWhatFollowsIt) {
+  LogOptions options;
+  options.retention = hours(24);
+  log = open(options);
+  clock.set_wall(hours(24 * 365));
+  publish();
+  clock.set_wall(-hours(24 * 365));
+  publish();
+  clock.advance(hours(23));
+  while (log->maintain(clock.wall()).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 2u);
+  EXPECT_FALSE(disk.time_line.empty());
+  clock.advance(hours(2));
+  while (log->maintain(clock.wall()).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 0u);
+  EXPECT_TRUE(disk.time_line.empty()) << "the step goes with what it dates";
+}
+
+}  // namespace
+}  // namespace belfry

@@ -1,0 +1,170 @@
+// Revocations, tickets, erasure, and time along the log: what ends, and what only ever grows stronger.
+#include <gtest/gtest.h>
+
+#include "shelves.h"
+#include "store/sqlite/database.h"
+
+namespace belfry {
+namespace {
+
+template <class Shelf>
+struct AccessContract : ::testing::Test {
+  Shelf shelf;
+  std::unique_ptr<Store> store;
+  AccessContract() { reopen(); }
+  void reopen() {
+    store.reset();
+    store = shelf.open();
+    CHECK(store->open(Epoch{++epoch}));
+  }
+  void apply(Change change) {
+    const std::vector<Change> changes{std::move(change)};
+    ASSERT_TRUE(store->commit({{}, {}, changes}));
+  }
+  // One event of the topic at the time, in milliseconds; where its step begins, if it has one.
+  void publish(const std::string& topic, long time, bool step = false) {
+    std::vector<Event> events(1);
+    events[0].topic = topic;
+    events[0].time = Timestamp{Duration{time}};
+    std::vector<Change> changes;
+    if (step) changes.push_back(PutTimeStep{events[0].time, 0});
+    ASSERT_TRUE(store->commit({events, {}, changes}));
+  }
+  void schedule(const std::string& topic, const std::string& principal) {
+    Scheduled scheduled;
+    scheduled.event.topic = topic;
+    scheduled.principal = principal;
+    scheduled.deliver_at = Timestamp{Duration{10}};
+    scheduled.issued = Timestamp{Duration{123}};
+    scheduled.token_id = "jti";
+    apply(PutScheduled{std::move(scheduled)});
+  }
+  Offset before(long time) { return store->last_before(Timestamp{Duration{time}}).value(); }
+  std::uint64_t epoch = 0;
+};
+using Shelves = ::testing::Types<MemoryShelf, SqliteShelf>;
+TYPED_TEST_SUITE(AccessContract, Shelves);
+
+constexpr Timestamp at(long ms) { return {Duration{ms}}; }
+
+TYPED_TEST(AccessContract, ARevocationOnlyGrowsStronger) {
+  this->apply(PutRevocation{{"ana", {}, at(100), at(1000)}});
+  this->apply(PutRevocation{{"ana", {}, at(50), at(900)}});
+  this->apply(PutRevocation{{{}, "jti", at(70), at(1000)}});
+  this->reopen();
+  const auto rows = this->store->revocations().value();
+  ASSERT_EQ(rows.size(), 2u);
+  for (const Revocation& row : rows) {
+    EXPECT_EQ(row.not_before, row.user == "ana" ? at(100) : at(70));
+    EXPECT_EQ(row.forget, at(1000));
+  }
+}
+
+TYPED_TEST(AccessContract, RevocationsAndTicketsGoWhenTheirTimeIsOver) {
+  for (long i = 0; i < 5; ++i) {
+    this->apply(PutRevocation{{"user " + std::to_string(i), {}, at(1), at(100 + i)}});
+    this->apply(PutTicket{{"ticket " + std::to_string(i), "user:ana", at(100 + i)}, {}});
+  }
+  EXPECT_EQ(this->store->forget_access(at(99), 100).value(), 0u);
+  EXPECT_EQ(this->store->forget_access(at(102), 4).value(), 4u) << "so many rows at once";
+  EXPECT_EQ(this->store->forget_access(at(102), 4).value(), 2u);
+  EXPECT_EQ(this->store->forget_access(at(102), 4).value(), 0u);
+  EXPECT_EQ(this->store->revocations().value().size(), 2u);
+  EXPECT_EQ(this->store->tickets().value().size(), 2u);
+}
+
+TYPED_TEST(AccessContract, ATicketCountsUntilTheLatestOfItsTimesAndTakesAnothersPlace) {
+  this->apply(PutTicket{{"a", "user:ana", at(100)}, {}});
+  this->apply(PutTicket{{"a", "user:ana", at(80)}, {}});
+  this->apply(PutTicket{{"b", "backend:x", at(80)}, {}});
+  this->reopen();
+  const auto rows = this->store->tickets().value();
+  ASSERT_EQ(rows.size(), 2u);
+  for (const UsedTicket& row : rows) EXPECT_EQ(row.until, row.id == "a" ? at(100) : at(80));
+  this->apply(PutTicket{{"c", "user:ana", at(90)}, "a"});
+  const auto later = this->store->tickets().value();
+  for (const UsedTicket& row : later) EXPECT_NE(row.id, "a");
+  EXPECT_EQ(later.size(), 2u);
+}
+
+TYPED_TEST(AccessContract, WhoScheduledAnEventIsKeptWithIt) {
+  this->schedule("a", "user:ana");
+  this->reopen();
+  const auto due = this->store->due(at(10), 10).value();
+  ASSERT_EQ(due.size(), 1u);
+  EXPECT_EQ(due[0].issued, at(123));
+  EXPECT_EQ(due[0].token_id, "jti");
+}
+
+TYPED_TEST(AccessContract, ErasureTakesWhatIsScheduledForAUserAndByIt) {
+  this->schedule("users/ana", "backend:x");
+  this->schedule("orders/1", "user:ana");
+  this->schedule("orders/1", "user:anabel");
+  this->schedule("users/anabel", "backend:x");
+  this->apply(PutTicket{{"a", "user:ana", at(100)}, {}});
+  this->apply(PutTicket{{"b", "user:anabel", at(100)}, {}});
+  this->apply(PutRevocation{{"ana", {}, at(100), at(1000)}});
+  const IdempotencyRecord record{"user:ana", "k", {}, 0, 0, at(10)};
+  ASSERT_TRUE(this->store->commit({{}, {&record, 1}, {}}));
+  this->apply(EraseUser{"ana"});
+  std::string left;
+  const auto due = this->store->due(at(10), 10).value();
+  for (const Scheduled& row : due)
+    left += row.event.topic + "<" + row.principal + " ";
+  EXPECT_EQ(left, "orders/1<user:anabel users/anabel<backend:x ");
+  ASSERT_EQ(this->store->tickets().value().size(), 1u);
+  EXPECT_EQ(this->store->tickets().value()[0].id, "b");
+  EXPECT_FALSE(this->store->find_idempotency("user:ana", "k", at(0)).value());
+  EXPECT_EQ(this->store->revocations().value().size(), 1u) << "an erased user's tokens stay revoked";
+}
+
+TYPED_TEST(AccessContract, TimeIsFoundAlongTheLogThoughTheClockWasPutBack) {
+  for (const long time : {100, 200, 9000, 9100}) this->publish("a", time);
+  this->publish("a", 300, true);
+  this->publish("a", 400);
+  this->publish("a", 8000);
+  this->publish("a", 350, true);
+  this->publish("a", 500);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(this->before(200), 1u);
+    EXPECT_EQ(this->before(201), 2u);
+    EXPECT_EQ(this->before(300), 2u);
+    EXPECT_EQ(this->before(301), 5u) << "what stands before a step is as old as the step";
+    EXPECT_EQ(this->before(350), 5u);
+    EXPECT_EQ(this->before(351), 8u);
+    EXPECT_EQ(this->before(500), 8u);
+    EXPECT_EQ(this->before(501), 9u);
+    this->reopen();
+  }
+}
+
+TYPED_TEST(AccessContract, RulesLetGoWhatAWrongClockDated) {
+  this->publish("a", 9000);
+  this->publish("a", 300, true);
+  const std::vector<RetentionRule> rules{{"a", Duration{100}, {}}};
+  EXPECT_EQ(this->store->sweep(rules, at(400), 10).value(), std::vector<Offset>{});
+  EXPECT_EQ(this->store->sweep(rules, at(401), 10).value(), (std::vector<Offset>{1, 2}));
+}
+
+// A step lies behind nothing once what stands before it is gone.
+TEST(TimeSteps, GoWithWhatTheyDate) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  std::vector<Event> events(3);
+  for (Event& event : events) event.topic = "a";
+  const std::vector<Change> changes{PutTimeStep{at(300), 1}};
+  ASSERT_TRUE(store->commit({events, {}, changes}));
+  const auto steps = [&] {
+    auto database = sqlite::Database::open(shelf.folder.path("belfry.db"), SQLITE_OPEN_READONLY, {});
+    sqlite::Statement count = database.value().prepare("SELECT count(*) FROM time_steps").value();
+    EXPECT_TRUE(count.step().value());
+    return count.integer(0);
+  };
+  EXPECT_EQ(steps(), 1);
+  ASSERT_TRUE(store->trim(1, 10));
+  EXPECT_EQ(steps(), 0);
+}
+
+}  // namespace
+}  // namespace belfry
