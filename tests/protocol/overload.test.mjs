@@ -194,7 +194,7 @@ describe('SIGHUP', () => {
     const http = 'allowed_origins = ["https://one.example"]\n';
     const server = await Server.start({ config: { http, log } });
     const file = join(server.folder, 'belfry.toml');
-    const stream = await new SseClient(server, ['a']).open();
+    const stream = await new SseClient(server, ['a'], { token: server.key }).open();
     const origin = async (value) =>
       (await server.get('a', {}, { Origin: value })).headers.get('access-control-allow-origin');
     assert.equal(await origin('https://one.example'), 'https://one.example');
@@ -219,7 +219,7 @@ describe('SIGHUP', () => {
       'said again: what runs is what counts',
     );
     await server.publish({ topic: 'a', data: 1 });
-    await until(() => stream.events.length === 1, 'the stream that was open goes on');
+    await until(() => stream.events.length === 1, 'the stream goes on whose key is still here');
     // What is not in the index yet is not trimmed yet.
     for (let i = 0; i < 20; ++i) await server.publish(Array(1000).fill({ topic: 'a', data: 2 }));
     await until(async () => {

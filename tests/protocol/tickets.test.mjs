@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { EventSource } from 'eventsource';
@@ -53,6 +56,46 @@ describe('tickets', () => {
       client.events.map((event) => event.type),
       ['a.b', 'a.c'],
     );
+  });
+
+  // The same ticket as if it had been made earlier: signed with the server's own secret.
+  const aged = (text, seconds) => {
+    const body = JSON.parse(Buffer.from(text.split('.')[0], 'base64url'));
+    body.made -= seconds * 1000;
+    const made = Buffer.from(JSON.stringify(body)).toString('base64url');
+    const secret = readFileSync(join(server.data, 'ticket_secret'), 'utf8').trim();
+    return `${made}.${createHmac('sha256', secret).update(made).digest('base64url')}`;
+  };
+  const status = async (text, query = '', headers = {}) => {
+    const answer = await fetch(`${server.url}/v1/events?ticket=${text}${query}`, {
+      headers: { Accept: 'application/json', ...headers },
+    });
+    return answer.status;
+  };
+
+  it('die unused after 30 s, whatever place is named with them', async () => {
+    const [placed] = await server.publish({ topic: 'a' });
+    const fresh = await ticket({ topics: ['a'] });
+    const late = aged(fresh, 31);
+    for (const query of ['', '&since=earliest', '&since=now', `&since=${placed.id}`])
+      assert.equal(await status(late, query), 401, query);
+    assert.equal(await status(late, '', { 'Last-Event-ID': placed.id }), 401);
+    assert.equal(await status(aged(fresh, 25)), 200, 'within the time, and used from now on');
+    assert.equal(await status(late), 200);
+  });
+
+  it('open their stream again without a place, also after a kill, until they end', async () => {
+    const text = await ticket({ topics: ['a'] });
+    assert.equal(await status(text), 200);
+    // The row is written behind the answer.
+    await server.publish({ topic: 'b' });
+    await server.kill();
+    await server.launch();
+    assert.equal(await status(aged(text, 3000)), 200);
+    const week = 7 * 24 * 3600;
+    const eternal = await ticket({ topics: ['a'] }, server.key);
+    const body = JSON.parse(Buffer.from(eternal.split('.')[0], 'base64url'));
+    assert.ok(Math.abs(body.expires - Date.now() - week * 1000) < 60_000, 'a key has no end, its ticket has');
   });
 
   it('serve one stream at a time', async () => {
