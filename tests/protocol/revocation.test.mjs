@@ -70,7 +70,7 @@ describe('a backend key that is revoked', () => {
       other.close();
     });
 
-  it('opens nothing by its tickets, and publishes nothing that it has scheduled, also after a kill', async () => {
+  it('opens no ticket, and publishes nothing that it has scheduled, also after a kill', async () => {
     const { key, id } = await makeKey(server);
     const kept = await makeKey(server);
     const topic = `t/${unique()}`;
