@@ -261,7 +261,6 @@ Result<CommandPlan> Planner::plan_erase(const EraseCommand& command) {
 Result<CommandPlan> Planner::plan_revoke(const RevokeCommand& command) {
   CommandPlan plan;
   plan.answer.changed = true;
-  plan.answer.revoked = command.revocation;
   plan.events.push_back(
       own_event(std::string(revocations_topic), revoke_type, data_.revocation(command.revocation)));
   plan.changes.push_back(PutRevocation{command.revocation});

@@ -449,6 +449,11 @@ TEST_F(HubTest, WhatTheFeedFollowsTakesNoRoomOfTheClients) {
   // The feed's own topic is not the client's to leave.
   shard->unsubscribe(id, {{"users/ana", {}}});
   EXPECT_EQ(shard->selectors(id).size(), limits::stream_topics_max);
+  turn();
+  answer_pages();
+  publish("users/ana");
+  turn();
+  EXPECT_EQ(ana.story, "live@0 1 ");
 }
 
 }  // namespace

@@ -91,6 +91,8 @@ TEST_F(LogClock, AStepThatCouldNotBeStoredIsStoredWithTheNextEvent) {
   clock.advance(hours(1));
   // Found along the log, though the first event is dated weeks later.
   EXPECT_EQ(store->last_before(clock.wall()).value(), 2u);
+  publish();
+  EXPECT_EQ(disk.time_line.size(), 1u) << "a step is one row, not one for each event";
 }
 
 TEST_F(LogClock, RetentionTakesWhatWasDatedByAWrongClockWithWhatFollowsIt) {

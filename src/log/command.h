@@ -71,7 +71,6 @@ struct CommandAnswer {
   Cursor cursor;               // where `counts` are true
   FeedCounts counts;           // after a mark
   std::vector<Cursor> absent;  // ids that are not in the caller's feed
-  std::optional<Revocation> revoked{};
   std::vector<Present> present{};  // for a presence question
   bool unknown_holder = false;     // of a presence update: nothing that the shard said so far counts
 };

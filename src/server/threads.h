@@ -57,6 +57,7 @@ class LogWriter {
     std::function<void()> wake_shards;  // the tail has grown
     std::function<void(std::size_t shard, std::vector<PublishedTicket>)>
         answer;  // any thread may be called from
+    // Also of a revocation that could not be stored: it counts from now on, and is to be asked for again.
     std::function<void(const Revocation&)> revoked;
     std::function<void(const Error&)> failed;  // the store is gone: stop the process
   };
@@ -72,6 +73,7 @@ class LogWriter {
   struct Asked {
     std::size_t shard;
     std::uint64_t ticket;
+    std::optional<Revocation> revocation{};
   };
   void run();
   void commit();

@@ -113,6 +113,9 @@ std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
   while (auto popped = mailbox_.pop_if(fits)) {
     PublishJob& job = popped->item;
     asked.push_back({job.shard, job.ticket});
+    const auto& command = job.request.command;
+    if (command && std::holds_alternative<RevokeCommand>(*command))
+      asked.back().revocation = std::get<RevokeCommand>(*command).revocation;
     events += job.request.events.size();
     const Log::Added added = log_.add(std::move(job.request));
     if (added.work >= kWorkPerCost) mailbox_.charge(popped->turn, added.work / kWorkPerCost);
@@ -140,9 +143,8 @@ void LogWriter::commit() {
 
 void LogWriter::answer(std::span<const Asked> asked, std::vector<PublishOutcome> outcomes) {
   std::vector<std::vector<PublishedTicket>> answers(shards_);
-  for (const auto& outcome : outcomes)
-    if (outcome && outcome.value().command && outcome.value().command->revoked)
-      callbacks_.revoked(*outcome.value().command->revoked);
+  for (const Asked& one : asked)
+    if (one.revocation) callbacks_.revoked(*one.revocation);
   for (std::size_t i = 0; i < asked.size(); ++i)
     answers[asked[i].shard].push_back({asked[i].ticket, std::move(outcomes[i])});
   for (std::size_t shard = 0; shard < shards_; ++shard)

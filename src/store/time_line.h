@@ -23,6 +23,7 @@ class TimeLine {
   }
   void clear() { steps_.clear(); }
   bool empty() const { return steps_.empty(); }
+  std::size_t size() const { return steps_.size(); }
   // Nothing is left below the offset. True if steps went.
   bool forget_below(Offset offset) {
     return std::erase_if(steps_, [offset](const Step& step) { return step.first <= offset; }) > 0;
