@@ -1,9 +1,26 @@
 #include "store/sqlite/database.h"
 
+#include <cerrno>
+
 namespace belfry::sqlite {
 
+namespace {
+
+// Files that cannot be made or grow, for want of room. A flush that failed for it is a failed flush.
+bool lacks_room(int code, sqlite3* database) {
+  if ((code & 0xff) == SQLITE_FULL) return true;
+  const bool growing = (code & 0xff) == SQLITE_CANTOPEN || code == SQLITE_IOERR_SHMOPEN ||
+                       code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP ||
+                       code == SQLITE_IOERR_WRITE;
+  if (!growing || database == nullptr) return false;
+  const int reason = sqlite3_system_errno(database);
+  return reason == ENOSPC || reason == EDQUOT;
+}
+
+}  // namespace
+
 Error to_error(int code, std::string_view what, sqlite3* database) {
-  if ((code & 0xff) == SQLITE_FULL) return fail(Code::store_full);
+  if (lacks_room(code, database)) return fail(Code::store_full);
   std::string detail = "SQLite could not " + std::string(what) + ": " + sqlite3_errstr(code);
   if (database != nullptr) detail += std::string(" (") + sqlite3_errmsg(database) + ")";
   return fail(Code::store_failed, detail + "; code " + std::to_string(code) + ".");
@@ -75,6 +92,16 @@ Result<void> Database::execute(const char* sql) {
   const int code = sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return to_error(code, std::string("run ") + sql, database_.get());
   return {};
+}
+
+// The wal-index is written to after the commit's last frame: what fails there came too late to be a refusal.
+Result<void> Database::commit() {
+  const int code = sqlite3_exec(database_.get(), "COMMIT", nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return {};
+  Error error = to_error(code, "commit", database_.get());
+  if (error.code == Code::store_full && (code & 0xff) != SQLITE_FULL && code != SQLITE_IOERR_WRITE)
+    return fail(Code::store_failed, "SQLite could not write its wal-index after a commit.");
+  return error;
 }
 
 // SQLite counts each statement in an int, which is set back each time it is read.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/whole_file.h"
 #include "store/store.h"
 
 namespace belfry {
@@ -27,9 +28,11 @@ struct DatabaseSummary {
   std::uint64_t events = 0, head = 0, topics = 0, users = 0, epochs = 0;
 };
 
-// One consistent copy of everything committed now, flushed. Refuses to overwrite. A server goes on
-// meanwhile.
+// One consistent copy of everything committed now, flushed, 0600, whole or not at all. Refuses to overwrite.
+// A server goes on meanwhile. Code::store_full: there is no room for it.
 Result<void> backup_database(const std::string& path, const std::string& to);
+// The same, not in its place yet.
+Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to);
 
 // What is wrong with it, one sentence each; empty: nothing. `summary` says what is in it.
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary);
