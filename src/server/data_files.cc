@@ -66,6 +66,10 @@ Result<std::string> restore_data(const std::string& from, const std::string& dat
   return kept;
 }
 
+Result<DatabaseGrowth> growth_of_data(const std::string& data_dir) {
+  return growth_of(database_path(data_dir));
+}
+
 Result<std::vector<std::string>> check_data(const std::string& data_dir, DatabaseSummary& summary) {
   return check_database(database_path(data_dir), summary);
 }

@@ -37,6 +37,22 @@ Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, con
 // What is wrong with it, one sentence each; empty: nothing. `summary` says what is in it.
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary);
 
+// What grows, by table. Counts and sizes that take too long are left out: all of it takes a few seconds at
+// most, in short transactions.
+struct TableGrowth {
+  std::string table;
+  std::string part;                    // of its rows; empty: all
+  std::optional<std::uint64_t> rows;
+  std::optional<std::uint64_t> bytes;  // of the whole table, with its indexes
+  std::string ends;                    // who takes rows out, and when
+};
+struct DatabaseGrowth {
+  std::vector<TableGrowth> tables;
+  std::uint64_t file_bytes = 0, wal_bytes = 0;
+  std::uint64_t free_bytes = 0;  // in the file, for new rows
+};
+Result<DatabaseGrowth> growth_of(const std::string& path);
+
 // Of one source, newest first.
 Result<std::vector<DeadLetter>> dead_letters_of(const std::string& path, std::string_view source,
                                                 std::size_t rows_max);
