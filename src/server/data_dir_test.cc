@@ -119,28 +119,56 @@ TEST_F(DataFiles, TwoBackupsOfOneNameDoNotMix) {
   EXPECT_EQ(summary.events, 2u);
 }
 
-TEST_F(DataFiles, ARestoreThatFailsLeavesEverythingAsItWas) {
+// As a killed server leaves it: with a WAL. What is kept is whole in one file, and there was never none.
+TEST_F(DataFiles, ARestoreKeepsWhatWasThereInOneFile) {
+  const std::string copy = folder.path("backup.db"), other = folder.path("other");
   {
     const auto store = open();
     publish(*store, "one");
+    ASSERT_TRUE(backup_data(data, copy));
+    publish(*store, "two");
+    std::filesystem::create_directory(other);
+    for (const char* part : {"", "-wal"})
+      std::filesystem::copy_file(database_path(data) + part, database_path(other) + part);
   }
+  const auto kept = restore_data(copy, other);
+  ASSERT_TRUE(kept) << kept.error().text();
+  EXPECT_EQ(names(other), (std::vector<std::string>{"belfry.db", "belfry.db.before-1"}));
+  EXPECT_EQ(mode_of(database_path(other)), 0600u);
+  DatabaseSummary summary;
+  EXPECT_TRUE(check_database(kept.value(), summary).value().empty());
+  EXPECT_EQ(summary.events, 2u);
+  EXPECT_TRUE(check_data(other, summary).value().empty());
+  EXPECT_EQ(summary.events, 1u);
+}
+
+TEST_F(DataFiles, ARestoreThatFailsLeavesEverythingAsItWas) {
+  publish(*open(), "one");
   const std::string copy = folder.path("backup.db");
   ASSERT_TRUE(backup_data(data, copy));
   publish(*open(), "two");
   const auto before = names(data);
-  // The main file has a name of its own, and that it gets no other is arranged by a folder in its way.
-  std::filesystem::create_directories(database_path(data) + ".before-1-wal/full");
-  std::ofstream(database_path(data) + "-wal") << "";
-  EXPECT_FALSE(restore_data(copy, data));
-  std::filesystem::remove_all(database_path(data) + ".before-1-wal");
-  std::filesystem::remove(database_path(data) + "-wal");
+  EXPECT_FALSE(restore_data(folder.path("nothing.db"), data));
+  std::ofstream(folder.path("broken.db")) << "not a database, and long enough to be taken for one";
+  EXPECT_FALSE(restore_data(folder.path("broken.db"), data));
   EXPECT_EQ(names(data), before);
-  DatabaseSummary summary;
-  EXPECT_TRUE(check_data(data, summary).value().empty());
-  EXPECT_EQ(summary.events, 2u);
+  {
+    // One part of what is there can be moved, and the next cannot: a folder is in its way.
+    std::filesystem::rename(database_path(data), database_path(data) + ".away");
+    std::ofstream(database_path(data)) << "broken, and cannot be folded, so that it has to be moved";
+    std::ofstream(database_path(data) + "-shm") << "index";
+    std::ofstream(database_path(data) + "-wal") << "log";
+    std::filesystem::create_directories(database_path(data) + ".before-1-wal/full");
+    const auto there = names(data);
+    EXPECT_FALSE(restore_data(copy, data));
+    EXPECT_EQ(names(data), there);
+    EXPECT_EQ(text_of(database_path(data) + "-shm"), "index");
+    std::filesystem::remove_all(database_path(data) + ".before-1-wal");
+  }
   const auto kept = restore_data(copy, data);
   ASSERT_TRUE(kept) << kept.error().text();
-  EXPECT_EQ(mode_of(database_path(data)), 0600u);
+  EXPECT_EQ(text_of(kept.value() + "-wal"), "log");
+  DatabaseSummary summary;
   EXPECT_TRUE(check_data(data, summary).value().empty());
   EXPECT_EQ(summary.events, 1u);
 }

@@ -40,6 +40,26 @@ std::string free_name_beside(const std::string& path) {
   return name;
 }
 
+// The main file holds everything: it keeps its name until the other one has it.
+Result<void> take_place_of(const std::string& path, const std::string& kept, FileInMaking& file) {
+  std::error_code failed;
+  std::filesystem::create_hard_link(path, kept, failed);
+  if (failed) return fail(Code::store_failed, "Cannot keep " + path + ": " + failed.message());
+  auto done = file.take_place();
+  if (!done) std::filesystem::remove(kept, failed);
+  return done;
+}
+
+// For a main file that cannot be folded, or a file system without second names.
+Result<void> move_and_take_place(const std::string& path, const std::string& kept, FileInMaking& file) {
+  Renamed moved;
+  // What is not yet in the main file goes with it.
+  for (const char* part : {"-shm", "-wal", ""}) TRY(moved.rename(path + part, kept + part));
+  TRY(file.take_free_place());
+  moved.keep();
+  return {};
+}
+
 }  // namespace
 
 Result<void> backup_data(const std::string& data_dir, const std::string& to) {
@@ -58,11 +78,13 @@ Result<std::string> restore_data(const std::string& from, const std::string& dat
   std::error_code failed;
   const std::string kept = std::filesystem::exists(path, failed) ? free_name_beside(path) : "";
   TRY(check_unused(path));  // none was started meanwhile
-  Renamed moved;
-  if (!kept.empty())  // what is not yet in the main file goes with it
-    for (const char* part : {"-shm", "-wal", ""}) TRY(moved.rename(path + part, kept + part));
-  TRY(file->take_free_place());
-  moved.keep();
+  if (kept.empty()) {
+    TRY(file->take_free_place());
+    return kept;
+  }
+  const bool folded = static_cast<bool>(fold_wal(path)) && !std::filesystem::exists(path + "-wal", failed);
+  if (folded && take_place_of(path, kept, *file)) return kept;
+  TRY(move_and_take_place(path, kept, *file));
   return kept;
 }
 

@@ -221,6 +221,39 @@ TEST(FailingDisk, AnEpochThatDoesNotFitGoesIntoTheFirstCommitThatDoes) {
   EXPECT_EQ(again.value().epochs.size(), 3u);
 }
 
+// The wal-index is written to after the last frame of the commit: a refusal there would be a lie. (The room
+// that the store makes before is there; this is a disk that breaks its word.)
+TEST(FailingDisk, AWalIndexThatCannotGrowAtTheCommitIsNoRefusal) {
+  belfry::testing::TemporaryFolder folder;
+  auto store = open(folder.path("belfry.db"), forgetful_vfs(), "FULL");
+  ASSERT_TRUE(store->open(Epoch{1}));
+  trouble().full_index_at = 1;  // from frame 4063 on
+  std::vector<Event> events(320);
+  for (Event& event : events) {
+    event.topic = "a";
+    event.data = std::string(60'000, 'x');
+  }
+  EXPECT_EQ(store->commit({events}).error().code, Code::store_failed);
+  EXPECT_EQ(store->commit({events}).error().code, Code::store_failed) << "never tried again";
+}
+
+TEST(FailingDisk, AWalIndexThatCannotBeMadeAtTheStartIsAFullDisk) {
+  belfry::testing::TemporaryFolder folder;
+  const std::string path = folder.path("belfry.db"), vfs = forgetful_vfs();
+  for (int i = 0; i < 2; ++i) {
+    auto store = open(path, vfs, "FULL");
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->open(Epoch{static_cast<std::uint64_t>(i + 1)}));
+    store.reset();
+    trouble().full_index_at = 0;
+    const auto refused = open_sqlite_store({path, vfs, "FULL"});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::store_full);
+    EXPECT_TRUE(std::filesystem::exists(path));
+    trouble().full_index_at = -1;
+  }
+}
+
 TEST(FailingDisk, AFirstStartOnAFullDiskLeavesNothing) {
   for (int at = 1; at <= 12; ++at) {
     belfry::testing::TemporaryFolder folder;

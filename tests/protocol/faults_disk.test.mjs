@@ -315,3 +315,21 @@ it('no room for the wal-index to grow: 507, and the process lives', async () => 
     await server.stop();
   }
 });
+
+it('a key and a backup are flushed before they have their name, and the folder after', async () => {
+  const calls = 'fsync,rename,renameat,renameat2,link,linkat';
+  const server = await Server.start();
+  const to = join(server.folder, 'calls');
+  const trace = async (...words) => {
+    const strace = ['-f', '-qq', '-o', to, '-e', `trace=${calls}`, binary, ...words];
+    await promisify(execFile)('strace', [...strace, '--data', server.data]);
+    const made = readFileSync(to, 'utf8').split('\n').filter(Boolean);
+    return made.map((line) => line.match(/^\d+ +([a-z]+)/)[1]);
+  };
+  try {
+    assert.deepEqual(await trace('key', 'create'), ['fsync', 'rename', 'fsync']);
+    assert.deepEqual(await trace('backup', join(server.folder, 'b.db')), ['fsync', 'renameat', 'fsync']);
+  } finally {
+    await server.stop();
+  }
+});

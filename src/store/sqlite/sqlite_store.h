@@ -34,6 +34,9 @@ Result<void> backup_database(const std::string& path, const std::string& to);
 // The same, not in its place yet.
 Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to);
 
+// Brings what is in the WAL into the main file, and takes the WAL away. REQUIRES: nobody has it open.
+Result<void> fold_wal(const std::string& path);
+
 // What is wrong with it, one sentence each; empty: nothing. `summary` says what is in it.
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary);
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "base/whole_file.h"
 #include "store/sqlite/database.h"
@@ -48,6 +49,15 @@ Result<void> backup_database(const std::string& path, const std::string& to) {
   if (std::filesystem::exists(to, failed)) return fail(Code::store_failed, to + " exists already.");
   const auto file = TRY(copy_database(path, to));
   return file->take_free_place();
+}
+
+Result<void> fold_wal(const std::string& path) {
+  // SQLite throws the WAL of a file away that it takes for empty; it may be all that is left of it.
+  std::string head(16, '\0');
+  std::ifstream(path).read(head.data(), static_cast<std::streamsize>(head.size()));
+  if (!head.starts_with("SQLite format 3")) return fail(Code::store_failed, path + " is not a database.");
+  sqlite::Database database = TRY(sqlite::Database::open(path, SQLITE_OPEN_READWRITE, {}));
+  return database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary) {
