@@ -292,29 +292,37 @@ const traced = (pid) =>
     (task) => !/^TracerPid:\t0$/m.test(readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8')),
   );
 
-// strace answers for the disk: of the wal-index alone there is no more.
-it('no room for the wal-index to grow: 507, and the process lives', async () => {
-  const server = await Server.start({ config: { log: 'retention_days = 0\n' } });
-  const calls = 'pwrite64,write,fallocate,ftruncate';
-  const inject = `inject=${calls}:error=ENOSPC`;
-  const words = ['-f', '-qq', '-o', '/dev/null', '-P', join(server.data, 'belfry.db-shm')];
-  const tracer = execFile('strace', [...words, '-e', `trace=${calls}`, '-e', inject, '-p', `${server.pid}`]);
-  try {
-    await until(() => traced(server.pid), 'strace to look');
-    const batch = Array.from({ length: 15 }, (_, i) => ({ topic: `a/${i}`, data: 'x'.repeat(60_000) }));
-    const seen = new Set();
-    for (let i = 0; i < 60; ++i) seen.add((await server.post(batch)).status);
-    assert.deepEqual([...seen].sort(), [201, 507]);
-    assert.equal(server.child.exitCode, null, server.log);
-    const ended = new Promise((resolve) => tracer.once('exit', resolve));
-    tracer.kill();
-    await ended;
-    await resumes(server);
-  } finally {
-    tracer.kill();
-    await server.stop();
-  }
-});
+// strace answers for the disk: where only the wal-index cannot grow, and where a quota is used up.
+for (const [what, file, calls, error] of [
+  ['no room for the wal-index to grow', 'belfry.db-shm', 'pwrite64,write,fallocate,ftruncate', 'ENOSPC'],
+  ['a quota that is used up', 'belfry.db-wal', 'pwrite64:when=2000+', 'EDQUOT'],
+]) {
+  it(`${what}: 507, and the process lives`, async () => {
+    const server = await Server.start({ config: { log: 'retention_days = 0\n' } });
+    const [names, when = ''] = calls.split(':');
+    const inject = `inject=${names}:error=${error}${when && ':'}${when}`;
+    const words = ['-f', '-qq', '-o', '/dev/null', '-P', join(server.data, file)];
+    const more = ['-e', `trace=${names}`, '-e', inject, '-p', `${server.pid}`];
+    const tracer = execFile('strace', [...words, ...more]);
+    const ended = new Promise((resolve) => {
+      tracer.once('exit', resolve);
+    });
+    try {
+      await until(() => traced(server.pid), 'strace to look');
+      const batch = Array.from({ length: 15 }, (_, i) => ({ topic: `a/${i}`, data: 'x'.repeat(60_000) }));
+      const seen = new Set();
+      for (let i = 0; i < 60; ++i) seen.add((await server.post(batch)).status);
+      assert.deepEqual([...seen].sort(), [201, 507]);
+      lives(server);
+      tracer.kill();
+      await ended;
+      await resumes(server);
+    } finally {
+      tracer.kill();
+      await server.stop();
+    }
+  });
+}
 
 it('a key and a backup are flushed before they have their name, and the folder after', async () => {
   const calls = 'fsync,rename,renameat,renameat2,link,linkat';

@@ -94,13 +94,30 @@ Result<void> Database::execute(const char* sql) {
   return {};
 }
 
-// The wal-index is written to after the commit's last frame: what fails there came too late to be a refusal.
+namespace {
+
+// Of the last call that failed on the WAL. (At a commit sqlite3_system_errno is of an earlier one.)
+int wal_errno(sqlite3* database) {
+  sqlite3_file* wal = nullptr;
+  int reason = 0;
+  sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+  if (wal != nullptr && wal->pMethods != nullptr)
+    wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &reason);
+  return reason;
+}
+
+}  // namespace
+
+// A frame that could not be written is no commit. Whatever else fails (a flush, the wal-index, which is
+// written to after the last frame) may have come after it.
 Result<void> Database::commit() {
-  const int code = sqlite3_exec(database_.get(), "COMMIT", nullptr, nullptr, nullptr);
+  sqlite3* database = database_.get();
+  const int code = sqlite3_exec(database, "COMMIT", nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return {};
-  Error error = to_error(code, "commit", database_.get());
-  if (error.code == Code::store_full && (code & 0xff) != SQLITE_FULL && code != SQLITE_IOERR_WRITE)
-    return fail(Code::store_failed, "SQLite could not write its wal-index after a commit.");
+  if ((code & 0xff) == SQLITE_FULL) return fail(Code::store_full);
+  if (code == SQLITE_IOERR_WRITE && wal_errno(database) == EDQUOT) return fail(Code::store_full);
+  Error error = to_error(code, "commit", database);
+  error.code = Code::store_failed;
   return error;
 }
 
