@@ -67,6 +67,32 @@ void examine_data(const std::string& data_dir, Report& report) {
                        : report.good(mebibytes);
 }
 
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  double value = static_cast<double>(bytes);
+  for (; value >= 1024 && unit < std::size(units) - 1; ++unit) value /= 1024;
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+  return text;
+}
+
+void show_growth(const std::string& data_dir) {
+  const auto found = growth_of_data(data_dir);
+  if (!found) return;  // said by examine_data
+  const DatabaseGrowth& growth = found.value();
+  std::printf("      belfry.db %s, of which %s are free for new rows; belfry.db-wal %s\n",
+              bytes_text(growth.file_bytes).c_str(), bytes_text(growth.free_bytes).c_str(),
+              bytes_text(growth.wal_bytes).c_str());
+  std::printf("      %-15s %12s %12s  %s\n", "what grows", "rows", "size", "rows go");
+  for (const TableGrowth& row : growth.tables) {
+    const std::string name = row.part.empty() ? row.table : row.table + ", " + row.part;
+    std::printf("      %-15s %12s %12s  %s\n", name.c_str(),
+                row.rows ? std::to_string(*row.rows).c_str() : "-",
+                row.bytes ? bytes_text(*row.bytes).c_str() : "-", row.ends.c_str());
+  }
+}
+
 }  // namespace
 
 int run_key_create(const KeyCommand& command) {
@@ -130,6 +156,7 @@ int run_doctor(const DoctorCommand& command) {
   Report report;
   examine_server(command.server, report);
   examine_data(command.server.data, report);
+  show_growth(command.server.data);
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const std::string files = std::to_string(limit.rlim_max) + " open files allowed";

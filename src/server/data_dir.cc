@@ -1,43 +1,35 @@
 #include "server/data_dir.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "api/api.h"
+#include "base/whole_file.h"
 
 namespace belfry {
 namespace {
 
-Error io_error(const std::string& what, const std::string& path) {
-  return fail(Code::config_invalid, what + " " + path + ": " + std::strerror(errno));
+// A file of our own that is empty was left behind by a version that made it on a full disk.
+bool is_there(const std::string& file) {
+  std::error_code failed;
+  return std::filesystem::exists(file, failed) &&
+         (!std::filesystem::is_regular_file(file, failed) || std::filesystem::file_size(file, failed) > 0);
 }
 
-}  // namespace
-
-Result<void> write_secret(const std::string& file, const std::string& text) {
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0) return io_error("Cannot create", file);
-  const std::string line = text + "\n";
-  const bool written = ::write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-                       ::fsync(descriptor) == 0;
-  ::close(descriptor);
-  if (!written) return io_error("Cannot write", file);
-  return {};
+std::string folder_of(const std::string& file) {
+  return std::filesystem::path(file).parent_path().string();
 }
-
-namespace {
 
 Result<std::string> read_or_make(const std::string& file, std::string (*make)()) {
-  if (std::filesystem::exists(file)) return read_secret(file);
+  if (is_there(file)) return read_secret(file);
+  const auto lock = TRY(FolderLock::take(folder_of(file)));
+  if (is_there(file)) return read_secret(file);  // another process was first
   const std::string secret = make();
-  TRY(write_secret(file, secret));
+  TRY(replace_file(file, secret + "\n"));
   return secret;
 }
 
@@ -49,7 +41,7 @@ Result<void> make_data_dir(const std::string& path) {
   if (std::filesystem::is_directory(folder, failed)) return {};
   if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), failed);
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return io_error("Cannot create the folder", path);
+    return file_error("Cannot create the folder", path);
   if (!std::filesystem::is_directory(folder, failed))
     return fail(Code::config_invalid, path + " is not a folder.");
   return {};
@@ -65,7 +57,7 @@ Result<DevSecrets> dev_secrets(const std::string& path) {
 
 Result<std::string> read_secret(const std::string& file) {
   std::ifstream stream(file);
-  if (!stream) return io_error("Cannot read", file);
+  if (!stream) return file_error("Cannot read", file);
   std::stringstream text;
   text << stream.rdbuf();
   std::string secret = text.str();
@@ -76,6 +68,19 @@ Result<std::string> read_secret(const std::string& file) {
 
 Result<std::string> read_or_make_secret(const std::string& file) {
   return read_or_make(file, make_jwt_secret);
+}
+
+Result<void> make_pair_of_files(const std::string& public_file, const std::string& secret_file,
+                                Result<PairOfTexts> (*make)()) {
+  if (is_there(public_file) && is_there(secret_file)) return {};
+  const auto lock = TRY(FolderLock::take(folder_of(public_file)));
+  if (is_there(public_file) && is_there(secret_file)) return {};
+  const PairOfTexts pair = TRY(make());
+  // In this order a pair whose making was cut short is one that has no public half, and is made anew.
+  std::error_code failed;
+  std::filesystem::remove(public_file, failed);
+  TRY(replace_file(secret_file, pair.secret_text));
+  return replace_file(public_file, pair.public_text);
 }
 
 std::string database_path(const std::string& data_dir) { return data_dir + "/belfry.db"; }

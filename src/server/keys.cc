@@ -1,15 +1,15 @@
 #include "server/keys.h"
 
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 
+#include "base/whole_file.h"
 #include "server/data_dir.h"
 
 namespace belfry {
@@ -99,28 +99,22 @@ Result<void> load_keys(Keyring& keyring, const Config& config) {
   return {};
 }
 
+// A file that cannot be read is an error: nobody is to take it for one without keys.
 Result<std::vector<std::string>> KeyFile::lines() const {
   std::vector<std::string> out;
+  struct stat there{};
+  if (::stat(path_.c_str(), &there) != 0 && errno == ENOENT) return out;
   std::ifstream file(path_);
   for (std::string line; std::getline(file, line);)
     if (!line.empty()) out.push_back(line);
+  if (!file.is_open() || file.bad()) return file_error("Cannot read", path_);
   return out;
 }
 
-// Whole or not at all: written beside it, then renamed.
 Result<void> KeyFile::write(const std::vector<std::string>& lines) const {
-  const std::string beside = path_ + ".new";
-  ::unlink(beside.c_str());
-  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return fail(Code::config_invalid, "Cannot create " + beside + ".");
   std::string text;
   for (const auto& line : lines) text += line + "\n";
-  const bool done =
-      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
-  ::close(file);
-  if (!done || ::rename(beside.c_str(), path_.c_str()) != 0)
-    return fail(Code::config_invalid, "Cannot write " + path_ + ".");
-  return {};
+  return replace_file(path_, text);
 }
 
 bool KeyFile::reload(Keyring& keyring) {
@@ -136,6 +130,13 @@ bool KeyFile::reload(Keyring& keyring) {
   std::map<std::string, std::string> keys;
   std::set<std::string> retired;
   const auto all = lines();
+  if (!all) {
+    // What was known stays known, and it is tried again.
+    if (!std::exchange(unreadable_, true)) log_warn("keys", {{"error", all.error().text()}});
+    seen_ = {};
+    return false;
+  }
+  unreadable_ = false;
   for (const auto& line : all.value()) {
     std::istringstream words(line);
     std::string id, hash;
@@ -149,6 +150,7 @@ bool KeyFile::reload(Keyring& keyring) {
 
 Result<std::string> KeyFile::create(const std::string& comment) {
   const std::string key = make_backend_key();
+  const auto lock = TRY(FolderLock::take(folder_));
   auto all = TRY(lines());
   std::string line = std::string(backend_key_id(key)) + " " + sha256_hex(key) + " " + comment;
   std::replace(line.begin(), line.end(), '\n', ' ');
@@ -158,6 +160,7 @@ Result<std::string> KeyFile::create(const std::string& comment) {
 }
 
 Result<bool> KeyFile::revoke(const std::string& id, bool keep_scheduled) {
+  const auto lock = TRY(FolderLock::take(folder_));
   auto all = TRY(lines());
   const auto gone = std::erase_if(all, [&](const std::string& line) { return line.starts_with(id + " "); });
   if (gone == 0 && !keep_scheduled) return false;

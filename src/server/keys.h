@@ -28,9 +28,11 @@ Result<void> load_keys(Keyring& keyring, const Config& config);
 // The file of hashed backend keys, `<data>/backend_keys`: a line each, `<id> <sha256 in hex> <comment>`, or
 // `<id> retired <comment>` of one that opens nothing any more and whose scheduled events stay.
 // Written by `belfry key create` and `revoke`, read again whenever it has changed.
+// Two that write at once lose nothing.
 class KeyFile {
  public:
-  explicit KeyFile(const std::string& data_dir) : path_(data_dir + "/backend_keys") {}
+  explicit KeyFile(const std::string& data_dir)
+      : folder_(data_dir), path_(data_dir + "/backend_keys") {}
 
   // True if it has changed since the last time; the keyring then knows its keys.
   bool reload(Keyring& keyring);
@@ -45,9 +47,11 @@ class KeyFile {
   Result<std::vector<std::string>> lines() const;
   Result<void> write(const std::vector<std::string>& lines) const;
 
+  const std::string folder_;
   const std::string path_;
   std::array<std::int64_t, 3> seen_{};  // time of change, file, size: a clock tick may see two changes
   bool known_ = false;
+  bool unreadable_ = false;
 };
 
 // keys: fetches the key sets of remote issuers: at the start, every limits::jwks_refresh, and when a token

@@ -152,5 +152,44 @@ TEST(KeyFile, ARetiredKeyOpensNothingAndKeepsWhatItScheduled) {
   EXPECT_TRUE(keyring.stands(scheduled_by("bk_configured_" + std::string(32, 'x'))));
 }
 
+TEST(KeyFile, TwoThatMakeKeysAtOnceLoseNone) {
+  testing::TemporaryFolder folder;
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::vector<std::string> made;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      for (int n = 0; n < 25; ++n) {
+        const auto key = KeyFile(folder.path("")).create("of a thread");
+        const std::lock_guard lock(mutex);
+        if (key) made.push_back(key.value());
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  ASSERT_EQ(made.size(), 100u);
+  KeyFile file(folder.path(""));
+  Keyring keyring;
+  ASSERT_TRUE(file.reload(keyring));
+  for (const std::string& key : made) EXPECT_TRUE(keyring.authenticate(key, Timestamp{}));
+}
+
+TEST(KeyFile, OneThatCannotBeReadLosesNoKey) {
+  testing::TemporaryFolder folder;
+  KeyFile file(folder.path(""));
+  Keyring keyring;
+  const std::string key = file.create("a phone").value();
+  ASSERT_TRUE(file.reload(keyring));
+  const std::string path = folder.path("backend_keys");
+  std::filesystem::rename(path, path + ".away");
+  std::filesystem::create_directory(path);  // can be opened, and not read
+  EXPECT_FALSE(file.create("another"));
+  EXPECT_FALSE(file.reload(keyring));
+  EXPECT_TRUE(keyring.authenticate(key, Timestamp{}));
+  std::filesystem::remove(path);
+  std::filesystem::rename(path + ".away", path);
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_TRUE(keyring.authenticate(key, Timestamp{}));
+}
+
 }  // namespace
 }  // namespace belfry

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/whole_file.h"
 #include "server/data_dir.h"
 #include "server/keys.h"
 #include "server/notify.h"
@@ -24,6 +25,7 @@ constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 3;
 constexpr int kExitStore = 74;
 constexpr std::size_t kReaders = 2;
+constexpr int kStartMebibytes = 2;
 
 // Cores that this process may run on: a container's cpuset or taskset may leave fewer than the machine has.
 std::size_t usable_cores() {
@@ -34,7 +36,10 @@ std::size_t usable_cores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-int tell(const Error& error) {
+int tell(Error error, const Config& config) {
+  if (error.code == Code::store_full)
+    error.detail = std::string(error.message()) + " (A start needs " + std::to_string(kStartMebibytes) +
+                   " MiB of room in " + config.store_path + ".)";
   std::fprintf(stderr, "belfry: %s\n        %s\n", error.text().c_str(), std::string(error.hint()).c_str());
   return error.code == Code::config_invalid ? kExitConfig : kExitFailed;
 }
@@ -350,8 +355,8 @@ void Server::report(double pressure) {
 // How many will come back if the process dies now, for the next one to know.
 void Server::save_expected(std::size_t sessions) {
   if (sessions == saved_) return;
-  saved_ = sessions;
-  std::ofstream(config_.store_path + "/sessions") << sessions << '\n';
+  // On a full disk the last number stays, and it is tried again.
+  if (replace_file(config_.store_path + "/sessions", std::to_string(sessions) + "\n")) saved_ = sessions;
 }
 
 void Server::reload() {
@@ -433,7 +438,7 @@ int run_server(const Config& config, ServerMode mode, const std::function<Loaded
                                                                 : LogFormat::automatic;
   log_start(format, config.server_log_level);
   Server server(config, mode, reread);
-  if (auto started = server.start(); !started) return tell(started.error());
+  if (auto started = server.start(); !started) return tell(started.error(), config);
   return server.run();
 }
 

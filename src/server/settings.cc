@@ -73,12 +73,12 @@ Result<net::TlsContext> tls_of(const Config& config, ServerMode mode) {
   if (mode != ServerMode::dev_tls) return net::TlsContext();
   const std::string certificate = dev_certificate_path(config);
   const std::string key = config.store_path + "/dev_key.pem";
-  if (!std::filesystem::exists(certificate) || !std::filesystem::exists(key)) {
-    const auto pair = TRY(net::make_certificate({"localhost", "127.0.0.1", "::1"}, SystemClock().wall(),
-                                                kDevCertificateDays));
-    TRY(write_secret(certificate, pair.certificate));
-    TRY(write_secret(key, pair.key));
-  }
+  const auto make = []() -> Result<PairOfTexts> {
+    auto pair = TRY(net::make_certificate({"localhost", "127.0.0.1", "::1"}, SystemClock().wall(),
+                                          kDevCertificateDays));
+    return PairOfTexts{std::move(pair.certificate), std::move(pair.key)};
+  };
+  TRY(make_pair_of_files(certificate, key, make));
   return from_files(certificate, key);
 }
 

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -89,9 +90,15 @@ int control(sqlite3_file* file, int what, void* argument) {
   return inner(file)->pMethods->xFileControl(inner(file), what, argument);
 }
 int sector_size(sqlite3_file*) { return static_cast<int>(kSector); }
-// No promise beyond a sector: writes may be torn and reordered.
-int characteristics(sqlite3_file*) { return 0; }
+// What SQLite's own for Unix promises: a write that is cut short harms no bytes beside it. Writes may be
+// torn and reordered. (Without it SQLite fills sectors up after the last frame of a commit, and a disk that
+// is full then would refuse what is stored.)
+int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 int shm_map(sqlite3_file* file, int page, int size, int extend, void volatile** out) {
+  if (extend != 0 && state.trouble.full_index_at >= 0 && page >= state.trouble.full_index_at) {
+    errno = ENOSPC;
+    return SQLITE_IOERR_SHMSIZE;
+  }
   return inner(file)->pMethods->xShmMap(inner(file), page, size, extend, out);
 }
 int shm_lock(sqlite3_file* file, int at, int count, int flags) {

@@ -31,6 +31,7 @@ struct FileHistory {
 struct Trouble {
   int fail_sync_at = 0;   // the n-th sync from now on fails with EIO; 0: none
   int full_write_at = 0;  // the n-th write from now on, and all after it, meet a full disk; 0: none
+  int full_index_at = -1;  // this region of the wal-index, and those after it, meet one; -1: none
 };
 
 // Registers the VFS under its name, once per process, and forgets everything it knew.

@@ -165,5 +165,111 @@ TEST(FailingDisk, AFullDiskStoresNothingAndRecovers) {
   }
 }
 
+// Whatever of it was written, and whatever of that reached the disk: none of it is seen after a power cut.
+TEST(FailingDisk, ARefusedBatchIsNotThereAfterAPowerCut) {
+  std::mt19937_64 random(7);
+  for (int at = 1; at <= 40; ++at) {
+    belfry::testing::TemporaryFolder folder, after;
+    auto store = open(folder.path("belfry.db"), forgetful_vfs(), "FULL");
+    ASSERT_TRUE(store->open(Epoch{1}));
+    auto before = some_events();
+    ASSERT_TRUE(store->commit({before}));
+    trouble().full_write_at = at;
+    std::size_t stored = before.size();
+    for (bool refused = false; !refused;) {
+      auto events = some_events();
+      for (Event& event : events) event.data = std::string(20'000, 'x');
+      const auto done = store->commit({events});
+      if (done) stored += events.size();
+      refused = !done;
+    }
+    image(after.path(""), random);
+    auto left = open(after.path("belfry.db"), "", "FULL");
+    ASSERT_TRUE(left);
+    EXPECT_EQ(left->open(Epoch{2}).value().head, stored) << at;
+    EXPECT_EQ(left->read_log(0, 1000, 1000).value().size(), stored) << at;
+  }
+}
+
+TEST(FailingDisk, AnEpochThatDoesNotFitGoesIntoTheFirstCommitThatDoes) {
+  belfry::testing::TemporaryFolder folder;
+  const std::string path = folder.path("belfry.db");
+  const std::string vfs = forgetful_vfs();
+  auto store = open(path, vfs, "FULL");
+  ASSERT_TRUE(store->open(Epoch{1}));
+  auto first = some_events();
+  ASSERT_TRUE(store->commit({first}));
+  store = open(folder.path("other.db"), vfs, "FULL");  // closes it
+  store = open(path, vfs, "FULL");
+  std::filesystem::remove(path + ".reserve");
+  trouble().full_write_at = 1;
+  const auto opened = store->open(Epoch{2});
+  ASSERT_TRUE(opened) << opened.error().text();
+  EXPECT_EQ(opened.value().epochs.back().epoch, Epoch{2});
+  EXPECT_EQ(opened.value().epochs.back().first, 4u);
+  EXPECT_EQ(store->read_log(0, 10, 10).value().size(), 3u);
+  auto events = some_events();
+  EXPECT_EQ(store->commit({events}).error().code, Code::store_full);
+  trouble().full_write_at = 0;
+  ASSERT_TRUE(store->commit({events}));
+  EXPECT_EQ(events[0].cursor(), (Cursor{Epoch{2}, 4}));
+  store.reset();
+  store = open(path, vfs, "FULL");
+  const auto again = store->open(Epoch{3});
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(EpochTable(again.value().epochs).place(events[0].cursor(), again.value().head).reset);
+  EXPECT_EQ(again.value().epochs.size(), 3u);
+}
+
+// The wal-index is written to after the last frame of the commit: a refusal there would be a lie. (The room
+// that the store makes before is there; this is a disk that breaks its word.)
+TEST(FailingDisk, AWalIndexThatCannotGrowAtTheCommitIsNoRefusal) {
+  belfry::testing::TemporaryFolder folder;
+  auto store = open(folder.path("belfry.db"), forgetful_vfs(), "FULL");
+  ASSERT_TRUE(store->open(Epoch{1}));
+  trouble().full_index_at = 1;  // from frame 4063 on
+  std::vector<Event> events(320);
+  for (Event& event : events) {
+    event.topic = "a";
+    event.data = std::string(60'000, 'x');
+  }
+  EXPECT_EQ(store->commit({events}).error().code, Code::store_failed);
+  EXPECT_EQ(store->commit({events}).error().code, Code::store_failed) << "never tried again";
+}
+
+TEST(FailingDisk, AWalIndexThatCannotBeMadeAtTheStartIsAFullDisk) {
+  belfry::testing::TemporaryFolder folder;
+  const std::string path = folder.path("belfry.db"), vfs = forgetful_vfs();
+  for (int i = 0; i < 2; ++i) {
+    auto store = open(path, vfs, "FULL");
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->open(Epoch{static_cast<std::uint64_t>(i + 1)}));
+    store.reset();
+    trouble().full_index_at = 0;
+    const auto refused = open_sqlite_store({path, vfs, "FULL"});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::store_full);
+    EXPECT_TRUE(std::filesystem::exists(path));
+    trouble().full_index_at = -1;
+  }
+}
+
+TEST(FailingDisk, AFirstStartOnAFullDiskLeavesNothing) {
+  for (int at = 1; at <= 12; ++at) {
+    belfry::testing::TemporaryFolder folder;
+    const std::string vfs = forgetful_vfs();
+    trouble().full_write_at = at;
+    const auto store = open_sqlite_store({folder.path("belfry.db"), vfs, "FULL"});
+    ASSERT_FALSE(store) << at;
+    EXPECT_EQ(store.error().code, Code::store_full);
+    for (const char* part : {"", "-wal", "-shm", "-journal"})
+      EXPECT_FALSE(std::filesystem::exists(folder.path("belfry.db") + part)) << part;
+    trouble().full_write_at = 0;
+    auto later = open(folder.path("belfry.db"), forgetful_vfs(), "FULL");
+    ASSERT_TRUE(later);
+    EXPECT_TRUE(later->open(Epoch{1}));
+  }
+}
+
 }  // namespace
 }  // namespace belfry::faults

@@ -219,6 +219,8 @@ describe('the command line', () => {
     assert.match((await belfry(['restore', file, ...data])).stderr, /Stop it first/);
     const doctor = await belfry(['doctor', '--url', own.url, '--data-dir', own.data]);
     assert.equal(doctor.code, 0, doctor.stdout);
+    assert.match(doctor.stdout, /\n {6}what grows +rows +size +rows go\n {6}events +2 .*retention_days/);
+    assert.match(doctor.stdout, /belfry\.db [\d.]+ \w+, .* free for new rows; belfry\.db-wal [\d.]+/);
     await own.kill('SIGTERM');
     assert.match((await belfry(['restore', file, ...data])).stdout, /is in place/);
     await own.launch();

@@ -1,13 +1,9 @@
-// What the real binary does when its disk fails or fills up.
+// What the real binary does when its disk fails. (When it fills up: faults_disk.test.mjs.)
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { it } from 'node:test';
 
-import { WebSocketClient } from './clients.mjs';
-import { Server, until } from './server.mjs';
+import { Server } from './server.mjs';
 
 it('a failed flush: nothing is acknowledged any more, and the process ends with 74', async () => {
   const server = await Server.start({
@@ -47,58 +43,6 @@ it('a failed flush: nothing is acknowledged any more, and the process ends with 
   );
   await again.stop();
   rmSync(server.folder, { recursive: true, force: true });
-});
-
-// As root in a mount of our own; otherwise in a user namespace, where root is us.
-it('a full disk: 507 to publishers, streams live on, and it recovers by itself', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'belfry-full-'));
-  const root = process.getuid() === 0;
-  if (root) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'belfry-test', folder]);
-  const server = await Server.start(
-    root
-      ? { folder }
-      : {
-          folder,
-          before: [
-            'unshare',
-            '-rm',
-            'sh',
-            '-c',
-            'mount -t tmpfs -o size=6m belfry-test "$0" && exec "$@"',
-            folder,
-          ],
-        },
-  );
-  try {
-    const client = await new WebSocketClient(server, ['a', 'ephemeral/x']).open();
-    const filler = join(folder, 'filler');
-    writeFileSync(filler, Buffer.alloc(3 * 1024 * 1024));
-    let stored = 0;
-    let full = null;
-    for (let i = 0; i < 2000 && !full; ++i) {
-      const answer = await server.post({ topic: 'a', data: { i, fill: 'x'.repeat(30_000) } });
-      if (answer.status === 201) stored += 1;
-      else full = { status: answer.status, body: await answer.json() };
-    }
-    assert.equal(full?.status, 507);
-    assert.equal(full.body.code, 'store_full');
-    await until(() => client.events.length === stored, 'what was stored to arrive');
-    const [typing] = await server.publish({ topic: 'ephemeral/x', data: 'still there' });
-    assert.equal(typing.id, undefined);
-    await until(() => client.events.at(-1).data === 'still there', 'the stream to live on');
-    rmSync(filler);
-    const answer = await until(async () => {
-      const tried = await server.post({ topic: 'a', data: 'after' });
-      return tried.status === 201 ? tried : null;
-    }, 'publishing to resume');
-    assert.equal((await answer.json()).events[0].seq, stored + 1, 'nothing of the refused ones was stored');
-    await until(() => client.events.at(-1).data === 'after', 'the event after');
-    client.close();
-  } finally {
-    await server.kill();
-    if (root) execFileSync('umount', [folder]);
-    rmSync(folder, { recursive: true, force: true });
-  }
 });
 
 it('a second server on the same port is refused', async () => {

@@ -1,9 +1,26 @@
 #include "store/sqlite/database.h"
 
+#include <cerrno>
+
 namespace belfry::sqlite {
 
+namespace {
+
+// Files that cannot be made or grow, for want of room. A flush that failed for it is a failed flush.
+bool lacks_room(int code, sqlite3* database) {
+  if ((code & 0xff) == SQLITE_FULL) return true;
+  const bool growing = (code & 0xff) == SQLITE_CANTOPEN || code == SQLITE_IOERR_SHMOPEN ||
+                       code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP ||
+                       code == SQLITE_IOERR_WRITE;
+  if (!growing || database == nullptr) return false;
+  const int reason = sqlite3_system_errno(database);
+  return reason == ENOSPC || reason == EDQUOT;
+}
+
+}  // namespace
+
 Error to_error(int code, std::string_view what, sqlite3* database) {
-  if ((code & 0xff) == SQLITE_FULL) return fail(Code::store_full);
+  if (lacks_room(code, database)) return fail(Code::store_full);
   std::string detail = "SQLite could not " + std::string(what) + ": " + sqlite3_errstr(code);
   if (database != nullptr) detail += std::string(" (") + sqlite3_errmsg(database) + ")";
   return fail(Code::store_failed, detail + "; code " + std::to_string(code) + ".");
@@ -75,6 +92,33 @@ Result<void> Database::execute(const char* sql) {
   const int code = sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return to_error(code, std::string("run ") + sql, database_.get());
   return {};
+}
+
+namespace {
+
+// Of the last call that failed on the WAL. (At a commit sqlite3_system_errno is of an earlier one.)
+int wal_errno(sqlite3* database) {
+  sqlite3_file* wal = nullptr;
+  int reason = 0;
+  sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+  if (wal != nullptr && wal->pMethods != nullptr)
+    wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &reason);
+  return reason;
+}
+
+}  // namespace
+
+// A frame that could not be written is no commit. Whatever else fails (a flush, the wal-index, which is
+// written to after the last frame) may have come after it.
+Result<void> Database::commit() {
+  sqlite3* database = database_.get();
+  const int code = sqlite3_exec(database, "COMMIT", nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return {};
+  if ((code & 0xff) == SQLITE_FULL) return fail(Code::store_full);
+  if (code == SQLITE_IOERR_WRITE && wal_errno(database) == EDQUOT) return fail(Code::store_full);
+  Error error = to_error(code, "commit", database);
+  error.code = Code::store_failed;
+  return error;
 }
 
 // SQLite counts each statement in an int, which is set back each time it is read.

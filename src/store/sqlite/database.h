@@ -64,6 +64,8 @@ class Database {
   static Result<Database> open(const std::string& path, int flags, const std::string& vfs);
 
   Result<void> execute(const char* sql);
+  // COMMIT. Code::store_full: nothing of it is stored. Code::store_failed: it is unknown.
+  Result<void> commit();
   Result<Statement> prepare(std::string_view sql);
   Result<void> prepare(Statement& into, std::string_view sql);
   sqlite3* handle() const { return database_.get(); }

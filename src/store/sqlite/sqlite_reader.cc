@@ -29,7 +29,8 @@ Result<std::unique_ptr<StoreReader>> SqliteReader::open(const std::string& path,
   // Only the writer checkpoints: SQLite 3.40 has a WAL-reset defect that a second checkpointer can meet.
   sqlite3_db_config(reader->database_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   TRY(reader->database_.execute(
-      "PRAGMA query_only = 1; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0"));
+      "PRAGMA query_only = 1; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; "
+      "PRAGMA wal_autocheckpoint = 0"));
   TRY(reader->prepare());
   return std::unique_ptr<StoreReader>(std::move(reader));
 }

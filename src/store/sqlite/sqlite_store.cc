@@ -7,8 +7,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "store/sqlite/change_writer.h"
+#include "store/sqlite/disk_room.h"
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/feed_rows.h"
 #include "store/sqlite/retention.h"
@@ -20,15 +22,21 @@ namespace {
 
 constexpr int kCheckpointPages = 4000;  // of the WAL; about 16 MiB
 
+Error open_error(const std::string& what, const std::string& path) {
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  return fail(full ? Code::store_full : Code::store_failed, what + path + ": " + std::strerror(errno));
+}
+
 // One writer per database, also across processes. The lock goes with the process.
 class WriterLock {
  public:
   ~WriterLock() {
     if (file_ >= 0) ::close(file_);
   }
+  bool held() const { return file_ >= 0; }
   Result<void> take(const std::string& path) {
-    file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file_ < 0) return fail(Code::store_failed, "Cannot create " + path + ": " + std::strerror(errno));
+    if (file_ < 0) file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file_ < 0) return open_error("Cannot create ", path);
     if (::flock(file_, LOCK_EX | LOCK_NB) != 0)
       return fail(Code::store_failed, "Another process has the database open: " + path);
     return {};
@@ -40,7 +48,7 @@ class WriterLock {
 
 class SqliteStore final : public Store {
  public:
-  explicit SqliteStore(SqliteOptions options) : options_(std::move(options)) {}
+  explicit SqliteStore(SqliteOptions options) : options_(std::move(options)), reserve_(options_.path) {}
 
   Result<void> start();
   Result<Opened> open(Epoch fresh) override;
@@ -77,8 +85,12 @@ class SqliteStore final : public Store {
   Result<std::unique_ptr<StoreReader>> open_reader() override;
 
  private:
+  Result<void> begin();
   Result<void> prepare();
   Result<void> reload();
+  template <class Work>
+  Result<void> with_reserve(Work work);
+  Result<void> write_epoch();
   using IndexAmount = TopicIndexWriter::Amount;
   template <class Work>
   Result<void> in_transaction(Work work, IndexAmount amount = IndexAmount::batches);
@@ -95,6 +107,8 @@ class SqliteStore final : public Store {
 
   const SqliteOptions options_;
   WriterLock lock_;
+  Reserve reserve_;
+  WalIndexRoom index_room_;  // before the database: goes after it
   Database database_;
   EpochTable epochs_;
   EventWriter events_;
@@ -107,16 +121,39 @@ class SqliteStore final : public Store {
   Epoch epoch_;
   Offset head_ = 0;
   int wal_pages_ = 0;  // as of the last commit
+  bool served_ = false;  // something was committed since the start
+  std::optional<EpochRow> pending_epoch_;  // goes into the next transaction
   std::atomic<Offset> indexed_{0};
   std::optional<Error> failure_;
 };
 
 Result<void> SqliteStore::start() {
+  std::error_code failed;
+  const bool is_new = std::filesystem::file_size(options_.path, failed) == 0 || failed;
+  auto begun = with_reserve([this] { return begin(); });
+  if (begun) return begun;
+  database_ = {};
+  // What is half-made is not left behind.
+  if (is_new && lock_.held() && begun.error().code == Code::store_full)
+    for (const char* part : {"-wal", "-shm", ""}) ::unlink((options_.path + part).c_str());
+  return begun;
+}
+
+// What a start writes it can write on a full disk, too: there is a file that holds room for it.
+template <class Work>
+Result<void> SqliteStore::with_reserve(Work work) {
+  Result<void> done = work();
+  if (done || done.error().code != Code::store_full || !reserve_.give_up()) return done;
+  log_warn("the disk is full; the reserve was given up for this start", {{"data", options_.path}});
+  return work();
+}
+
+Result<void> SqliteStore::begin() {
+  database_ = {};
   TRY(lock_.take(options_.path + ".lock"));
   // Made by us first, so that nobody else can read it; SQLite gives its WAL the same mode.
   const int file = ::open(options_.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0)
-    return fail(Code::store_failed, "Cannot open " + options_.path + ": " + std::strerror(errno));
+  if (file < 0) return open_error("Cannot open ", options_.path);
   ::close(file);
   database_ = TRY(Database::open(options_.path, SQLITE_OPEN_READWRITE, options_.vfs));
   TRY(database_.execute("PRAGMA journal_mode = WAL"));
@@ -124,6 +161,8 @@ Result<void> SqliteStore::start() {
   TRY(database_.execute(
       "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 0"));
   TRY(prepare_schema(database_));
+  index_room_.open(options_.path);
+  wal_pages_ = frames_of(options_.path + "-wal");
   sqlite3_wal_hook(
       database_.handle(),
       [](void* store, sqlite3*, const char*, int pages) {
@@ -162,12 +201,27 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
     TRY(select_head_.step());
     head_ = to_unsigned(select_head_.integer(0));
   }
-  Statement insert = TRY(database_.prepare("INSERT INTO epochs(epoch, first_offset) VALUES(?, ?)"));
-  TRY(insert.bind(1, to_signed(fresh.bits)).bind(2, to_signed(head_ + 1)).run());
+  std::vector<EpochRow> rows = TRY(read_epochs(database_));
+  const bool is_first = rows.empty();
+  rows.push_back({fresh, head_ + 1});
   epoch_ = fresh;
-  epochs_ = EpochTable(TRY(read_epochs(database_)));
+  epochs_ = EpochTable(rows);
+  pending_epoch_ = rows.back();
   TRY(reload());
+  const auto begun = with_reserve([this] { return in_transaction([]() -> Result<void> { return {}; }); });
+  // No cursor names the new epoch before an event has it, and its row is in that event's transaction. Only
+  // the first epoch has cursors before.
+  if (!begun && (is_first || begun.error().code != Code::store_full)) return begun.error();
+  if (!begun) log_warn("the disk is full; publishers are refused", {{"data", options_.path}});
+  reserve_.given_up() || !begun ? reserve_.hold_rest() : reserve_.hold();
   return Opened{epochs_.rows(), head_, indexed_};
+}
+
+Result<void> SqliteStore::write_epoch() {
+  if (!pending_epoch_) return {};
+  Statement insert = TRY(database_.prepare("INSERT INTO epochs(epoch, first_offset) VALUES(?, ?)"));
+  insert.bind(1, to_signed(pending_epoch_->epoch.bits)).bind(2, to_signed(pending_epoch_->first));
+  return insert.run();
 }
 
 Result<void> SqliteStore::reload() {
@@ -209,16 +263,19 @@ Error SqliteStore::give_up(Error error) {
 template <class Work>
 Result<void> SqliteStore::in_transaction(Work work, IndexAmount amount) {
   if (failure_) return *failure_;
+  if (auto room = index_room_.ensure(wal_pages_); !room) return give_up(std::move(room).error());
   if (auto begun = database_.execute("BEGIN IMMEDIATE"); !begun) return give_up(std::move(begun).error());
   Offset indexed = 0;
   const auto work_and_index = [&]() -> Result<void> {
     TRY(work());
+    TRY(write_epoch());
     indexed = TRY(events_.index().write(amount));
-    return database_.execute("COMMIT");
+    return database_.commit();
   };
   const Result<void> done = work_and_index();
   if (done) {
     indexed_.store(indexed, std::memory_order_release);
+    pending_epoch_.reset();
     return {};
   }
   if (sqlite3_get_autocommit(database_.handle()) == 0) (void)database_.execute("ROLLBACK");
@@ -246,6 +303,7 @@ Result<Committed> SqliteStore::commit(const Commit& commit) {
   for (const Change& change : commit.changes)
     if (const auto* step = std::get_if<PutTimeStep>(&change))
       time_line_.add(before + 1 + step->event, step->time);
+  served_ = true;
   TRY(checkpoint_if_due());
   return committed;
 }
@@ -285,15 +343,21 @@ Result<void> SqliteStore::checkpoint_if_due() {
   // A full disk or a busy reader only delays it: what was committed is in the WAL. A failed flush ends
   // everything.
   const int plain = code & 0xff;
-  if (code == SQLITE_OK || plain == SQLITE_BUSY || plain == SQLITE_LOCKED || plain == SQLITE_FULL)
-    return {};
+  if (code == SQLITE_OK && reserve_.given_up()) reserve_.hold();
+  if (code == SQLITE_OK || plain == SQLITE_BUSY || plain == SQLITE_LOCKED) return {};
   give_up(to_error(code, "checkpoint", database_.handle()));
   return {};  // this commit is durable; the next one is refused
 }
 
 Result<void> SqliteStore::index_now() {
   if (events_.index().complete()) return {};
-  return in_transaction([]() -> Result<void> { return {}; }, IndexAmount::all);
+  const auto index = [this] {
+    return in_transaction([]() -> Result<void> { return {}; }, IndexAmount::all);
+  };
+  if (served_) return index();
+  const auto done = with_reserve(index);
+  if (reserve_.given_up()) reserve_.hold_rest();
+  return done;
 }
 
 Result<std::optional<IdempotencyRecord>> SqliteStore::find_idempotency(std::string_view principal,

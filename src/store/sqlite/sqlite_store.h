@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/whole_file.h"
 #include "store/store.h"
 
 namespace belfry {
@@ -27,12 +28,33 @@ struct DatabaseSummary {
   std::uint64_t events = 0, head = 0, topics = 0, users = 0, epochs = 0;
 };
 
-// One consistent copy of everything committed now, flushed. Refuses to overwrite. A server goes on
-// meanwhile.
+// One consistent copy of everything committed now, flushed, 0600, whole or not at all. Refuses to overwrite.
+// A server goes on meanwhile. Code::store_full: there is no room for it.
 Result<void> backup_database(const std::string& path, const std::string& to);
+// The same, not in its place yet.
+Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to);
+
+// Brings what is in the WAL into the main file, and takes the WAL away. REQUIRES: nobody has it open.
+Result<void> fold_wal(const std::string& path);
 
 // What is wrong with it, one sentence each; empty: nothing. `summary` says what is in it.
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary);
+
+// What grows, by table. Counts and sizes that take too long are left out: all of it takes a few seconds at
+// most, in short transactions.
+struct TableGrowth {
+  std::string table;
+  std::string part;                    // of its rows; empty: all
+  std::optional<std::uint64_t> rows;
+  std::optional<std::uint64_t> bytes;  // of the whole table, with its indexes
+  std::string ends;                    // who takes rows out, and when
+};
+struct DatabaseGrowth {
+  std::vector<TableGrowth> tables;
+  std::uint64_t file_bytes = 0, wal_bytes = 0;
+  std::uint64_t free_bytes = 0;  // in the file, for new rows
+};
+Result<DatabaseGrowth> growth_of(const std::string& path);
 
 // Of one source, newest first.
 Result<std::vector<DeadLetter>> dead_letters_of(const std::string& path, std::string_view source,

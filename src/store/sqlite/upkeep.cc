@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
+#include "base/whole_file.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/schema.h"
 #include "store/sqlite/source_rows.h"
@@ -22,14 +24,6 @@ Result<sqlite::Database> open_to_read(const std::string& path) {
   return database;
 }
 
-Result<void> flush(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool done = file >= 0 && ::fsync(file) == 0;
-  if (file >= 0) ::close(file);
-  if (!done) return fail(Code::store_failed, "Cannot flush " + path + ": " + std::strerror(errno));
-  return {};
-}
-
 Result<std::uint64_t> number(sqlite::Database& database, std::string_view sql) {
   sqlite::Statement statement = TRY(database.prepare(sql));
   TRY(statement.step());
@@ -38,21 +32,32 @@ Result<std::uint64_t> number(sqlite::Database& database, std::string_view sql) {
 
 }  // namespace
 
+// SQLite writes into a file that is there already if it is empty, so it is made by us, for us only.
+Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to) {
+  sqlite::Database database = TRY(open_to_read(path));
+  auto file = TRY(FileInMaking::beside(to));
+  sqlite::Statement copy = TRY(database.prepare("VACUUM INTO ?"));
+  auto done = copy.bind(1, std::string_view(file->path())).run();
+  if (!done && done.error().code == Code::store_full)
+    return fail(Code::store_full, "There is no room for " + to + "; nothing of it is left.");
+  if (!done) return std::move(done).error();
+  return file;
+}
+
 Result<void> backup_database(const std::string& path, const std::string& to) {
   std::error_code failed;
   if (std::filesystem::exists(to, failed)) return fail(Code::store_failed, to + " exists already.");
-  sqlite::Database database = TRY(open_to_read(path));
-  {
-    sqlite::Statement copy = TRY(database.prepare("VACUUM INTO ?"));
-    auto done = copy.bind(1, std::string_view(to)).run();
-    if (!done) {
-      std::filesystem::remove(to, failed);
-      return done;
-    }
-  }
-  std::filesystem::permissions(to, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
-                               failed);
-  return flush(to);
+  const auto file = TRY(copy_database(path, to));
+  return file->take_free_place();
+}
+
+Result<void> fold_wal(const std::string& path) {
+  // SQLite throws the WAL of a file away that it takes for empty; it may be all that is left of it.
+  std::string head(16, '\0');
+  std::ifstream(path).read(head.data(), static_cast<std::streamsize>(head.size()));
+  if (!head.starts_with("SQLite format 3")) return fail(Code::store_failed, path + " is not a database.");
+  sqlite::Database database = TRY(sqlite::Database::open(path, SQLITE_OPEN_READWRITE, {}));
+  return database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary) {
