@@ -38,7 +38,7 @@ constexpr std::array kKnown = std::to_array<Known>({
     {"scheduled", "", "", "when they are due or cancelled"},
     {"revocations", "", "", "400 days after the revocation"},
     {"tickets", "", "", "with their token, after 7 days at most"},
-    {"time_steps", "", "", "one each time the clock is put back"},
+    {"time_steps", "", "", "with the events before them"},
     {"epochs", "", "", "one for each start"},
     {"positions", "", "", "one for each part of a source"},
     {"dead_letters", "", "", "the newest 10,000 are kept"},
