@@ -11,6 +11,7 @@
 #include "store/sqlite/change_writer.h"
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/feed_rows.h"
+#include "store/sqlite/remains.h"
 #include "store/sqlite/retention.h"
 #include "store/sqlite/sqlite_reader.h"
 
@@ -53,7 +54,9 @@ class SqliteStore final : public Store {
   Result<void> index_now() override;
   Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) override;
   Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) override;
-  Result<Offset> highest_floor() override { return retention_.highest_floor(); }
+  Result<Offset> highest_floor() override {
+    return std::max(TRY(retention_.highest_floor()), TRY(remains_.forgotten()));
+  }
   Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                             std::size_t rows_max) override;
   bool sweep_unfinished() const override { return retention_.unfinished(); }
@@ -99,6 +102,7 @@ class SqliteStore final : public Store {
   ChangeWriter changes_{events_};
   Retention retention_{events_};
   SqliteFeedRows feed_rows_{epochs_};
+  Remains remains_{events_, feed_rows_};
   Statement select_head_, insert_key_, select_key_, select_log_, select_time_, set_head_;
   Epoch epoch_;
   Offset head_ = 0;
@@ -147,6 +151,7 @@ Result<void> SqliteStore::prepare() {
   TRY(events_.prepare(database_));
   TRY(changes_.prepare(database_));
   TRY(feed_rows_.prepare(database_));
+  TRY(remains_.prepare(database_));
   return retention_.prepare(database_);
 }
 
@@ -158,6 +163,7 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
   }
   Statement insert = TRY(database_.prepare("INSERT INTO epochs(epoch, first_offset) VALUES(?, ?)"));
   TRY(insert.bind(1, to_signed(fresh.bits)).bind(2, to_signed(head_ + 1)).run());
+  TRY(drop_epochs(database_));
   epoch_ = fresh;
   epochs_ = EpochTable(TRY(read_epochs(database_)));
   TRY(reload());
@@ -168,6 +174,7 @@ Result<void> SqliteStore::reload() {
   Statement select = TRY(database_.prepare("SELECT value FROM meta WHERE name = 'indexed'"));
   indexed_ = TRY(read_indexed(select));
   retention_.restart();
+  remains_.restart();
   return events_.restart(indexed_);
 }
 
@@ -339,7 +346,10 @@ Result<std::size_t> SqliteStore::forget_access(Timestamp now, std::size_t rows_m
   return forget_some([&] { return changes_.access().forget(now, rows_max); });
 }
 
-Result<std::size_t> SqliteStore::forget_remains(Timestamp, std::size_t) { return std::size_t{0}; }
+Result<std::size_t> SqliteStore::forget_remains(Timestamp now, std::size_t rows_max) {
+  if (remains_.rests(now)) return std::size_t{0};
+  return forget_some([&] { return remains_.forget(now, rows_max); });
+}
 
 // Times never run backwards in the log, so this is a search by halves.
 Result<Offset> SqliteStore::last_before(Timestamp before) {
