@@ -299,7 +299,8 @@ TEST_F(SqliteRemains, NoRowIsLeftOfTopicsAndUsersThatAreOver) {
   for (int i = 0; i < 3; ++i) forget_all();
   EXPECT_EQ(number("SELECT (SELECT count(*) FROM topics) + (SELECT count(*) FROM lanes) + (SELECT count(*) "
                    "FROM dead) + (SELECT count(*) FROM dead_blocks) + (SELECT count(*) FROM keyed) + "
-                   "(SELECT count(*) FROM users) + (SELECT count(*) FROM follows) + (SELECT count(*) FROM expiry) + "
+                   "(SELECT count(*) FROM users) + (SELECT count(*) FROM follows) + "
+                   "(SELECT count(*) FROM expiry) + "
                    "(SELECT count(*) FROM notifications)"),
             0);
   EXPECT_EQ(publish("t/u1"), 201u);
@@ -346,6 +347,24 @@ TEST_F(SqliteRemains, AUserWithVeryManyStepsAndFollowsIsDoneInSlices) {
   EXPECT_GT(slices, 10u);
   EXPECT_LT(most, 150'000u);
   EXPECT_EQ(rows("ana").read, read);
+}
+
+TEST_F(SqliteRemains, TheNewestTenThousandEpochsAreKept) {
+  publish("t", 30'000);
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(database,
+                         "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) "
+                         "INSERT INTO epochs(epoch, first_offset) SELECT i, i FROM n",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(database);
+  store = nullptr;
+  store = shelf.open();
+  const Opened opened = store->open(Epoch{99'999}).value();
+  EXPECT_EQ(opened.epochs.size(), 10'000u);
+  EXPECT_EQ(opened.epochs.back(), (EpochRow{Epoch{99'999}, 30'001}));
+  EXPECT_EQ(opened.epochs.front(), (EpochRow{Epoch{2002}, 2002}));
 }
 
 // ARCHITECTURE.md says of each table who takes rows out of it.
