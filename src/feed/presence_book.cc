@@ -1,5 +1,8 @@
 #include "feed/presence_book.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace belfry {
 
 bool PresenceBook::renew(std::uint64_t holder, Timestamp now) {
@@ -30,7 +33,22 @@ void PresenceBook::let_go(const std::string& topic, const std::string& user, Ent
   leaving_.push_back({entry.gone_at, topic, user});
 }
 
+// Nobody has longer from now than the time that is given.
+void PresenceBook::begin_anew(Timestamp now) {
+  for (auto& [holder, until] : leases_) until = std::min(until, now + limits::presence_lease);
+  const Timestamp end = now + limits::presence_grace;
+  for (Leaving& leaving : leaving_) {
+    if (leaving.at <= end) continue;
+    leaving.at = end;
+    const auto of_topic = topics_.find(leaving.topic);
+    if (of_topic == topics_.end()) continue;
+    const auto entry = of_topic->second.find(leaving.user);
+    if (entry != of_topic->second.end()) entry->second.gone_at = std::min(entry->second.gone_at, end);
+  }
+}
+
 void PresenceBook::sweep(Timestamp now, std::vector<PresenceChange>& changes) {
+  if (now < std::exchange(swept_, now)) begin_anew(now);
   for (auto lease = leases_.begin(); lease != leases_.end();) {
     if (lease->second > now) {
       ++lease;

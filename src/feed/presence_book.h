@@ -46,11 +46,14 @@ class PresenceBook {
     std::string topic;
     std::string user;
   };
+  // The clock was put back: what is about to end does not wait until it is as late as it was.
+  void begin_anew(Timestamp now);
   void let_go(const std::string& topic, const std::string& user, Entry& entry, std::uint64_t holder,
               Timestamp now);
 
   std::map<std::string, std::map<std::string, Entry>> topics_;
   std::map<std::uint64_t, Timestamp> leases_;  // until when, by holder
+  Timestamp swept_{};  // the time of the last sweep
   std::deque<Leaving> leaving_;                // in the order of their times; some came back meanwhile
 };
 

@@ -47,6 +47,26 @@ TEST_F(PresenceBookTest, WhoComesBackInTimeNeverLeft) {
   EXPECT_TRUE(sweep(limits::presence_grace).empty());
 }
 
+TEST_F(PresenceBookTest, AClockThatWasWrongKeepsNobody) {
+  book.renew(1, now);
+  join("bea", 1);
+  leave("bea", 1);
+  sweep(std::chrono::hours(24 * 365));
+  // A year ahead: all are told again, one leaves, and the clock is put back.
+  book.renew(1, now);
+  join("ana", 1);
+  join("bea", 1);
+  join("cid", 1);
+  leave("bea", 1);
+  EXPECT_TRUE(sweep(-std::chrono::hours(24 * 365)).empty());
+  leave("cid", 1);
+  EXPECT_EQ(sweep(limits::presence_grace).size(), 2u) << "bea, and cid who left afterwards";
+  EXPECT_EQ(book.list("t").size(), 1u);
+  EXPECT_TRUE(sweep(limits::presence_lease - limits::presence_grace).empty());
+  EXPECT_EQ(sweep(limits::presence_grace).size(), 1u) << "the holder is gone";
+  EXPECT_FALSE(book.renew(1, now));
+}
+
 TEST_F(PresenceBookTest, AHolderThatIsGoneTakesItsPeopleWithIt) {
   EXPECT_FALSE(book.renew(1, now));
   EXPECT_FALSE(book.renew(2, now));

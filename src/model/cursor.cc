@@ -57,8 +57,10 @@ EpochTable::Place EpochTable::place(const Cursor& cursor, Offset head) const {
                                 [&](const EpochRow& candidate) { return candidate.epoch == cursor.epoch; });
   if (row == rows_.rend()) return {head, ResetReason::lost};
   const Offset last = row == rows_.rbegin() ? head : std::prev(row)->first - 1;
-  // The place before an epoch's first event is in its history too.
-  if (cursor.offset + 1 >= row->first && cursor.offset <= last) return {cursor.offset, std::nullopt};
+  // The place before an epoch's first event is in its history too. What stands below the first row is of
+  // epochs that are not kept any more, and is told as the first one's since.
+  const Offset first = row->epoch == rows_.front().epoch ? 0 : row->first;
+  if (cursor.offset + 1 >= first && cursor.offset <= last) return {cursor.offset, std::nullopt};
   if (cursor.offset > last) return {last, ResetReason::rewound};
   return {head, ResetReason::lost};
 }

@@ -59,6 +59,17 @@ TEST_F(EpochTableTest, ACursorCountsOnlyInItsEpochsRange) {
   expect(0xd, 5, 100, ResetReason::lost);
 }
 
+// The oldest epochs are not kept: what they held is the first one's then.
+TEST_F(EpochTableTest, WhatLiesBelowTheFirstRowIsTheFirstOnes) {
+  table = EpochTable({{Epoch{0xb}, 50}, {Epoch{0xc}, 81}});
+  for (const Offset at : {0u, 1u, 48u, 49u, 80u, 81u, 100u}) {
+    const Cursor told = table.cursor(at);
+    expect(told.epoch.bits, at, at, std::nullopt);
+  }
+  expect(0xa, 20, 100, ResetReason::lost);
+  expect(0xc, 79, 100, ResetReason::lost);
+}
+
 TEST_F(EpochTableTest, APositionHasOneText) {
   EXPECT_EQ(table.text(0), "000000000000000a.0");
   EXPECT_EQ(table.text(80), "000000000000000a.80");

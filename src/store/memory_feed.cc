@@ -90,6 +90,7 @@ bool remove_event(MemoryDisk& disk, Offset offset) {
   const auto found = disk.log.find(offset);
   if (found == disk.log.end()) return false;
   if (!found->second.notification.empty()) ++disk.removals[found->second.topic];
+  disk.topics[found->second.topic].empty_since.reset();
   disk.plain.erase(offset);
   disk.log.erase(found);
   return true;

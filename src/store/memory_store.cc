@@ -19,6 +19,11 @@ std::vector<Event> rows_between(const MemoryDisk& disk, Offset after, Offset upt
   return rows;
 }
 
+// Below it nobody knows any more what was there.
+Offset forgotten_above(const MemoryDisk& disk, Offset after) {
+  return disk.forgotten > after ? disk.forgotten : 0;
+}
+
 // Readers may be on other threads, so that the contract suite can run on this store too: one lock for all.
 struct Shared {
   MemoryDisk* disk;
@@ -35,6 +40,7 @@ class MemoryReader final : public StoreReader {
     const MemoryDisk& disk = *shared_->disk;
     if (!request.follows_of.empty()) return read_follows(disk, request);
     Page page;
+    page.floor = forgotten_above(disk, request.after);
     for (const auto& [name, topic] : disk.topics) {
       const bool wanted = std::any_of(request.selectors.begin(), request.selectors.end(),
                                       [&name = name](const Selector& s) { return matches(s.topic, name); });
@@ -74,7 +80,8 @@ class MemoryReader final : public StoreReader {
     Page page;
     page.upto = request.after;
     const auto own = disk.topics.find(user_topic(request.follows_of));
-    if (own != disk.topics.end()) page.floor = own->second.floor;
+    page.floor = forgotten_above(disk, request.after);
+    if (own != disk.topics.end()) page.floor = std::max(page.floor, own->second.floor);
     const auto user = disk.users.find(request.follows_of);
     if (user == disk.users.end()) return page;
     for (const Follow& follow : user->second.follows)
@@ -96,6 +103,7 @@ class MemoryStore final : public Store {
   Result<Opened> open(Epoch fresh) override {
     std::lock_guard lock(shared_->mutex);
     disk().epochs.push_back({fresh, disk().head + 1});
+    drop_epochs(disk().epochs);
     shared_->head = disk().head;
     return Opened{disk().epochs, disk().head, disk().head};
   }
@@ -176,7 +184,7 @@ class MemoryStore final : public Store {
 
   Result<Offset> highest_floor() override {
     std::lock_guard lock(shared_->mutex);
-    Offset highest = 0;
+    Offset highest = disk().forgotten;
     for (const auto& [name, topic] : disk().topics) highest = std::max(highest, topic.floor);
     return highest;
   }
@@ -226,7 +234,10 @@ class MemoryStore final : public Store {
            std::erase_if(disk().tickets, [&](const auto& row) { return take(row.second.until); });
   }
 
-  Result<std::size_t> forget_remains(Timestamp, std::size_t) override { return std::size_t{0}; }
+  Result<std::size_t> forget_remains(Timestamp now, std::size_t rows_max) override {
+    std::lock_guard lock(shared_->mutex);
+    return belfry::forget_remains(disk(), now, rows_max);
+  }
 
   Result<std::vector<Position>> positions() override {
     std::vector<Position> out;

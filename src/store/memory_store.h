@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "store/store.h"
@@ -18,6 +19,7 @@ struct MemoryDisk {
     Seq last_seq = 0;
     Offset floor = 0;
     std::uint64_t last_plain = 0;  // events that Belfry itself did not write
+    std::optional<Timestamp> empty_since{};
   };
   struct UserRow {
     std::vector<Follow> follows;
@@ -33,6 +35,8 @@ struct MemoryDisk {
   std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
   std::map<Offset, std::uint64_t> plain;  // TopicRow::last_plain as of each event
   std::map<std::string, UserRow> users;
+  // Ended ones that hold nothing, by user, topic and where they begin.
+  std::map<std::tuple<std::string, std::string, Offset>, std::optional<Timestamp>> follows_empty_since;
   std::map<std::string, std::uint64_t> removals;  // notifications taken out so far, by topic
   std::map<std::uint64_t, Scheduled> scheduled;
   std::uint64_t last_scheduled = 0;
@@ -43,6 +47,11 @@ struct MemoryDisk {
   std::map<std::pair<std::string, std::string>, Position> positions;      // by source and part
   std::map<std::uint64_t, DeadLetter> dead_letters;
   std::uint64_t last_dead_letter = 0;
+
+  // Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
+  struct Planted {
+    bool forget_forgotten = false;  // topics go without a word
+  } planted{};
 
   // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as
   // after a crash between the flush and its answer.

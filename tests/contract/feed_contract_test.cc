@@ -127,6 +127,15 @@ struct Twins {
     }
   }
 
+  void let_months_pass() {
+    for (int i = 0; i < 4; ++i) {
+      time += std::chrono::duration_cast<Duration>(limits::remains_kept).count() / 2;
+      for (auto& store : stores)
+        while (store->forget_remains(now(), 64).value() > 0) continue;
+    }
+    ASSERT_EQ(stores[0]->highest_floor().value(), stores[1]->highest_floor().value());
+  }
+
   void compare() {
     FeedRows &a = stores[0]->feed_rows(), &b = stores[1]->feed_rows();
     ASSERT_EQ(a.head().value(), b.head().value());
@@ -169,6 +178,7 @@ struct Twins {
     std::sort(x.follows.begin(), x.follows.end());
     std::sort(y.follows.begin(), y.follows.end());
     ASSERT_EQ(x.follows, y.follows);
+    ASSERT_EQ(x.floor, y.floor);
     ASSERT_EQ(stores[0]->read_log(0, head, 100'000).value(), stores[1]->read_log(0, head, 100'000).value());
   }
 
@@ -194,6 +204,9 @@ TEST(FeedContract, MemoryAndSqliteAgree) {
         twins.maintain();
       } else if (what == 13) {
         twins.retain();
+      } else if (what == 15 && twins.pick(4) == 0) {
+        twins.retain();
+        twins.let_months_pass();
       } else if (what == 14 && twins.pick(3) == 0) {
         twins.open();
       } else {

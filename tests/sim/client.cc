@@ -92,7 +92,7 @@ Written Client::reset(const Reset& reset) {
              (std::any_of(left.begin(), left.end(), of) ||
               std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& w) { return of(w.selector); }));
     };
-    bool needed = false;
+    bool needed = position < truth_.forgotten();  // nobody knows what it was
     for (Offset offset = position + 1; offset <= truth_.head() && !needed; ++offset)
       needed = lost(offset);
     if (!needed) fail("no_needless_reset: horizon");

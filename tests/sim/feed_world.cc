@@ -145,6 +145,21 @@ void FeedWorld::maintain() {
   shard_->tick(clock_.now(), clock_.wall());
 }
 
+// Long enough that topics without events and follows that are over are forgotten.
+void FeedWorld::let_months_pass() {
+  log_->set_retention(Duration{static_cast<std::int64_t>(pick(20'000))}, kRules);
+  for (int i = 0; i < 4; ++i) {
+    clock_.advance(limits::remains_kept / 2);
+    auto more = log_->maintain(clock_.wall());
+    for (int slice = 0; slice < 60 && more && more.value(); ++slice) more = log_->maintain(clock_.wall());
+    observe();
+    check_feeds();
+    if (chance(50)) publish_group();
+  }
+  if (disk_.forgotten > 0) ++outcome_.forgotten;
+  log_->set_retention({}, kRules);
+}
+
 void FeedWorld::connect(Device& device) {
   const bool fresh = device.position == 0 || device.lost || chance(10);
   if (fresh) {
@@ -248,6 +263,7 @@ void FeedWorld::step() {
   if (what < 90) return disturb(*devices_[pick(devices_.size())]);
   if (what < 95) return maintain();
   if (what < 99) return check_feeds();
+  if (chance(20)) return let_months_pass();
   if (chance(20)) return crash();
 }
 

@@ -41,6 +41,7 @@ class FeedWorld final : public PageSource {
   void publish_group();
   void observe();
   void maintain();
+  void let_months_pass();
   void connect(Device& device);
   void disturb(Device& device);
   void answer_page();

@@ -43,6 +43,9 @@ inline std::vector<PlantedBug> planted_bugs() {
   log("idempotency keys are forgotten", &LogPlanted::forget_keys);
   log("an opening does not begin a new epoch", &LogPlanted::keep_epoch);
   log("a refilled tail knows nothing of what retention took", &LogPlanted::forget_floors);
+  PlantedBug forgetful{"topics are forgotten without a word", {}};
+  forgetful.faults.store.forget_forgotten = true;
+  out.push_back(std::move(forgetful));
   return out;
 }
 

@@ -22,7 +22,7 @@ const bool quiet = [] {
 }();
 
 TEST(Sim, TheContractHolds) {
-  std::uint64_t deliveries = 0, resets = 0, crashes = 0;
+  std::uint64_t deliveries = 0, resets = 0, crashes = 0, forgotten = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Outcome outcome = play(seed, kSteps);
     ASSERT_TRUE(outcome.violations.empty())
@@ -30,10 +30,12 @@ TEST(Sim, TheContractHolds) {
     deliveries += outcome.deliveries;
     resets += outcome.resets;
     crashes += outcome.crashes;
+    forgotten += outcome.forgotten;
   }
   // A world in which nothing happens would hold every promise.
   EXPECT_GT(deliveries, kSeeds * 300);
   EXPECT_GT(resets, kSeeds / 2);
+  EXPECT_GT(forgotten, kSeeds);
   EXPECT_GT(crashes, kSeeds);
 }
 
@@ -43,15 +45,17 @@ TEST(Sim, ASeedReplaysExactly) {
 }
 
 TEST(Sim, FeedsHoldTheContract) {
-  std::uint64_t deliveries = 0, crashes = 0;
+  std::uint64_t deliveries = 0, crashes = 0, forgotten = 0;
   for (std::uint64_t seed = 1; seed <= kFeedSeeds; ++seed) {
     const Outcome outcome = play_feed(seed, kSteps);
     ASSERT_TRUE(outcome.violations.empty()) << outcome.violations[0] << "\nseed " << seed;
     deliveries += outcome.deliveries;
     crashes += outcome.crashes;
+    forgotten += outcome.forgotten;
   }
   EXPECT_GT(deliveries, kFeedSeeds * 100);
   EXPECT_GT(crashes, kFeedSeeds);
+  EXPECT_GT(forgotten, kFeedSeeds / 2);
 }
 
 struct PlantedFeedTest : ::testing::TestWithParam<PlantedBug> {};

@@ -12,6 +12,7 @@ void Truth::observe(const MemoryDisk& disk) {
 void Truth::observe_gone(const MemoryDisk& disk) {
   observe(disk);
   ++looks_;
+  forgotten_ = disk.forgotten;
   for (Fact& fact : history_)
     if (fact.gone == 0 && !disk.log.contains(fact.event.offset)) fact.gone = looks_;
 }

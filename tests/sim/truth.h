@@ -36,6 +36,8 @@ class Truth {
   // At which look it was found that the event is not on the disk any more; 0: it is there.
   std::uint64_t gone(Offset offset) const { return at(offset) == nullptr ? 0 : at(offset)->gone; }
   std::uint64_t looks() const { return looks_; }
+  // Topics are not known any more whose events went up to here.
+  Offset forgotten() const { return forgotten_; }
   // Whether a later refresh event of the same topic and keys makes this one needless.
   bool superseded(const Event& event) const;
 
@@ -43,6 +45,7 @@ class Truth {
   std::vector<Fact> history_;  // index: offset - 1
   std::uint64_t next_serial_ = 1;
   std::uint64_t looks_ = 0;
+  Offset forgotten_ = 0;
 };
 
 // What was said to publishers.
@@ -54,6 +57,8 @@ class Acknowledgements {
   std::string repeated(const std::string& key, const Published& published);
   // A restored backup may have lost what was acknowledged after it was made.
   void rewind(const Truth& truth);
+  // A key counts for a day.
+  void let_keys_end() { keys_.clear(); }
   // acked_is_durable: every acknowledged value is in the present history. Empty, or the first that is not.
   std::string missing(const Truth& truth) const;
 

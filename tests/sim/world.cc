@@ -17,6 +17,7 @@ World::World(std::uint64_t seed, Faults faults) : random_(seed), faults_(faults)
   for (int i = 0; i < kClients; ++i)
     clients_.push_back(
         std::make_unique<Client>(i, truth_, clock_, [this](const std::string& what) { violation(what); }));
+  disk_.planted = faults_.store;
   start();
 }
 
@@ -172,6 +173,24 @@ void World::retain() {
   note("retain " + std::string(!more ? more.error().text() : more.value() ? "and more" : "whole"));
 }
 
+// Long enough that topics without events are forgotten.
+void World::let_months_pass() {
+  const Offset before = disk_.forgotten;
+  log_->set_retention(Duration{static_cast<std::int64_t>(pick(60'000))}, {});
+  for (int i = 0; i < 4; ++i) {
+    clock_.advance(limits::remains_kept / 2);
+    acknowledged_.let_keys_end();
+    auto more = log_->maintain(clock_.wall());
+    for (int slice = 0; slice < 40 && more && more.value(); ++slice) more = log_->maintain(clock_.wall());
+    truth_.observe_gone(disk_);
+    // Somebody publishes now and then, so that not all of it goes.
+    if (chance(50)) publish_group();
+    if (chance(30)) turn(static_cast<int>(pick(kShards)));
+  }
+  if (disk_.forgotten > before) ++outcome_.forgotten;
+  note("months pass, forgotten up to " + std::to_string(disk_.forgotten));
+}
+
 void World::turn(int shard) {
   asking_ = shard;
   shards_[static_cast<std::size_t>(shard)]->advance(clock_.wall());
@@ -294,7 +313,7 @@ void World::step() {
   if (what < 72) return answer_page();
   if (what < 92) return disturb(*clients_[pick(clients_.size())]);
   if (what < 96) return pass_time();
-  if (what == 96) return retain();
+  if (what == 96) return chance(25) ? let_months_pass() : retain();
   if (what == 97 && chance(40)) return crash("kill -9");
   if (what == 98 && chance(40)) return take_backup();
   if (what == 99 && chance(20)) return restore_backup();

@@ -23,6 +23,7 @@ struct Faults {
   Planted hub{};
   LogPlanted log{};
   FeedPlanted feed{};
+  MemoryDisk::Planted store{};
 };
 
 struct Outcome {
@@ -31,6 +32,7 @@ struct Outcome {
   std::uint64_t deliveries = 0;
   std::uint64_t resets = 0;
   std::uint64_t crashes = 0;
+  std::uint64_t forgotten = 0;  // how often topics were forgotten that retention took something of
 };
 
 class World final : public PageSource {
@@ -66,6 +68,7 @@ class World final : public PageSource {
   void take_backup();
   void restore_backup();
   void retain();
+  void let_months_pass();
   void turn(int shard);
   void answer_page();
   void pass_time();

@@ -4,6 +4,7 @@ namespace belfry::sqlite {
 namespace {
 
 constexpr std::size_t kTouchedMax = 100'000;
+constexpr std::size_t kLanesForgotten = 64;  // at once
 
 }  // namespace
 
@@ -28,7 +29,7 @@ Result<void> EventWriter::prepare(Database& database) {
   TRY(database.prepare(delete_event_, "DELETE FROM events WHERE offset = ?"));
   TRY(database.prepare(keep_last_,
                        "UPDATE topics SET floor = max(floor, ?), last_seq = max(last_seq, ?), last_plain = "
-                       "max(last_plain, ?) WHERE id = ?"));
+                       "max(last_plain, ?), empty_since = NULL WHERE id = ?"));
   TRY(database.prepare(select_keyed_, "SELECT offset FROM keyed WHERE topic = ? AND key = ?"));
   TRY(database.prepare(put_keyed_, "INSERT OR REPLACE INTO keyed VALUES(?, ?, ?)"));
   TRY(database.prepare(delete_keyed_, "DELETE FROM keyed WHERE topic = ? AND key = ? AND offset = ?"));
@@ -122,6 +123,10 @@ Result<void> EventWriter::insert_row(const Event& event, const TopicState& topic
   row.bind_text_or_null(10, event.keys);
   event.spread_ms != 0 ? row.bind(11, std::int64_t{event.spread_ms}) : row.bind_null(11);
   return row.bind_text_or_null(12, event.version).bind(13, to_signed(topic.last_plain)).run();
+}
+
+Result<bool> EventWriter::forget_lanes(std::int64_t topic) {
+  return notifications_.forget_lanes(topic, kLanesForgotten);
 }
 
 Result<bool> EventWriter::remove(Offset offset, Removal removal) {

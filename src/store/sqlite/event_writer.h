@@ -27,6 +27,10 @@ class EventWriter {
   // False if the event is not there.
   Result<bool> remove(Offset offset, Removal removal);
 
+  // Of a topic that has no event: some of its lanes (false: there are more), and what is remembered of it.
+  Result<bool> forget_lanes(std::int64_t topic);
+  void forget_topic(std::string_view name) { topics_.forget(name); }
+
   // Row id of a topic, made if it is new.
   Result<std::int64_t> topic_id(const std::string& name);
   TopicIndexWriter& index() { return index_; }

@@ -9,6 +9,10 @@ namespace {
 constexpr std::size_t kLanesMax = 100'000;
 constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
+std::string name_of_lane(std::int64_t topic, const std::string& type) {
+  return std::to_string(topic) + ' ' + type;
+}
+
 }  // namespace
 
 Result<void> NotificationIndex::prepare(Database& database) {
@@ -30,6 +34,10 @@ Result<void> NotificationIndex::prepare(Database& database) {
       add_block_,
       "INSERT INTO dead_blocks VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"));
   TRY(database.prepare(drop_blocks_, "DELETE FROM dead_blocks WHERE lane = ? AND count = 0"));
+  TRY(database.prepare(select_lanes_, "SELECT id, type FROM lanes WHERE topic = ? LIMIT ?"));
+  TRY(database.prepare(delete_lane_, "DELETE FROM lanes WHERE id = ?"));
+  TRY(database.prepare(delete_all_dead_, "DELETE FROM dead WHERE lane = ?"));
+  TRY(database.prepare(delete_all_blocks_, "DELETE FROM dead_blocks WHERE lane = ?"));
   TRY(database.prepare(count_removal_, "UPDATE lanes SET removed = removed + 1 WHERE id = ?"));
   return database.prepare(add_lane_, "UPDATE lanes SET dead = dead + ? WHERE id = ?");
 }
@@ -43,7 +51,7 @@ Result<std::int64_t> NotificationIndex::number(Statement& statement, std::int64_
 }
 
 Result<NotificationIndex::Lane*> NotificationIndex::lane_of(std::int64_t topic, const std::string& type) {
-  const std::string name = std::to_string(topic) + ' ' + type;
+  const std::string name = name_of_lane(topic, type);
   if (const auto known = lanes_.find(name); known != lanes_.end()) return &known->second;
   if (lanes_.size() >= kLanesMax) lanes_.clear();
   Lane lane;
@@ -82,6 +90,23 @@ Result<void> NotificationIndex::remove(std::int64_t topic, const std::string& ty
   }
   if (before == 0) return forget_dead(lane.id, 0, after - 1);
   return bury(lane.id, n);
+}
+
+// Numbers of lanes are given again, so nothing may remember them.
+Result<bool> NotificationIndex::forget_lanes(std::int64_t topic, std::size_t lanes_max) {
+  std::vector<std::int64_t> lanes;
+  {
+    const ResetAtEnd end(select_lanes_);
+    select_lanes_.bind(1, topic).bind(2, to_signed(lanes_max));
+    while (TRY(select_lanes_.step())) {
+      lanes.push_back(select_lanes_.integer(0));
+      lanes_.erase(name_of_lane(topic, select_lanes_.text(1)));
+    }
+  }
+  for (const std::int64_t lane : lanes)
+    for (Statement* statement : {&delete_all_dead_, &delete_all_blocks_, &delete_lane_})
+      TRY(statement->bind(1, lane).run());
+  return lanes.size() < lanes_max;
 }
 
 Result<void> NotificationIndex::bury(std::int64_t lane, std::int64_t n) {

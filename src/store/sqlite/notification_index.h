@@ -24,6 +24,8 @@ class NotificationIndex {
 
   Result<void> add(std::int64_t topic, const std::string& type, Offset offset);
   Result<void> remove(std::int64_t topic, const std::string& type, Offset offset);
+  // Takes out lanes of a topic that hold nothing, at most `lanes_max`. False: there are more.
+  Result<bool> forget_lanes(std::int64_t topic, std::size_t lanes_max);
 
  private:
   struct Lane {
@@ -38,7 +40,8 @@ class NotificationIndex {
 
   Database* database_ = nullptr;
   Statement select_lane_, insert_lane_, insert_, delete_, select_n_, select_first_, select_before_,
-      insert_dead_, delete_dead_, select_dead_, add_block_, add_lane_, count_removal_, drop_blocks_;
+      insert_dead_, delete_dead_, select_dead_, add_block_, add_lane_, count_removal_, drop_blocks_,
+      select_lanes_, delete_lane_, delete_all_dead_, delete_all_blocks_;
   std::unordered_map<std::string, Lane, KeyedHash, std::equal_to<>> lanes_;  // by topic id and type
 };
 

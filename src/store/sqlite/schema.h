@@ -16,6 +16,9 @@ inline constexpr std::string_view event_columns =
 inline constexpr std::string_view head_sql =
     "SELECT max(coalesce((SELECT max(offset) FROM events), 0), (SELECT value FROM meta WHERE name = "
     "'head'))";
+// Topics with a floor up to here may not be known any more.
+inline constexpr std::string_view forgotten_sql =
+    "SELECT coalesce((SELECT value FROM meta WHERE name = 'forgotten'), 0)";
 // The newest offset of a topic, of those that are indexed; null if there is none.
 inline constexpr std::string_view newest_sql =
     "(SELECT rowid FROM topic_offsets WHERE topic_offsets MATCH ? ORDER BY rowid DESC LIMIT 1)";

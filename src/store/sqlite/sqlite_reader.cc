@@ -49,6 +49,7 @@ Result<void> SqliteReader::prepare() {
   select_log_ = TRY(database_.prepare(events + "> ? AND e.offset <= ? ORDER BY e.offset LIMIT ?"));
   select_floors_ = TRY(database_.prepare(
       "SELECT name, floor FROM topics WHERE floor > ? AND floor > 0 ORDER BY floor DESC LIMIT ?"));
+  select_forgotten_ = TRY(database_.prepare(forgotten_sql));
   return feed_rows_.prepare(database_);
 }
 
@@ -69,7 +70,8 @@ Result<void> SqliteReader::snapshot(const std::function<Result<void>(FeedRows&)>
 Result<Page> SqliteReader::read_follows(const PageRequest& request) {
   Page page;
   page.upto = request.after;
-  page.floor = TRY(feed_rows_.floor(user_topic(request.follows_of)));
+  page.floor = std::max(TRY(feed_rows_.floor(user_topic(request.follows_of))),
+                        TRY(forgotten_above(request.after)));
   UserRows rows = TRY(feed_rows_.user(request.follows_of));
   for (auto& follow : rows.follows)
     if (follow.holds(request.after)) page.follows.push_back(std::move(follow.topic));
@@ -83,10 +85,11 @@ Result<Page> SqliteReader::read_in_transaction(const PageRequest& request) {
   const Offset indexed = TRY(read_indexed(select_indexed_));
   Page page;
   page.upto = std::max(indexed, request.after);
+  page.floor = TRY(forgotten_above(request.after));
   PageFilter filter(request);
   const Resolved resolved = TRY(resolve(filter.topics(), page));
   if (resolved.too_many) {
-    page.floor = TRY(floor_of_matching(filter, page));
+    page.floor = std::max(page.floor, TRY(floor_of_matching(filter, page)));
     return scan(filter, indexed, std::move(page));
   }
   for (const Topic& topic : resolved.topics) page.floor = std::max(page.floor, topic.floor);
@@ -176,6 +179,13 @@ Result<Page> SqliteReader::scan(PageFilter& filter, Offset indexed, Page page) {
     return page;
   }
   return page;
+}
+
+Result<Offset> SqliteReader::forgotten_above(Offset after) {
+  const ResetAtEnd end(select_forgotten_);
+  TRY(select_forgotten_.step());
+  const Offset forgotten = to_unsigned(select_forgotten_.integer(0));
+  return forgotten > after ? forgotten : 0;
 }
 
 // The highest floor of a topic that a pattern matches.

@@ -40,13 +40,15 @@ class SqliteReader final : public StoreReader {
                              Resolved& resolved, Page& page);
   Result<Page> read_topics(PageFilter& filter, const Resolved& resolved, Offset indexed, Page page);
   Result<Page> scan(PageFilter& filter, Offset indexed, Page page);
+  // Below it nobody knows any more what was there.
+  Result<Offset> forgotten_above(Offset after);
   Result<Offset> floor_of_matching(const PageFilter& filter, Page& page);
 
   Database database_;
   EpochTable epochs_;
   SqliteFeedRows feed_rows_{epochs_};
   Statement select_indexed_, select_topic_, select_range_, select_offsets_, select_event_, select_log_,
-      select_floors_;
+      select_floors_, select_forgotten_;
 };
 
 }  // namespace belfry::sqlite

@@ -13,6 +13,7 @@
 #include "store/sqlite/disk_room.h"
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/feed_rows.h"
+#include "store/sqlite/remains.h"
 #include "store/sqlite/retention.h"
 #include "store/sqlite/sqlite_reader.h"
 
@@ -61,7 +62,9 @@ class SqliteStore final : public Store {
   Result<void> index_now() override;
   Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) override;
   Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) override;
-  Result<Offset> highest_floor() override { return retention_.highest_floor(); }
+  Result<Offset> highest_floor() override {
+    return std::max(TRY(retention_.highest_floor()), TRY(remains_.forgotten()));
+  }
   Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
                             std::size_t rows_max) override;
   bool sweep_unfinished() const override { return retention_.unfinished(); }
@@ -116,6 +119,7 @@ class SqliteStore final : public Store {
   TimeLine time_line_;
   Retention retention_{events_, time_line_};
   SqliteFeedRows feed_rows_{epochs_};
+  Remains remains_{events_, feed_rows_};
   Statement select_head_, insert_key_, select_key_, select_log_, select_time_, set_head_, select_first_,
       forget_steps_;
   Epoch epoch_;
@@ -192,6 +196,7 @@ Result<void> SqliteStore::prepare() {
   TRY(events_.prepare(database_));
   TRY(changes_.prepare(database_));
   TRY(feed_rows_.prepare(database_));
+  TRY(remains_.prepare(database_));
   return retention_.prepare(database_);
 }
 
@@ -213,6 +218,7 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
   // the first epoch has cursors before.
   if (!begun && (is_first || begun.error().code != Code::store_full)) return begun.error();
   if (!begun) log_warn("the disk is full; publishers are refused", {{"data", options_.path}});
+  if (begun) epochs_ = EpochTable(TRY(read_epochs(database_)));
   reserve_.given_up() || !begun ? reserve_.hold_rest() : reserve_.hold();
   return Opened{epochs_.rows(), head_, indexed_};
 }
@@ -221,7 +227,8 @@ Result<void> SqliteStore::write_epoch() {
   if (!pending_epoch_) return {};
   Statement insert = TRY(database_.prepare("INSERT INTO epochs(epoch, first_offset) VALUES(?, ?)"));
   insert.bind(1, to_signed(pending_epoch_->epoch.bits)).bind(2, to_signed(pending_epoch_->first));
-  return insert.run();
+  TRY(insert.run());
+  return drop_epochs(database_);
 }
 
 Result<void> SqliteStore::reload() {
@@ -229,6 +236,7 @@ Result<void> SqliteStore::reload() {
   indexed_ = TRY(read_indexed(select));
   retention_.restart();
   TRY(read_time_line());
+  remains_.restart();
   return events_.restart(indexed_);
 }
 
@@ -432,7 +440,10 @@ Result<std::size_t> SqliteStore::forget_access(Timestamp now, std::size_t rows_m
   return forget_some([&] { return changes_.access().forget(now, rows_max); });
 }
 
-Result<std::size_t> SqliteStore::forget_remains(Timestamp, std::size_t) { return std::size_t{0}; }
+Result<std::size_t> SqliteStore::forget_remains(Timestamp now, std::size_t rows_max) {
+  if (remains_.rests(now)) return std::size_t{0};
+  return forget_some([&] { return remains_.forget(now, rows_max); });
+}
 
 // Times never run backwards along the time line, so this is a search by halves.
 Result<Offset> SqliteStore::last_before(Timestamp before) {

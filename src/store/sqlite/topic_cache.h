@@ -39,6 +39,11 @@ class TopicCache {
     return young_[std::string(name)] = state;
   }
 
+  void forget(std::string_view name) {
+    for (Map* map : {&young_, &old_})
+      if (const auto it = map->find(name); it != map->end()) map->erase(it);
+  }
+
   void clear() {
     young_.clear();
     old_.clear();

@@ -6,6 +6,7 @@
 // Bound: limits::index_batch_rows and index_batch_bytes, and what one transaction takes out.
 // Always: `indexed` moves only in the transaction that brings the rows up to it.
 
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,13 @@ class TopicIndexWriter {
 
   // A row that was there and was taken out of the log.
   void forget(std::int64_t topic, Offset offset);
+
+  // The topics of rows that were added and are not in.
+  std::unordered_set<std::int64_t> waiting() const {
+    std::unordered_set<std::int64_t> out;
+    for (const auto& [offset, topic] : gathered_) out.insert(topic);
+    return out;
+  }
 
   enum class Amount { batches, all };
   // At the end of each transaction: what was forgotten goes; what was gathered comes in, once it is a
