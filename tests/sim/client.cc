@@ -72,7 +72,7 @@ void Client::no_hidden_gap(Offset upto, std::string_view when) {
 void Client::move_to(Offset to) {
   if (to > position) {
     from_earliest_ = false;
-    left.clear();
+    std::erase_if(left, [to](const Left& one) { return one.at < to; });
   }
   position = to;
   serial = truth_.serial_at(to);
@@ -89,7 +89,7 @@ Written Client::reset(const Reset& reset) {
       const Event& event = truth_.at(offset)->event;
       const auto of = [&](const Selector& selector) { return matches(selector.topic, event.topic); };
       return truth_.gone(offset) != 0 &&
-             (std::any_of(left.begin(), left.end(), of) ||
+             (std::any_of(left.begin(), left.end(), [&](const Left& one) { return of(one.selector); }) ||
               std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& w) { return of(w.selector); }));
     };
     bool needed = position < truth_.forgotten();  // nobody knows what it was

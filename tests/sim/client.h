@@ -48,7 +48,12 @@ class Client final : public Outlet {
   std::size_t room = 100;    // events it takes before it blocks
   std::size_t temper = 0;    // one of so many heartbeats and resets finds no room; 0: none
   std::vector<Wanted> wanted;
-  std::vector<Selector> left;  // since it last got something: a reset for them may be on its way
+  // Not asked for any more: a reset for it may be on its way as long as the session stands at `at`.
+  struct Left {
+    Selector selector;
+    Offset at = 0;
+  };
+  std::vector<Left> left;
   int shard = 0;
 
   void unblock(std::size_t fresh_room);

@@ -283,7 +283,7 @@ void World::change_subscription(Client& client) {
   } else if (client.wanted.size() > 1) {
     note("unsubscribe " + client.wanted.back().selector.topic);
     shard.unsubscribe(client.session(), {client.wanted.back().selector});
-    client.left.push_back(client.wanted.back().selector);
+    client.left.push_back({client.wanted.back().selector, *shard.position(client.session())});
     client.wanted.pop_back();
   }
 }
