@@ -23,7 +23,7 @@ namespace json = boost::json;
 
 constexpr std::size_t kSecretBytesMin = 32;
 constexpr int kRsaBitsMin = 2048;
-constexpr std::size_t kFingerprintBytes = 8;
+constexpr std::size_t kFingerprintBytes = 7;  // a text of 14 needs no memory of its own
 
 struct Traits {
   std::string_view name;

@@ -142,6 +142,25 @@ TEST_F(DataFiles, ARestoreKeepsWhatWasThereInOneFile) {
   EXPECT_EQ(summary.events, 1u);
 }
 
+// Whoever was revoked after the backup was made stays out.
+TEST_F(DataFiles, ARestoreTakesNoRevocationBack) {
+  const std::string copy = folder.path("backup.db");
+  const auto revoke = [this](const std::string& user, long time) {
+    const std::vector<Change> changes{
+        PutRevocation{{user, {}, {Duration{time}}, {Duration{time + 1000}}}}};
+    ASSERT_TRUE(open()->commit({{}, {}, changes}));
+  };
+  revoke("ana", 100);
+  ASSERT_TRUE(backup_data(data, copy));
+  revoke("ana", 200);
+  revoke("bob", 300);
+  ASSERT_TRUE(restore_data(copy, data));
+  const auto rows = open()->revocations().value();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].not_before, Timestamp{Duration{200}});
+  EXPECT_EQ(rows[1].not_before, Timestamp{Duration{300}});
+}
+
 TEST_F(DataFiles, ARestoreThatFailsLeavesEverythingAsItWas) {
   publish(*open(), "one");
   const std::string copy = folder.path("backup.db");

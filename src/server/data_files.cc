@@ -82,6 +82,10 @@ Result<std::string> restore_data(const std::string& from, const std::string& dat
     TRY(file->take_free_place());
     return kept;
   }
+  // Of a broken one there may be none to be had.
+  if (auto done = keep_revocations(path, file->path()); !done)
+    log_warn("the revocations of the database that is replaced are not kept",
+             {{"error", done.error().text()}});
   const bool folded = static_cast<bool>(fold_wal(path)) && !std::filesystem::exists(path + "-wal", failed);
   if (folded && take_place_of(path, kept, *file)) return kept;
   TRY(move_and_take_place(path, kept, *file));

@@ -34,6 +34,11 @@ Result<void> backup_database(const std::string& path, const std::string& to);
 // The same, not in its place yet.
 Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to);
 
+// Brings the revocations of a database that is given up into the one that takes its place: a revocation only
+// ever grows stronger. Without a word if there are none, or `from` is no database. REQUIRES: nobody has
+// either open.
+Result<void> keep_revocations(const std::string& from, const std::string& to);
+
 // Brings what is in the WAL into the main file, and takes the WAL away. REQUIRES: nobody has it open.
 Result<void> fold_wal(const std::string& path);
 

@@ -30,6 +30,13 @@ Result<std::uint64_t> number(sqlite::Database& database, std::string_view sql) {
   return sqlite::to_unsigned(statement.integer(0));
 }
 
+// SQLite throws the WAL of a file away that it takes for empty; it may be all that is left of it.
+bool is_database(const std::string& path) {
+  std::string head(16, '\0');
+  std::ifstream(path).read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.starts_with("SQLite format 3");
+}
+
 }  // namespace
 
 // SQLite writes into a file that is there already if it is empty, so it is made by us, for us only.
@@ -52,12 +59,26 @@ Result<void> backup_database(const std::string& path, const std::string& to) {
 }
 
 Result<void> fold_wal(const std::string& path) {
-  // SQLite throws the WAL of a file away that it takes for empty; it may be all that is left of it.
-  std::string head(16, '\0');
-  std::ifstream(path).read(head.data(), static_cast<std::streamsize>(head.size()));
-  if (!head.starts_with("SQLite format 3")) return fail(Code::store_failed, path + " is not a database.");
+  if (!is_database(path)) return fail(Code::store_failed, path + " is not a database.");
   sqlite::Database database = TRY(sqlite::Database::open(path, SQLITE_OPEN_READWRITE, {}));
   return database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+Result<void> keep_revocations(const std::string& from, const std::string& to) {
+  if (!is_database(from)) return {};
+  sqlite::Database database = TRY(sqlite::Database::open(to, SQLITE_OPEN_READWRITE, {}));
+  TRY(sqlite::prepare_schema(database));
+  {
+    sqlite::Statement attach = TRY(database.prepare("ATTACH ? AS kept"));
+    TRY(attach.bind(1, std::string_view(from)).run());
+  }
+  const std::uint64_t tables = TRY(number(
+      database, "SELECT count(*) FROM kept.sqlite_schema WHERE type = 'table' AND name = 'revocations'"));
+  if (tables == 0) return {};
+  return database.execute(
+      "INSERT INTO main.revocations SELECT user, token_id, not_before, forget FROM kept.revocations WHERE "
+      "true ON CONFLICT DO UPDATE SET not_before = max(not_before, excluded.not_before), forget = "
+      "max(forget, excluded.forget)");
 }
 
 Result<std::vector<std::string>> check_database(const std::string& path, DatabaseSummary& summary) {
