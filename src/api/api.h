@@ -136,7 +136,7 @@ class Api final : public net::Handler {
   Result<Principal> principal_of(const net::Request& request) const;
   Result<void> guard_cookie(const net::Request& request) const;
   bool is_allowed(std::string_view origin) const;
-  Result<Ticket> ticket_of(const net::Request& request);
+  Result<Ticket> ticket_of(const net::Request& request) const;
   void keep_ticket(const Ticket& ticket);
   // The user whose feed is meant: the token's, or for a backend the one that it names.
   Result<std::string> feed_user(const net::Request& request) const;
@@ -152,7 +152,7 @@ class Api final : public net::Handler {
   void ask(net::Exchange& exchange, FeedJob job, std::function<net::Response(const FeedReply&)> form);
   struct Asker {
     Principal principal;
-    std::uint64_t ticket;  // 0: none
+    std::optional<Ticket> ticket;
   };
   Result<Asker> asker_of(const net::Request& request, Wish& wish);
   void listen(net::Exchange& exchange);
@@ -161,7 +161,8 @@ class Api final : public net::Handler {
   std::string counted_address(const net::Request& request) const;
   // A stream that cannot be had now, in the form that its client understands.
   void turn_away(net::Exchange& exchange, const Error& error);
-  void open_stream(net::Exchange& exchange, Attach attach, std::string_view since);
+  void open_stream(net::Exchange& exchange, Attach attach, std::string_view since,
+                   const std::optional<Ticket>& ticket);
 
   ApiParts parts_;
   ApiOptions options_;

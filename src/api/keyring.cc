@@ -53,10 +53,15 @@ void Keyring::change_keys(Change change) {
   if (!gone.empty() && on_keys_gone) on_keys_gone(gone);
 }
 
+std::string Keyring::Known::name() const {
+  return issuer.empty() ? key.fingerprint() : belfry::fingerprint_of(issuer) + '.' + key.fingerprint();
+}
+
 // REQUIRES: the lock, here and in the next two.
 std::set<std::string> Keyring::read_fingerprints() const {
   std::set<std::string> out;
-  for (const Known& known : keys_) out.insert(known.key.fingerprint());
+  for (const Known& known : keys_) out.insert(known.name());
+  for (const auto& [issuer, keys] : awaited_) out.insert(keys.begin(), keys.end());
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
     for (const auto& [id, digest] : *keys) out.insert(fingerprint_of(digest));
   return out;
@@ -68,11 +73,10 @@ bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::s
   return by_user || (!token_id.empty() && revoked_tokens_.contains(token_id));
 }
 
-// An issuer was not heard of yet, or not for long.
-bool Keyring::awaits_keys() const {
-  return std::any_of(issuers_.begin(), issuers_.end(), [this](const std::string& issuer) {
-    return std::none_of(keys_.begin(), keys_.end(),
-                        [&](const Known& known) { return known.issuer == issuer; });
+// Of an issuer that has not said yet which keys it has.
+bool Keyring::awaits(std::string_view key) const {
+  return std::any_of(awaited_.begin(), awaited_.end(), [key](const auto& row) {
+    return key.starts_with(belfry::fingerprint_of(row.first) + '.');
   });
 }
 
@@ -84,16 +88,22 @@ void Keyring::add_key(SigningKey key, std::string kid, std::string issuer) {
 }
 
 void Keyring::set_issuer_keys(const std::string& issuer, JwkSet set) {
-  const auto replace = [&] {
+  change_keys([&] {
     issuers_.insert(issuer);
+    awaited_.erase(issuer);
     std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
     for (auto& entry : set.keys) keys_.push_back({issuer, std::move(entry.kid), std::move(entry.key)});
-  };
-  // One that has not answered for long has taken nothing back: its open streams go on.
-  if (!set.keys.empty()) return change_keys(replace);
-  const std::lock_guard lock(mutex_);
-  replace();
-  fingerprints_ = read_fingerprints();
+  });
+}
+
+void Keyring::await_issuer(const std::string& issuer) {
+  change_keys([&] {
+    issuers_.insert(issuer);
+    auto& had = awaited_[issuer];
+    for (const Known& known : keys_)
+      if (known.issuer == issuer) had.insert(known.name());
+    std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
+  });
 }
 
 Result<void> Keyring::add_backend_key(std::string_view key) {
@@ -106,12 +116,12 @@ Result<void> Keyring::add_backend_key(std::string_view key) {
 }
 
 void Keyring::set_hashed_keys(std::map<std::string, std::string> sha256_by_id,
-                              std::set<std::string> retired) {
+                              std::set<std::string> revoked) {
   change_keys([&] {
     hashed_keys_.clear();
     for (const auto& [id, digest] : sha256_by_id)
       if (digest.size() == 32) std::memcpy(hashed_keys_[id].data(), digest.data(), 32);
-    retired_ = std::move(retired);
+    revoked_keys_ = std::move(revoked);
   });
 }
 
@@ -123,6 +133,11 @@ void Keyring::take_configured(Keyring&& fresh) {
       if (!known.issuer.empty() && fresh.issuers_.contains(known.issuer) &&
           !with_keys.contains(known.issuer))
         fresh.keys_.push_back(std::move(known));
+    // One that was heard of is not awaited again; one that is configured no more is not at all.
+    for (const Known& known : fresh.keys_) fresh.awaited_.erase(known.issuer);
+    for (auto& [issuer, keys] : fresh.awaited_)
+      if (const auto mine = awaited_.find(issuer); mine != awaited_.end()) keys = mine->second;
+    awaited_ = std::move(fresh.awaited_);
     keys_ = std::move(fresh.keys_);
     issuers_ = std::move(fresh.issuers_);
     backend_keys_ = std::move(fresh.backend_keys_);
@@ -155,7 +170,7 @@ std::string Keyring::find_signature(const TokenHint& hint, std::string_view mess
     if (known.key.algorithm() != hint.algorithm) continue;
     if (!hint.kid.empty() && !known.kid.empty() && known.kid != hint.kid) continue;
     if (++tried > limits::jwks_keys_tried_max) break;
-    if (known.key.verify(message, signature)) return known.key.fingerprint();
+    if (known.key.verify(message, signature)) return known.name();
   }
   unknown = of_issuer && tried == 0;
   return {};
@@ -193,8 +208,8 @@ Result<void> Keyring::check(const Principal& principal, Timestamp now) const {
   if (of_user && is_revoked(principal.user, principal.issued, principal.token_id))
     return fail(Code::token_revoked);
   // Of an issuer whose keys are on their way it cannot be told.
-  if (principal.key.empty() || (of_user && awaits_keys())) return {};
-  if (!fingerprints_.contains(principal.key))
+  if (principal.key.empty() || fingerprints_.contains(principal.key)) return {};
+  if (!awaits(principal.key))
     return fail(Code::token_revoked, "The key that vouched for it is not known any more.");
   return {};
 }
@@ -207,7 +222,7 @@ bool Keyring::stands(const Scheduled& scheduled) const {
     return !is_revoked(by.substr(kUser.size()), scheduled.issued, scheduled.token_id);
   if (!by.starts_with(kBackend)) return true;
   const std::string id = by.substr(kBackend.size());
-  return backend_keys_.contains(id) || hashed_keys_.contains(id) || retired_.contains(id);
+  return !revoked_keys_.contains(id);
 }
 
 // Every key is compared, found or not, and each in constant time: the answer's time tells nothing.

@@ -29,8 +29,10 @@ class Keyring {
 
   // `issuer` empty: for tokens of any issuer that the rules allow.
   void add_key(SigningKey key, std::string kid = {}, std::string issuer = {});
-  // The issuer's keys as they are now; replaces what was known of it.
+  // The issuer's keys as it says now; replaces what was known of it.
   void set_issuer_keys(const std::string& issuer, JwkSet keys);
+  // It has not said yet, or not for long: its keys open nothing, and nothing was taken back.
+  void await_issuer(const std::string& issuer);
   // Called without the lock when a token names an issuer's key that is not known. Set before use.
   std::function<void(const std::string& issuer)> on_unknown_key;
   // Called without the lock when keys were here and are not any more: what they vouched for is over. Set
@@ -39,9 +41,10 @@ class Keyring {
 
   // A key is `bk_<id>_<secret>`; only its SHA-256 is kept. Code::config_invalid if it is malformed.
   Result<void> add_backend_key(std::string_view key);
-  // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay. `retired`: ids of keys
-  // that open nothing any more, though the events that they scheduled are to be published.
-  void set_hashed_keys(std::map<std::string, std::string> sha256_by_id, std::set<std::string> retired);
+  // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay. `revoked`: ids of keys,
+  // these or others, whose scheduled events are not to be published. An id that is not known at all is none
+  // of them: a key may be replaced, or its file be elsewhere after a restore.
+  void set_hashed_keys(std::map<std::string, std::string> sha256_by_id, std::set<std::string> revoked);
 
   // The keys of files and the rules as they are in `fresh`; what was fetched of issuers that are still
   // there stays.
@@ -65,6 +68,8 @@ class Keyring {
   struct Known {
     std::string issuer, kid;
     SigningKey key;
+    // The key's fingerprint, with its issuer's.
+    std::string name() const;
   };
   // The fingerprint of the key that made the signature; empty: none did.
   std::string find_signature(const TokenHint& hint, std::string_view message, std::string_view signature,
@@ -74,13 +79,14 @@ class Keyring {
   void change_keys(Change change);
   std::set<std::string> read_fingerprints() const;
   bool is_revoked(const std::string& user, Timestamp issued, const std::string& token_id) const;
-  bool awaits_keys() const;
+  bool awaits(std::string_view key) const;
 
   TokenRules rules_;
   mutable std::shared_mutex mutex_;  // held shared while a signature is verified
   std::vector<Known> keys_;
   std::map<std::string, Digest> backend_keys_, hashed_keys_;  // by id
-  std::set<std::string> retired_;                             // ids
+  std::set<std::string> revoked_keys_;                        // ids of backend keys
+  std::map<std::string, std::set<std::string>> awaited_;      // by issuer: the keys that it had
   std::set<std::string> fingerprints_;                        // of all keys
   std::set<std::string> issuers_;
   std::map<std::string, Revocation> revoked_users_, revoked_tokens_;

@@ -114,22 +114,21 @@ void Api::listen(net::Exchange& exchange) {
   if (wish.feed) attach_feed(attach, principal.user, wish.types);
   attach.credential = credential_of(principal);
   attach.user = principal.user;
-  attach.credential.ticket = asking.value().ticket;
+  if (asking.value().ticket) attach.credential.ticket = keyed_hash(asking.value().ticket->id);
   attach.expires = principal.expires.value_or(Timestamp{Duration::max()});
-  open_stream(exchange, std::move(attach), since);
+  open_stream(exchange, std::move(attach), since, asking.value().ticket);
 }
 
-// Whoever comes with a ticket asks for what stands in it, and ends the stream that it had opened before.
+// Whoever comes with a ticket asks for what stands in it, and ends the stream that it had opened before,
+// once there is one to open.
 Result<Api::Asker> Api::asker_of(const net::Request& request, Wish& wish) {
-  if (!request.parameter("ticket")) return Asker{TRY(principal_of(request)), 0};
+  if (!request.parameter("ticket")) return Asker{TRY(principal_of(request)), {}};
   if (!wish.topics.empty() || !wish.types.empty() || wish.feed)
     return fail(Code::bad_parameter, "What is asked for stands in the ticket.", "ticket");
   Ticket ticket = TRY(ticket_of(request));
-  wish = {std::move(ticket.topics), std::move(ticket.types), {}, ticket.feed};
-  const std::uint64_t hash = keyed_hash(ticket.id);
-  parts_.streams.end_ticket(hash);
-  parts_.feed.end_ticket_elsewhere(hash);
-  return Asker{std::move(ticket.principal), hash};
+  wish = {ticket.topics, ticket.types, {}, ticket.feed};
+  Principal principal = ticket.principal;
+  return Asker{std::move(principal), std::move(ticket)};
 }
 
 // With a cookie the client has said who it is, before its first message.
@@ -145,7 +144,8 @@ void Api::open_websocket(net::Exchange& exchange) {
   parts_.streams.open_websocket(exchange, std::move(seat).value(), std::move(principal).value());
 }
 
-void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view since) {
+void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view since,
+                      const std::optional<Ticket>& ticket) {
   const net::Request& request = exchange.request();
   const auto headers = cors(request);
   // A HEAD asks for a head, not for a stream.
@@ -153,9 +153,15 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
   const StreamForm form =
       head_only ? StreamForm::poll : accepted_form(request.header("accept").value_or(""));
   const bool cloud_events = request.parameter("format").has_value() || form == StreamForm::cloud_poll;
+  const bool opens = ticket && !head_only && form != StreamForm::none;
+  if (opens) {  // its seat is free then
+    parts_.streams.end_ticket(attach.credential.ticket);
+    parts_.feed.end_ticket_elsewhere(attach.credential.ticket);
+  }
   auto taken = parts_.admission.take_seat(attach.user, counted_address(request));
   if (!taken) return turn_away(exchange, taken.error());
   Seat seat = std::move(taken).value();
+  if (opens) keep_ticket(*ticket);
   switch (form) {
     case StreamForm::sse: {
       const auto names = cloud_events                 ? SseNames::cloud_events

@@ -35,6 +35,12 @@ void TicketBook::forget(Timestamp now) {
   while (!all_.empty() && all_.begin()->first <= now) erase(std::string(all_.begin()->second));
 }
 
+void TicketBook::forget_of(const std::string& principal) {
+  const std::lock_guard lock(mutex_);
+  while (of_principal_.contains(principal))
+    erase(std::string(of_principal_.at(principal).begin()->second));
+}
+
 std::string TicketBook::make_room(const std::string& principal) {
   const auto mine = of_principal_.find(principal);
   const bool of_user = principal.starts_with("user:");

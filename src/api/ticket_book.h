@@ -27,6 +27,8 @@ class TicketBook {
   // and an id that is forgotten instead, if any.
   PutTicket put(UsedTicket ticket);
   void forget(Timestamp now);
+  // All of one principal.
+  void forget_of(const std::string& principal);
 
  private:
   using Order = std::set<std::pair<Timestamp, std::string>>;  // end and id

@@ -54,6 +54,18 @@ TEST(TicketBook, ABackendHasAsManyAsThereAre) {
   EXPECT_TRUE(book.knows("one more"));
 }
 
+TEST(TicketBook, ForgetsAUserWhoIsErased) {
+  TicketBook book;
+  book.put(ticket("a", "user:ana"));
+  book.put(ticket("b", "user:ana", Duration{5}));
+  book.put(ticket("c", "user:anabel"));
+  book.forget_of("user:ana");
+  book.forget_of("user:nobody");
+  EXPECT_FALSE(book.knows("a"));
+  EXPECT_FALSE(book.knows("b"));
+  EXPECT_TRUE(book.knows("c"));
+}
+
 TEST(TicketBook, IsLoadedAsItWasKept) {
   TicketBook book;
   const std::vector<UsedTicket> kept{ticket("a", "user:ana"), ticket("b", "backend:b")};

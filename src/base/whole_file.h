@@ -33,6 +33,8 @@ class FileInMaking {
   FileInMaking& operator=(const FileInMaking&) = delete;
 
   const std::string& path() const { return path_; }
+  // It has its name, also if that could not be flushed.
+  bool placed() const { return placed_; }
   Result<void> write(std::string_view text);
   // Flushes it, and gives it the name.
   Result<void> take_place();

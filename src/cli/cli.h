@@ -69,7 +69,7 @@ struct SendCommand {
 
 struct KeyCommand {
   std::string data = "belfry-data", name;
-  bool keep_scheduled = false;  // of revoke
+  bool keep_scheduled = false, configured = false;  // of revoke
 };
 
 struct DataCommand {

@@ -172,6 +172,8 @@ class CommandLine {
     revoke->add_option("--data", key_.data, "Data folder of the server")->capture_default_str();
     revoke->add_flag("--keep-scheduled", key_.keep_scheduled,
                      "What it has scheduled is published all the same (for a key that is replaced)");
+    revoke->add_flag("--configured", key_.configured,
+                     "It stood in auth.backend_key_files: what it has scheduled is not published");
     revoke->callback([this] { action_ = [this] { return run_key_revoke(key_); }; });
   }
 

@@ -105,7 +105,11 @@ int run_key_create(const KeyCommand& command) {
 }
 
 int run_key_revoke(const KeyCommand& command) {
-  const auto gone = KeyFile(command.data).revoke(command.name, command.keep_scheduled);
+  using Scheduling = KeyFile::Scheduling;
+  const auto scheduling = command.keep_scheduled ? Scheduling::kept
+                          : command.configured   ? Scheduling::dropped_of_any
+                                                 : Scheduling::dropped;
+  const auto gone = KeyFile(command.data).revoke(command.name, scheduling, SystemClock().wall());
   if (!gone) return tell_file(gone.error());
   if (!gone.value()) {
     std::fprintf(stderr, "belfry: there is no key %s in %s\n", command.name.c_str(), command.data.c_str());

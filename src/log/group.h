@@ -22,6 +22,7 @@ struct Log::Group {
     std::optional<CommandAnswer> command{};
     std::vector<std::string> scheduled{};  // topics
     std::size_t first_scheduled = 0;       // index among the group's scheduled events
+    std::size_t place = 0;                 // of a command: so many of the group's events are before it
     bool stored = false;                   // it brings something to the store
     bool failed = false;                   // and that could not be stored
   };

@@ -303,7 +303,8 @@ std::uint64_t Log::take_command(Group& group, std::size_t index, const Command& 
   CommandPlan& plan = planned.value();
   Group::Part part{index};
   part.command = std::move(plan.answer);
-  part.stored = !plan.changes.empty();
+  // What it was answered may rest on what others of the group change, so it stands or falls with them.
+  part.stored = !std::holds_alternative<PresenceCommand>(command);
   for (Change& change : plan.changes) {
     if (auto* begin = std::get_if<BeginFollow>(&change)) begin->event += group.durable.size();
     if (auto* end = std::get_if<EndFollow>(&change)) end->event += group.durable.size();
@@ -317,6 +318,7 @@ std::uint64_t Log::take_command(Group& group, std::size_t index, const Command& 
     part.order.emplace_back(durable, events.size());
     events.push_back(std::move(event));
   }
+  part.place = group.durable.size();
   group.parts.push_back(std::move(part));
   return plan.work;
 }
@@ -366,6 +368,11 @@ bool Log::commit(Group& group) {
     part.failed = !stored && (part.stored || failure_) && !options_.planted.acknowledge_failed_commit;
     if (part.failed) group.outcomes[part.index] = stored.error();
   }
+  // So do refusals: they may rest on what came to nothing.
+  for (std::size_t i = 0; i < group.requests.size() && !stored; ++i) {
+    const auto& command = group.requests[i].command;
+    if (command && !std::holds_alternative<PresenceCommand>(*command)) group.outcomes[i] = stored.error();
+  }
   const Committed committed = stored ? stored.value() : Committed{};
   answer(group, committed);
   announce_ephemeral(group);
@@ -402,9 +409,8 @@ void Log::announce(Group& group) {
   tail_->trim(store_.indexed());
 }
 
+// Before the group's events are in the tail.
 void Log::answer(Group& group, const Committed& committed) {
-  const bool placed_some = !group.durable.empty() && group.durable.back().offset != 0;
-  const Offset head = placed_some ? group.durable.back().offset : tail_->head();
   for (auto& part : group.parts) {
     if (part.failed) continue;
     Published published;
@@ -426,9 +432,8 @@ void Log::answer(Group& group, const Committed& committed) {
           {{}, 0, part.scheduled[i], committed.first_scheduled + part.first_scheduled + i});
     if (part.command) {
       published.command = std::move(part.command);
-      const bool placed = !part.order.empty() && part.order.back().first;
-      const Offset at = placed ? group.durable[part.order.back().second].offset : head;
-      published.command->cursor = epochs_.cursor(at);
+      // Where its counts are true: whatever follows in the group is behind it.
+      published.command->cursor = epochs_.cursor(tail_->head() + part.place);
     }
     group.outcomes[part.index] = std::move(published);
   }

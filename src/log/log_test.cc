@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "store/memory_store.h"
 
 namespace belfry {
@@ -111,6 +113,39 @@ TEST_F(LogTest, ARequestThatIsRefusedHasNoVisiblePart) {
   outcomes = publish({request({"ephemeral/a", "b"})});
   EXPECT_TRUE(outcomes[0]);
   EXPECT_EQ(announced(*log), "ephemeral/c ephemeral/a b ");
+}
+
+// Two that ask for the same: the second rests on the first, which came to nothing.
+TEST_F(LogTest, ACommandThatChangesNothingFallsWithItsGroup) {
+  struct Once final : CommandPlanner {
+    void begin_group() override { done = false; }
+    Result<CommandPlan> plan(const Command&, Timestamp) override {
+      CommandPlan plan;
+      plan.answer.changed = !std::exchange(done, true);
+      if (!plan.answer.changed) return plan;
+      plan.events.resize(1);
+      plan.events[0].topic = "users/ana";
+      plan.changes.push_back(EraseUser{"ana"});
+      return plan;
+    }
+    std::vector<Event> tick(Timestamp) override { return {}; }
+    bool done = false;
+  } planner;
+  log->set_planner(planner);
+  const auto twice = [&] {
+    std::vector<PublishRequest> requests(2);
+    for (auto& each : requests) each.command = EraseCommand{"ana"};
+    requests.push_back(request({"a", "b"}));
+    return publish(std::move(requests));
+  };
+  disk.trouble = MemoryDisk::Trouble::full;
+  for (const auto& outcome : twice()) EXPECT_EQ(outcome.error().code, Code::store_full);
+  const auto outcomes = twice();
+  EXPECT_TRUE(outcomes[0].value().command->changed);
+  EXPECT_FALSE(outcomes[1].value().command->changed);
+  // Both are true behind the event of the first, not behind what else the group brings.
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(outcomes[i].value().command->cursor.offset, 1u);
+  EXPECT_EQ(log->tail().head(), 3u);
 }
 
 TEST_F(LogTest, AfterAFailureNothingIsSeenAtAll) {

@@ -46,7 +46,7 @@ Result<void> take_place_of(const std::string& path, const std::string& kept, Fil
   std::filesystem::create_hard_link(path, kept, failed);
   if (failed) return fail(Code::store_failed, "Cannot keep " + path + ": " + failed.message());
   auto done = file.take_place();
-  if (!done) std::filesystem::remove(kept, failed);
+  if (!done && !file.placed()) std::filesystem::remove(kept, failed);
   return done;
 }
 
@@ -83,11 +83,17 @@ Result<std::string> restore_data(const std::string& from, const std::string& dat
     return kept;
   }
   // Of a broken one there may be none to be had.
-  if (auto done = keep_revocations(path, file->path()); !done)
+  auto revoked = keep_revocations(path, file->path());
+  if (!revoked && revoked.error().code == Code::store_full) return std::move(revoked).error();
+  if (!revoked)
     log_warn("the revocations of the database that is replaced are not kept",
-             {{"error", done.error().text()}});
+             {{"error", revoked.error().text()}});
   const bool folded = static_cast<bool>(fold_wal(path)) && !std::filesystem::exists(path + "-wal", failed);
-  if (folded && take_place_of(path, kept, *file)) return kept;
+  if (folded) {
+    auto placed = take_place_of(path, kept, *file);
+    if (placed) return kept;
+    if (file->placed()) return std::move(placed).error();
+  }
   TRY(move_and_take_place(path, kept, *file));
   return kept;
 }

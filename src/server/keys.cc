@@ -15,7 +15,7 @@
 namespace belfry {
 namespace {
 
-constexpr std::string_view kRetired = "retired";
+constexpr std::string_view kRevoked = "revoked";
 
 Error in_file(Error error, const std::string& file) {
   error.code = Code::config_invalid;
@@ -81,7 +81,7 @@ Result<void> load_keys(Keyring& keyring, const Config& config) {
   const auto issuers = TRY(issuers_of(config));
   for (const Issuer& issuer : issuers) {
     if (issuer.remote()) {
-      keyring.set_issuer_keys(issuer.name, {});  // known, its keys are on their way
+      keyring.await_issuer(issuer.name);
       continue;
     }
     const std::string text = TRY(read_secret(issuer.place));
@@ -128,7 +128,7 @@ bool KeyFile::reload(Keyring& keyring) {
   known_ = there;
   seen_ = seen;
   std::map<std::string, std::string> keys;
-  std::set<std::string> retired;
+  std::set<std::string> revoked;
   const auto all = lines();
   if (!all) {
     // What was known stays known, and it is tried again.
@@ -141,10 +141,10 @@ bool KeyFile::reload(Keyring& keyring) {
     std::istringstream words(line);
     std::string id, hash;
     words >> id >> hash;
-    if (hash == kRetired) retired.insert(id);
+    if (hash == kRevoked) revoked.insert(id);
     if (auto digest = from_hex(hash); digest && digest->size() == 32) keys[id] = *digest;
   }
-  keyring.set_hashed_keys(std::move(keys), std::move(retired));
+  keyring.set_hashed_keys(std::move(keys), std::move(revoked));
   return true;
 }
 
@@ -159,12 +159,24 @@ Result<std::string> KeyFile::create(const std::string& comment) {
   return key;
 }
 
-Result<bool> KeyFile::revoke(const std::string& id, bool keep_scheduled) {
+// What is revoked is remembered as long as something that it scheduled may be due.
+Result<bool> KeyFile::revoke(const std::string& id, Scheduling scheduling, Timestamp now) {
   const auto lock = TRY(FolderLock::take(folder_));
   auto all = TRY(lines());
-  const auto gone = std::erase_if(all, [&](const std::string& line) { return line.starts_with(id + " "); });
-  if (gone == 0 && !keep_scheduled) return false;
-  if (keep_scheduled) all.push_back(id + " " + std::string(kRetired));
+  const Timestamp over = now + -(limits::schedule_max + std::chrono::hours(24));
+  std::size_t gone = 0;
+  std::erase_if(all, [&](const std::string& line) {
+    std::istringstream words(line);
+    std::string name, hash;
+    Duration::rep time = 0;
+    words >> name >> hash;
+    const bool is_revoked = hash == kRevoked;
+    gone += name == id && !is_revoked ? 1u : 0u;
+    return name == id || (is_revoked && words >> time && Timestamp{Duration{time}} < over);
+  });
+  if (gone == 0 && scheduling != Scheduling::dropped_of_any) return false;
+  if (scheduling != Scheduling::kept)
+    all.push_back(id + " " + std::string(kRevoked) + " " + std::to_string(now.value.count()));
   TRY(write(all));
   return true;
 }
@@ -231,7 +243,7 @@ void KeyFetcher::fetch(const Issuer& issuer, State& state) {
   log_warn("keys", {{"issuer", issuer.name}, {"error", set.error().text()}});
   if (state.ever && clock_.now() - state.answered >= limits::jwks_stale_max) {
     state.ever = false;
-    keyring_.set_issuer_keys(issuer.name, {});
+    keyring_.await_issuer(issuer.name);
   }
 }
 

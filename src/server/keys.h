@@ -26,7 +26,7 @@ Result<std::vector<Issuer>> issuers_of(const Config& config);
 Result<void> load_keys(Keyring& keyring, const Config& config);
 
 // The file of hashed backend keys, `<data>/backend_keys`: a line each, `<id> <sha256 in hex> <comment>`, or
-// `<id> retired <comment>` of one that opens nothing any more and whose scheduled events stay.
+// `<id> revoked <milliseconds>` of one whose scheduled events are not to be published.
 // Written by `belfry key create` and `revoke`, read again whenever it has changed.
 // Two that write at once lose nothing.
 class KeyFile {
@@ -39,9 +39,13 @@ class KeyFile {
 
   // Makes a key, keeps its hash, and gives the key, which is nowhere else.
   Result<std::string> create(const std::string& comment);
-  // False if there is no such id. With `keep_scheduled` the id stays as a retired one, also if it was not
-  // here: keys in files of the configuration have scheduled events, too.
-  Result<bool> revoke(const std::string& id, bool keep_scheduled = false);
+  // What becomes of the events that the key has scheduled. dropped_of_any: of a key that is not here, too,
+  // because it stands, or stood, in a file of the configuration.
+  enum class Scheduling { dropped, dropped_of_any, kept };
+  // False if there is no such id.
+  Result<bool> revoke(const std::string& id, Scheduling scheduling, Timestamp now);
+  // It is there, and could not be read the last time.
+  bool is_unreadable() const { return unreadable_; }
 
  private:
   Result<std::vector<std::string>> lines() const;

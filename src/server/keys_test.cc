@@ -122,34 +122,46 @@ TEST(KeyFile, KeysComeAndGo) {
   std::ifstream stream(folder.path("data") + "/backend_keys");
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   EXPECT_EQ(text.find(key.value().substr(12)), std::string::npos) << "only its hash is kept";
-  EXPECT_FALSE(file.revoke("nobody").value());
-  EXPECT_TRUE(file.revoke(std::string(backend_key_id(key.value()))).value());
+  EXPECT_FALSE(file.revoke("nobody", KeyFile::Scheduling::dropped, Timestamp{}).value());
+  const std::string id(backend_key_id(key.value()));
+  EXPECT_TRUE(file.revoke(id, KeyFile::Scheduling::dropped, Timestamp{}).value());
   EXPECT_TRUE(file.reload(keyring));
   EXPECT_FALSE(keyring.authenticate(key.value(), Timestamp{}));
 }
 
-TEST(KeyFile, ARetiredKeyOpensNothingAndKeepsWhatItScheduled) {
+TEST(KeyFile, WhatARevokedKeyScheduledIsToldFromWhatAnUnknownOneDid) {
+  using Scheduling = KeyFile::Scheduling;
   testing::TemporaryFolder folder;
   std::filesystem::create_directory(folder.path("data"));
   KeyFile file(folder.path("data"));
   Keyring keyring;
   const std::string one = file.create("one").value(), two = file.create("two").value();
-  const auto scheduled_by = [](const std::string& key) {
-    Scheduled out;
-    out.principal = "backend:" + std::string(backend_key_id(key));
-    return out;
+  const auto stands = [&](const std::string& id) {
+    Scheduled scheduled;
+    scheduled.principal = "backend:" + id;
+    return keyring.stands(scheduled);
   };
-  EXPECT_TRUE(file.revoke(std::string(backend_key_id(one)), true).value());
-  EXPECT_TRUE(file.revoke(std::string(backend_key_id(two))).value());
+  const std::string kept(backend_key_id(one)), dropped(backend_key_id(two));
+  const Timestamp now{std::chrono::hours(24 * 10'000)};
+  EXPECT_TRUE(file.revoke(kept, Scheduling::kept, now).value());
+  EXPECT_TRUE(file.revoke(dropped, Scheduling::dropped, now).value());
+  EXPECT_FALSE(file.revoke("configured", Scheduling::dropped, now).value());
   EXPECT_TRUE(file.reload(keyring));
   EXPECT_FALSE(keyring.authenticate(one, Timestamp{}));
   EXPECT_FALSE(keyring.authenticate(two, Timestamp{}));
-  EXPECT_TRUE(keyring.stands(scheduled_by(one)));
-  EXPECT_FALSE(keyring.stands(scheduled_by(two)));
-  // Also one that stands in a file of the configuration, and not here.
-  EXPECT_TRUE(file.revoke("configured", true).value());
+  EXPECT_TRUE(stands(kept));
+  EXPECT_FALSE(stands(dropped));
+  EXPECT_TRUE(stands("configured")) << "nobody revoked it";
+  EXPECT_TRUE(file.revoke("configured", Scheduling::dropped_of_any, now).value());
   EXPECT_TRUE(file.reload(keyring));
-  EXPECT_TRUE(keyring.stands(scheduled_by("bk_configured_" + std::string(32, 'x'))));
+  EXPECT_FALSE(stands("configured"));
+  EXPECT_FALSE(stands(dropped));
+  // A year later nothing that it scheduled can be due.
+  const Timestamp later = now + std::chrono::hours(24 * 400);
+  EXPECT_TRUE(file.revoke("another", Scheduling::dropped_of_any, later).value());
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_TRUE(stands(dropped));
+  EXPECT_FALSE(stands("another"));
 }
 
 TEST(KeyFile, TwoThatMakeKeysAtOnceLoseNone) {

@@ -162,6 +162,8 @@ Result<void> Server::open_log() {
 
 Result<void> Server::start_keys() {
   key_file_.reload(keyring_);
+  if (key_file_.is_unreadable())
+    return fail(Code::config_invalid, "Cannot read " + config_.store_path + "/backend_keys.");
   const auto revocations = TRY(store_->revocations());
   for (const Revocation& revocation : revocations) keyring_.revoke(revocation);
   keyring_.forget_revocations(clock_.wall());
@@ -253,6 +255,7 @@ Result<void> Server::start() {
     keyring_.revoke(revocation);
     for (auto& shard : shards_) shard->revoke(revocation);
   };
+  callbacks.erased = [this](const std::string& user) { tickets_.forget_of("user:" + user); };
   callbacks.failed = [this](const Error& error) { stop_request_.store_failed(error); };
   writer_ = std::make_unique<LogWriter>(*log_, publishes_, clock_, metrics_, shards_.size() + 1,
                                         std::move(callbacks));

@@ -59,6 +59,7 @@ class LogWriter {
         answer;  // any thread may be called from
     // Also of a revocation that could not be stored: it counts from now on, and is to be asked for again.
     std::function<void(const Revocation&)> revoked;
+    std::function<void(const std::string& user)> erased;
     std::function<void(const Error&)> failed;  // the store is gone: stop the process
   };
 
@@ -74,6 +75,7 @@ class LogWriter {
     std::size_t shard;
     std::uint64_t ticket;
     std::optional<Revocation> revocation{};
+    std::string erased{};  // the user
   };
   void run();
   void commit();

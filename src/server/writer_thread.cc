@@ -116,6 +116,8 @@ std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
     const auto& command = job.request.command;
     if (command && std::holds_alternative<RevokeCommand>(*command))
       asked.back().revocation = std::get<RevokeCommand>(*command).revocation;
+    if (command && std::holds_alternative<EraseCommand>(*command))
+      asked.back().erased = std::get<EraseCommand>(*command).user;
     events += job.request.events.size();
     const Log::Added added = log_.add(std::move(job.request));
     if (added.work >= kWorkPerCost) mailbox_.charge(popped->turn, added.work / kWorkPerCost);
@@ -145,6 +147,8 @@ void LogWriter::answer(std::span<const Asked> asked, std::vector<PublishOutcome>
   std::vector<std::vector<PublishedTicket>> answers(shards_);
   for (const Asked& one : asked)
     if (one.revocation) callbacks_.revoked(*one.revocation);
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    if (!asked[i].erased.empty() && outcomes[i]) callbacks_.erased(asked[i].erased);
   for (std::size_t i = 0; i < asked.size(); ++i)
     answers[asked[i].shard].push_back({asked[i].ticket, std::move(outcomes[i])});
   for (std::size_t shard = 0; shard < shards_; ++shard)

@@ -12,6 +12,9 @@ Result<Offset> forget_steps(FeedRows& rows, std::string_view user, const UserRow
                             std::size_t ranges_max, ReadState& read);
 
 inline constexpr std::size_t epochs_max = 10'000;  // an older cursor is not of this log any more
+// So many of the newest stay, also without events: in a backup the newest one has none yet, and after a
+// restore its cursors are to be known as such.
+inline constexpr std::size_t epochs_spared = 100;
 
 // Whose own topic it is; empty if it is nobody's.
 std::string user_of_topic(std::string_view topic);

@@ -106,7 +106,8 @@ Result<std::size_t> forget_remains(MemoryDisk& disk, Timestamp now, std::size_t 
 }
 
 void drop_epochs(std::vector<EpochRow>& epochs) {
-  for (std::size_t i = epochs.size(); i-- > 2;)
+  const std::size_t spared = std::min(epochs.size(), epochs_spared);
+  for (std::size_t i = epochs.size() - spared + 1; i-- > 2;)
     if (epochs[i].first == epochs[i - 1].first)
       epochs.erase(epochs.begin() + static_cast<std::ptrdiff_t>(i) - 1);
   if (epochs.size() > epochs_max)

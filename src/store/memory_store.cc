@@ -113,7 +113,11 @@ class MemoryStore final : public Store {
     using Trouble = MemoryDisk::Trouble;
     if (closed_) return fail(Code::store_failed, "The store is closed after an earlier failure.");
     const Trouble trouble = std::exchange(disk().trouble, Trouble::none);
-    if (trouble == Trouble::full) return fail(Code::store_full);
+    if (trouble == Trouble::full) {
+      // As far as SQLite comes before it is full.
+      for (std::size_t i = 0; i < commit.events.size(); ++i) commit.events[i].offset = disk().head + 1 + i;
+      return fail(Code::store_full);
+    }
     closed_ = trouble != Trouble::none;
     if (trouble == Trouble::failed_before) return fail(Code::store_failed);
     const Offset base = disk().head;

@@ -66,7 +66,6 @@ describe('a backend key that is revoked', () => {
       client.close();
       await server.publish({ topic, data: 1 });
       await until(() => other.events.length === 1, 'the other stream goes on');
-      assert.equal(client.events.length, 0);
       other.close();
     });
 

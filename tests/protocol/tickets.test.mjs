@@ -80,6 +80,13 @@ describe('tickets', () => {
     for (const query of ['', '&since=earliest', '&since=now', `&since=${placed.id}`])
       assert.equal(await status(late, query), 401, query);
     assert.equal(await status(late, '', { 'Last-Event-ID': placed.id }), 401);
+    const early = aged(fresh, -3600);
+    assert.equal(await status(early), 401, 'made while the clock was ahead');
+    const looked = await ticket({ topics: ['a'] });
+    const head = await fetch(`${server.url}/v1/events?ticket=${looked}`, { method: 'HEAD' });
+    assert.equal(head.status, 200);
+    assert.equal(await status(looked, '', { Accept: 'image/png' }), 406);
+    assert.equal(await status(aged(looked, 31)), 401, 'nothing was opened with it');
     assert.equal(await status(aged(fresh, 25)), 200, 'within the time, and used from now on');
     assert.equal(await status(late), 200);
   });
@@ -96,6 +103,15 @@ describe('tickets', () => {
     const eternal = await ticket({ topics: ['a'] }, server.key);
     const body = JSON.parse(Buffer.from(eternal.split('.')[0], 'base64url'));
     assert.ok(Math.abs(body.expires - Date.now() - week * 1000) < 60_000, 'its ticket ends');
+  });
+
+  it('are gone with their user', async () => {
+    const user = `u-${unique()}`;
+    const text = await ticket({ topics: ['a'] }, server.token(['a'], { user }));
+    assert.equal(await status(text), 200);
+    assert.equal(await status(aged(text, 40)), 200);
+    assert.equal((await server.call('DELETE', `/v1/users/${user}`)).status, 200);
+    assert.equal(await status(aged(text, 40)), 401);
   });
 
   it('serve one stream at a time', async () => {

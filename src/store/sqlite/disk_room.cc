@@ -62,7 +62,8 @@ Result<void> WalIndexRoom::grow(int frames) {
   struct stat now{};
   if (file_ < 0 || ::fstat(file_, &now) != 0) return {};  // another VFS keeps it elsewhere
   if (now.st_size < wanted) {
-    const int failed = ::posix_fallocate(file_, now.st_size, wanted - now.st_size);
+    int failed = EINTR;
+    while (failed == EINTR) failed = ::posix_fallocate(file_, now.st_size, wanted - now.st_size);
     if (failed == ENOSPC || failed == EDQUOT) return fail(Code::store_full);
     if (failed != 0)
       return fail(Code::store_failed, std::string("Cannot make room for the wal-index: ") +

@@ -39,7 +39,7 @@ constexpr std::array kKnown = std::to_array<Known>({
     {"revocations", "", "", "400 days after the revocation"},
     {"tickets", "", "", "with their token, after 7 days at most"},
     {"time_steps", "", "", "with the events before them"},
-    {"epochs", "", "", "at the next start if nothing was published; the newest 10,000"},
+    {"epochs", "", "", "behind 100 newer ones if nothing was published; the newest 10,000"},
     {"positions", "", "", "one for each part of a source"},
     {"dead_letters", "", "", "the newest 10,000 are kept"},
     {"meta", "", "", "a few numbers, always the same"},

@@ -190,7 +190,14 @@ Result<bool> Remains::look_at_user() {
     if (!TRY(select_user_.bind(1, std::string_view(user_)).step())) return false;
     user_ = select_user_.text(0);
   }
-  const UserRows rows = TRY(feed_rows_.user(user_));
+  const auto known = feed_rows_.user(user_);
+  if (!known) {
+    // One row that cannot be read is its user's trouble, not the store's.
+    log_warn("the state of a user cannot be read", {{"error", known.error().text()}});
+    step_ = 0;
+    return true;
+  }
+  const UserRows& rows = known.value();
   cost_ += rows.read.steps() / kStepsPerCost;
   ReadState read = rows.read;
   step_ = TRY(forget_steps(feed_rows_, user_, rows, step_, kRangesLookedAt, read));
@@ -208,7 +215,8 @@ Result<bool> Remains::look_at_user() {
 Result<void> drop_epochs(Database& database) {
   const std::string sql =
       "DELETE FROM epochs WHERE rowid NOT IN (SELECT max(rowid) FROM epochs GROUP BY first_offset) AND "
-      "rowid > (SELECT min(rowid) FROM epochs);"
+      "rowid > (SELECT min(rowid) FROM epochs) AND rowid NOT IN (SELECT rowid FROM epochs ORDER BY rowid "
+      "DESC LIMIT " + std::to_string(epochs_spared) + ");"
       "DELETE FROM epochs WHERE rowid <= (SELECT rowid FROM epochs ORDER BY rowid DESC LIMIT 1 OFFSET " +
       std::to_string(epochs_max) + ")";
   return database.execute(sql.c_str());

@@ -74,8 +74,8 @@ class Remains {
       select_forgotten_, select_user_, put_read_, delete_user_;
 };
 
-// A start in which no event was written leaves no epoch behind, and of all only the newest are kept. After
-// the row of the present start was put in.
+// A start in which no event was written leaves no epoch behind in the end, and of all only the newest are
+// kept. After the row of the present start was put in.
 Result<void> drop_epochs(Database& database);
 
 }  // namespace belfry::sqlite

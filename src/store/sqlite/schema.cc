@@ -122,6 +122,7 @@ constexpr const char* kSchema6 = R"sql(
   BEGIN;
   ALTER TABLE scheduled ADD COLUMN issued INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE scheduled ADD COLUMN token_id TEXT NOT NULL DEFAULT '';
+  UPDATE scheduled SET issued = 9007199254740991;
   CREATE INDEX scheduled_topic ON scheduled(topic);
   CREATE INDEX revocations_forget ON revocations(forget);
   CREATE TABLE tickets(
