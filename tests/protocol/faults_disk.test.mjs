@@ -90,7 +90,7 @@ async function readAll(server) {
   assert.equal((await server.call('GET', '/v1/feed', undefined, token)).status, 200);
   assert.equal((await fetch(`${server.url}/readyz`)).status, 200);
   const out = [];
-  for (let since = 'earliest'; ; ) {
+  for (let since = 'earliest'; ;) {
     const answer = await server.get('a', { since });
     assert.equal(answer.status, 200);
     const page = await answer.json();
@@ -249,7 +249,10 @@ describe('a full disk', () => {
     }
     busy = false;
     const seen = await publisher;
-    assert.deepEqual([...new Set(seen)].filter((status) => status !== 201), [507]);
+    assert.deepEqual(
+      [...new Set(seen)].filter((status) => status !== 201),
+      [507],
+    );
     await refuses(server);
     own.makeRoom();
     await resumes(server);
