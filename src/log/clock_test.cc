@@ -66,6 +66,14 @@ TEST_F(LogClock, AClockThatIsEarlierThanTheProgramIsNotBelieved) {
   EXPECT_EQ(log->time_steps(), 0u);
 }
 
+TEST_F(LogClock, AnEmptyLogBeginsNoEarlierThanTheProgram) {
+  clock.set_wall(-hours(24 * 365 * 50));
+  EXPECT_EQ(publish(), Timestamp{limits::clock_earliest});
+  clock.set_wall(hours(24 * 365 * 50));
+  EXPECT_EQ(publish(), clock.wall());
+  EXPECT_EQ(log->time_steps(), 0u);
+}
+
 TEST_F(LogClock, IsPutRightAfterAStartToo) {
   clock.set_wall(hours(24 * 365));
   publish();
@@ -90,9 +98,40 @@ TEST_F(LogClock, AStepThatCouldNotBeStoredIsStoredWithTheNextEvent) {
   publish();
   clock.advance(hours(1));
   // Found along the log, though the first event is dated weeks later.
-  EXPECT_EQ(store->last_before(clock.wall()).value(), 2u);
+  EXPECT_EQ(store->last_older({}, clock.wall()).value(), 2u);
   publish();
   EXPECT_EQ(disk.time_line.size(), 1u) << "a step is one row, not one for each event";
+}
+
+TEST_F(LogClock, AStepThatNoEventSawIsNone) {
+  publish();
+  clock.set_wall(-hours(1000));
+  log->publish({}, clock.wall());
+  clock.set_wall(-hours(1));
+  log->publish({}, clock.wall());
+  clock.set_wall(hours(1001));
+  publish();
+  EXPECT_TRUE(disk.time_line.empty());
+}
+
+TEST_F(LogClock, AClockThatWasBehindForAMomentCostsNoEvent) {
+  LogOptions options;
+  options.retention = hours(24);
+  log = open(options);
+  publish();
+  clock.set_wall(-hours(24 * 30));
+  publish();
+  clock.set_wall(hours(24 * 30));
+  publish();
+  clock.advance(hours(23));
+  while (log->maintain(clock.wall()).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 3u);
+  clock.advance(hours(2));
+  while (log->maintain(clock.wall()).value()) {
+  }
+  EXPECT_TRUE(disk.log.empty());
+  EXPECT_TRUE(disk.time_line.empty());
 }
 
 TEST_F(LogClock, RetentionTakesWhatWasDatedByAWrongClockWithWhatFollowsIt) {

@@ -50,7 +50,7 @@ Result<std::size_t> Log::withdraw_expired(Timestamp now, std::size_t rows_max) {
 
 Result<std::size_t> Log::trim(Timestamp now, std::size_t rows_max) {
   if (!options_.retention) return std::size_t{0};
-  const Offset upto = TRY(store_.last_before(now + -*options_.retention));
+  const Offset upto = TRY(store_.last_older(*options_.retention, now));
   const std::vector<Offset> gone = TRY(store_.trim(upto, rows_max));
   tail_->lose(gone);
   return gone.size();

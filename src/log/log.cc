@@ -79,11 +79,12 @@ void Log::take_time(Timestamp now) {
   const bool plausible = now.value >= limits::clock_earliest;
   if (last_time_ - now > limits::clock_ahead_max && plausible) {
     log_warn("the clock was put back", {{"from", format_rfc3339(last_time_)}, {"to", format_rfc3339(now)}});
+    step_from_ = std::max(last_time_, step_from_.value_or(last_time_));
     last_time_ = now;
-    step_pending_ = true;
     ++time_steps_;
   }
-  last_time_ = std::max(last_time_, now);
+  last_time_ = std::max({last_time_, now, Timestamp{limits::clock_earliest}});
+  if (step_from_ && *step_from_ <= last_time_) step_from_.reset();
 }
 
 void Log::begin_group(Timestamp now) {
@@ -344,8 +345,8 @@ std::vector<IdempotencyRecord> Log::records_of(const Group& group) const {
 Result<Committed> Log::store(Group& group) {
   const std::vector<IdempotencyRecord> records = records_of(group);
   if (group.durable.empty() && records.empty() && group.changes.empty()) return Committed{};
-  const bool steps = step_pending_ && !group.durable.empty();
-  if (steps) group.changes.push_back(PutTimeStep{last_time_, 0});
+  const bool steps = step_from_ && !group.durable.empty();
+  if (steps) group.changes.push_back(PutTimeStep{*step_from_, last_time_, 0});
   if (options_.planted.announce_before_commit && !group.durable.empty()) {
     auto early = group.durable;
     for (std::size_t i = 0; i < early.size(); ++i) early[i].offset = tail_->head() + 1 + i;
@@ -356,7 +357,7 @@ Result<Committed> Log::store(Group& group) {
     if (stored.error().code == Code::store_failed) failure_ = stored.error();
     return stored;
   }
-  step_pending_ &= !steps;
+  if (steps) step_from_.reset();
   count_arrived(group, records.size());
   return stored;
 }

@@ -187,7 +187,7 @@ class Log {
   EpochTable epochs_;
   // Of the newest event: times never run backwards within the log, except at a step.
   Timestamp last_time_;
-  bool step_pending_ = false;  // last_time_ was put back, and no event says so yet
+  std::optional<Timestamp> step_from_;  // what last_time_ was before it was put back; no event says so yet
   std::uint64_t time_steps_ = 0;
   std::unique_ptr<Group> group_;  // between begin_group and commit_group
   std::uint64_t refused_due_ = 0;

@@ -183,7 +183,7 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
     UsedTicket& row = disk.tickets.try_emplace(used->ticket.id, used->ticket).first->second;
     row.until = std::max(row.until, used->ticket.until);
   } else if (const auto* step = std::get_if<PutTimeStep>(&change)) {
-    disk.time_line.add(base + 1 + step->event, step->time);
+    disk.time_line.add(base + 1 + step->event, step->was, step->time);
   } else {
     disk.scheduled.erase(std::get<DropScheduled>(change).id);
   }
@@ -204,7 +204,7 @@ std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule>
     if (rule == rules.end()) continue;
     const std::uint64_t plain = disk.plain.at(offset);
     const auto [last_plain, last_own] = last[event.topic];
-    const bool old = rule->age && disk.time_line.of(offset, event.time) < now + -*rule->age;
+    const bool old = rule->age && disk.time_line.of(offset, event.time, now) < now + -*rule->age;
     const bool surplus = rule->events && plain + *rule->events <= last_plain;
     const bool own = event.type.starts_with(own_types);
     const bool surplus_own = own && rule->events && event.seq - plain + *rule->events <= last_own;

@@ -261,11 +261,11 @@ class MemoryStore final : public Store {
     return *feed_rows_;
   }
 
-  Result<Offset> last_before(Timestamp before) override {
+  Result<Offset> last_older(Duration age, Timestamp now) override {
     std::lock_guard lock(shared_->mutex);
     Offset last = 0;
     for (const auto& [offset, event] : disk().log) {
-      if (disk().time_line.of(offset, event.time) >= before) break;
+      if (disk().time_line.of(offset, event.time, now) >= now + -age) break;
       last = offset;
     }
     return last;

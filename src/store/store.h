@@ -113,9 +113,9 @@ struct PutTicket {
   UsedTicket ticket;
   std::string forgotten{};  // id of one that goes; empty: none
 };
-// From the event on, times begin anew at `time`: the clock was put back.
+// From the event on, times begin anew at `time`: the clock was put back. The log's time `was` later.
 struct PutTimeStep {
-  Timestamp time;
+  Timestamp was, time;
   std::size_t event = 0;
 };
 // How far a source (room ingest) was read, kept with the events that it brought. `value` is the source's
@@ -318,9 +318,8 @@ class Store {
   virtual Result<std::vector<DeadLetter>> dead_letters(std::string_view source, std::size_t rows_max) = 0;
   // For the log-writer: what is committed so far.
   virtual FeedRows& feed_rows() = 0;
-  // The newest offset whose event is older than `before`; 0 if none is. What stands before a step back of
-  // the clock (PutTimeStep) is as old as the step, or older.
-  virtual Result<Offset> last_before(Timestamp before) = 0;
+  // The newest offset whose event is older than `age`; 0 if none is. How steps of the clock count: TimeLine.
+  virtual Result<Offset> last_older(Duration age, Timestamp now) = 0;
 
   // Any thread, after open; the store outlives its readers.
   virtual Result<std::unique_ptr<StoreReader>> open_reader() = 0;

@@ -1,6 +1,9 @@
 #pragma once
 // Time along the log. Times never run backwards in it, except where the clock was put back: there a step
-// says when it was. What stands before a step is as old as the step, or older, whatever its own time says.
+// says what the log's time had been, and from what time it went on. Either the clock had been ahead before
+// the step, or it is behind after it; the clock of now decides. As long as the log's time before the step is
+// still to come, what stands before it is as old as the step, or older, whatever its own time says. Once it
+// has come, nothing after the step is older than it: a clock that was behind once makes nothing old.
 //
 // Owner: a store. Thread: the log-writer. Bound: a step for each time the clock was put back, as long as
 // something before it is still there.
@@ -14,13 +17,9 @@ namespace belfry {
 
 class TimeLine {
  public:
+  // `first`: of the events that are dated from `time` on; the log's time before was `was`.
   // REQUIRES: behind the steps that are here.
-  void add(Offset first, Timestamp time) {
-    steps_.emplace_back(first, time);
-    // Each knows the earliest time of itself and of all behind it.
-    for (auto step = steps_.rbegin() + 1; step != steps_.rend() && step->earliest > time; ++step)
-      step->earliest = time;
-  }
+  void add(Offset first, Timestamp was, Timestamp time) { steps_.push_back({first, was, time}); }
   void clear() { steps_.clear(); }
   bool empty() const { return steps_.empty(); }
   std::size_t size() const { return steps_.size(); }
@@ -29,19 +28,21 @@ class TimeLine {
     return std::erase_if(steps_, [offset](const Step& step) { return step.first <= offset; }) > 0;
   }
 
-  // When the event at the offset was published at the latest, given the time that it is dated. Never runs
-  // backwards along the log.
-  Timestamp of(Offset offset, Timestamp dated) const {
-    const auto next = std::upper_bound(steps_.begin(), steps_.end(), offset,
-                                       [](Offset at, const Step& step) { return at < step.first; });
-    return next == steps_.end() ? dated : std::min(dated, next->earliest);
+  // When the event at the offset was published, given the time that it is dated and the clock of now. Never
+  // runs backwards along the log.
+  Timestamp of(Offset offset, Timestamp dated, Timestamp now) const {
+    Timestamp earliest{Duration::min()}, latest{Duration::max()};
+    for (const Step& step : steps_) {
+      if (step.first <= offset && step.was <= now) earliest = std::max(earliest, step.was);
+      if (step.first > offset && step.was > now) latest = std::min(latest, step.time);
+    }
+    return std::min(std::max(dated, earliest), latest);
   }
 
  private:
   struct Step {
     Offset first;
-    Timestamp earliest;
-    Step(Offset at, Timestamp time) : first(at), earliest(time) {}
+    Timestamp was, time;
   };
   std::vector<Step> steps_;
 };

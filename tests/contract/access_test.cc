@@ -21,13 +21,13 @@ struct AccessContract : ::testing::Test {
     const std::vector<Change> changes{std::move(change)};
     ASSERT_TRUE(store->commit({{}, {}, changes}));
   }
-  // One event of the topic at the time, in milliseconds; where its step begins, if it has one.
-  void publish(const std::string& topic, long time, bool step = false) {
+  // One event of the topic at the time, in milliseconds. The clock was put back to it, if it `was` later.
+  void publish(const std::string& topic, long time, long was = 0) {
     std::vector<Event> events(1);
     events[0].topic = topic;
     events[0].time = Timestamp{Duration{time}};
     std::vector<Change> changes;
-    if (step) changes.push_back(PutTimeStep{events[0].time, 0});
+    if (was > time) changes.push_back(PutTimeStep{Timestamp{Duration{was}}, events[0].time, 0});
     ASSERT_TRUE(store->commit({events, {}, changes}));
   }
   void schedule(const std::string& topic, const std::string& principal) {
@@ -39,7 +39,10 @@ struct AccessContract : ::testing::Test {
     scheduled.token_id = "jti";
     apply(PutScheduled{std::move(scheduled)});
   }
-  Offset before(long time) { return store->last_before(Timestamp{Duration{time}}).value(); }
+  // The newest offset whose event is older than the time, as the clock of now has it.
+  Offset before(long time, long now = 600) {
+    return store->last_older(Duration{now - time}, Timestamp{Duration{now}}).value();
+  }
   std::uint64_t epoch = 0;
 };
 using Shelves = ::testing::Types<MemoryShelf, SqliteShelf>;
@@ -120,10 +123,10 @@ TYPED_TEST(AccessContract, ErasureTakesWhatIsScheduledForAUserAndByIt) {
 
 TYPED_TEST(AccessContract, TimeIsFoundAlongTheLogThoughTheClockWasPutBack) {
   for (const long time : {100, 200, 9000, 9100}) this->publish("a", time);
-  this->publish("a", 300, true);
+  this->publish("a", 300, 9100);
   this->publish("a", 400);
   this->publish("a", 8000);
-  this->publish("a", 350, true);
+  this->publish("a", 350, 8000);
   this->publish("a", 500);
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(this->before(200), 1u);
@@ -138,9 +141,31 @@ TYPED_TEST(AccessContract, TimeIsFoundAlongTheLogThoughTheClockWasPutBack) {
   }
 }
 
+TYPED_TEST(AccessContract, AClockThatWasBehindOnceMakesNothingOld) {
+  for (const long time : {7000, 9000, 9100}) this->publish("a", time);
+  this->publish("a", 300, 9100);
+  this->publish("a", 8000);
+  this->publish("a", 350, 8000);
+  this->publish("a", 9200);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(this->before(8000, 8500), 4u) << "the first step is still to come, the second has come";
+    EXPECT_EQ(this->before(8001, 8500), 6u);
+    EXPECT_EQ(this->before(7000, 9999), 0u);
+    EXPECT_EQ(this->before(9000, 9999), 1u);
+    EXPECT_EQ(this->before(9100, 9999), 2u);
+    EXPECT_EQ(this->before(9101, 9999), 6u);
+    EXPECT_EQ(this->before(9201, 9999), 7u);
+    this->reopen();
+  }
+  const std::vector<RetentionRule> rules{{"a", Duration{100}, {}}};
+  EXPECT_EQ(this->store->sweep(rules, at(9150), 10).value(), (std::vector<Offset>{1, 2}));
+  EXPECT_EQ(this->store->sweep(rules, at(9200), 10).value(), std::vector<Offset>{});
+  EXPECT_EQ(this->store->sweep(rules, at(9201), 10).value(), (std::vector<Offset>{3, 4, 5, 6}));
+}
+
 TYPED_TEST(AccessContract, RulesLetGoWhatAWrongClockDated) {
   this->publish("a", 9000);
-  this->publish("a", 300, true);
+  this->publish("a", 300, 9000);
   const std::vector<RetentionRule> rules{{"a", Duration{100}, {}}};
   EXPECT_EQ(this->store->sweep(rules, at(400), 10).value(), std::vector<Offset>{});
   EXPECT_EQ(this->store->sweep(rules, at(401), 10).value(), (std::vector<Offset>{1, 2}));
@@ -153,7 +178,7 @@ TEST(TimeSteps, GoWithWhatTheyDate) {
   ASSERT_TRUE(store->open(Epoch{1}));
   std::vector<Event> events(3);
   for (Event& event : events) event.topic = "a";
-  const std::vector<Change> changes{PutTimeStep{at(300), 1}};
+  const std::vector<Change> changes{PutTimeStep{at(900), at(300), 1}};
   ASSERT_TRUE(store->commit({events, {}, changes}));
   const auto steps = [&] {
     auto database = sqlite::Database::open(shelf.folder.path("belfry.db"), SQLITE_OPEN_READONLY, {});

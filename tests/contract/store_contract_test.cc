@@ -238,10 +238,10 @@ TYPED_TEST(StoreContract, TrimRaisesFloorsAndKeepsCounting) {
 
 TYPED_TEST(StoreContract, LastBeforeFindsTheNewestOlderEvent) {
   for (int i = 0; i < 50; ++i) this->commit({"a"});  // times 1000 to 1049
-  EXPECT_EQ(this->store->last_before(Timestamp{Duration{1000}}).value(), 0u);
-  EXPECT_EQ(this->store->last_before(Timestamp{Duration{1001}}).value(), 1u);
-  EXPECT_EQ(this->store->last_before(Timestamp{Duration{1030}}).value(), 30u);
-  EXPECT_EQ(this->store->last_before(Timestamp{Duration{9999}}).value(), 50u);
+  EXPECT_EQ(this->store->last_older({}, Timestamp{Duration{1000}}).value(), 0u);
+  EXPECT_EQ(this->store->last_older({}, Timestamp{Duration{1001}}).value(), 1u);
+  EXPECT_EQ(this->store->last_older({}, Timestamp{Duration{1030}}).value(), 30u);
+  EXPECT_EQ(this->store->last_older({}, Timestamp{Duration{9999}}).value(), 50u);
 }
 
 TYPED_TEST(StoreContract, KeysAreFoundUntilTheyAreTooOld) {

@@ -169,7 +169,7 @@ Result<void> Retention::find_old(const Topic& topic, Timestamp now, std::size_t 
   while (out.size() < rows_max && TRY(select_rows_.step())) {
     const bool surplus = select_rows_.integer(1) <= kept_above;
     const Offset offset = to_unsigned(select_rows_.integer(0));
-    const Timestamp time = time_line_.of(offset, Timestamp{Duration{select_rows_.integer(2)}});
+    const Timestamp time = time_line_.of(offset, Timestamp{Duration{select_rows_.integer(2)}}, now);
     const bool old = topic.rule->age && time < now + -*topic.rule->age;
     if (!surplus && !old) break;
     begin = offset;

@@ -3,7 +3,7 @@
 namespace belfry::sqlite {
 namespace {
 
-constexpr std::int64_t kVersion = 6;
+constexpr std::int64_t kVersion = 7;
 
 // `events` only ever grows at its end. topics.last_seq counts what retention has removed. (topic_index gave
 // way to topic_offsets.)
@@ -139,6 +139,16 @@ constexpr const char* kSchema6 = R"sql(
   COMMIT;
 )sql";
 
+// A step of the clock knows the log's time before it.
+constexpr const char* kSchema7 = R"sql(
+  BEGIN;
+  ALTER TABLE time_steps ADD COLUMN was INTEGER NOT NULL DEFAULT 0;
+  UPDATE time_steps SET was = coalesce(
+    (SELECT e.time FROM events e WHERE e.offset < time_steps.offset ORDER BY e.offset DESC LIMIT 1), time);
+  PRAGMA user_version = 7;
+  COMMIT;
+)sql";
+
 }  // namespace
 
 Result<void> prepare_schema(Database& database) {
@@ -156,6 +166,7 @@ Result<void> prepare_schema(Database& database) {
   if (version < 4) TRY(database.execute(kSchema4));
   if (version < 5) TRY(database.execute(kSchema5));
   if (version < 6) TRY(database.execute(kSchema6));
+  if (version < 7) TRY(database.execute(kSchema7));
   return {};
 }
 

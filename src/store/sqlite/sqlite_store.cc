@@ -84,7 +84,7 @@ class SqliteStore final : public Store {
     return changes_.sources().dead_letters(source, rows_max);
   }
   FeedRows& feed_rows() override { return feed_rows_; }
-  Result<Offset> last_before(Timestamp before) override;
+  Result<Offset> last_older(Duration age, Timestamp now) override;
   Result<std::unique_ptr<StoreReader>> open_reader() override;
 
  private:
@@ -242,9 +242,10 @@ Result<void> SqliteStore::reload() {
 
 Result<void> SqliteStore::read_time_line() {
   time_line_.clear();
-  Statement select = TRY(database_.prepare("SELECT offset, time FROM time_steps ORDER BY offset"));
+  Statement select = TRY(database_.prepare("SELECT offset, was, time FROM time_steps ORDER BY offset"));
   while (TRY(select.step()))
-    time_line_.add(to_unsigned(select.integer(0)), Timestamp{Duration{select.integer(1)}});
+    time_line_.add(to_unsigned(select.integer(0)), Timestamp{Duration{select.integer(1)}},
+                   Timestamp{Duration{select.integer(2)}});
   return {};
 }
 
@@ -310,7 +311,7 @@ Result<Committed> SqliteStore::commit(const Commit& commit) {
   }
   for (const Change& change : commit.changes)
     if (const auto* step = std::get_if<PutTimeStep>(&change))
-      time_line_.add(before + 1 + step->event, step->time);
+      time_line_.add(before + 1 + step->event, step->was, step->time);
   served_ = true;
   TRY(checkpoint_if_due());
   return committed;
@@ -446,14 +447,14 @@ Result<std::size_t> SqliteStore::forget_remains(Timestamp now, std::size_t rows_
 }
 
 // Times never run backwards along the time line, so this is a search by halves.
-Result<Offset> SqliteStore::last_before(Timestamp before) {
-  Offset low = 0, high = head_;  // low is older than `before`, or 0; everything above high is not
+Result<Offset> SqliteStore::last_older(Duration age, Timestamp now) {
+  Offset low = 0, high = head_;  // low is older than `age`, or 0; everything above high is not
   while (low < high) {
     const Offset middle = low + (high - low + 1) / 2;
     const ResetAtEnd end(select_time_);
     const bool found = TRY(select_time_.bind(1, to_signed(middle)).step());
     const Offset at = found ? to_unsigned(select_time_.integer(0)) : 0;
-    if (found && time_line_.of(at, Timestamp{Duration{select_time_.integer(1)}}) < before) {
+    if (found && time_line_.of(at, Timestamp{Duration{select_time_.integer(1)}}, now) < now + -age) {
       low = at;
     } else {
       high = middle - 1;
