@@ -281,7 +281,9 @@ class MemoryStore final : public Store {
     floor = std::max(floor, offset);
   }
   void forget_time_steps() {
-    disk().time_line.forget_below(disk().log.empty() ? disk().head + 1 : disk().log.begin()->first);
+    if (disk().log.empty()) return;
+    const Event& first = disk().log.begin()->second;
+    disk().time_line.forget_below(first.offset, first.time);
   }
   MemoryDisk& disk() { return *shared_->disk; }
 

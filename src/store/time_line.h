@@ -5,8 +5,8 @@
 // still to come, what stands before it is as old as the step, or older, whatever its own time says. Once it
 // has come, nothing after the step is older than it: a clock that was behind once makes nothing old.
 //
-// Owner: a store. Thread: the log-writer. Bound: a step for each time the clock was put back, as long as
-// something before it is still there.
+// Owner: a store. Thread: the log-writer. Bound: the newest limits::time_steps_max. A step goes when nothing
+// before it is left and the log's time is again what it had been.
 
 #include <algorithm>
 #include <vector>
@@ -19,13 +19,17 @@ class TimeLine {
  public:
   // `first`: of the events that are dated from `time` on; the log's time before was `was`.
   // REQUIRES: behind the steps that are here.
-  void add(Offset first, Timestamp was, Timestamp time) { steps_.push_back({first, was, time}); }
+  void add(Offset first, Timestamp was, Timestamp time) {
+    steps_.push_back({first, was, time});
+    if (steps_.size() > limits::time_steps_max) steps_.erase(steps_.begin());
+  }
   void clear() { steps_.clear(); }
   bool empty() const { return steps_.empty(); }
   std::size_t size() const { return steps_.size(); }
-  // Nothing is left below the offset. True if steps went.
-  bool forget_below(Offset offset) {
-    return std::erase_if(steps_, [offset](const Step& step) { return step.first <= offset; }) > 0;
+  // Nothing is left below the offset, whose event is dated so. True if steps went.
+  bool forget_below(Offset offset, Timestamp dated) {
+    const auto over = [&](const Step& step) { return step.first <= offset && step.was <= dated; };
+    return std::erase_if(steps_, over) > 0;
   }
 
   // When the event at the offset was published, given the time that it is dated and the clock of now. Never

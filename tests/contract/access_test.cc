@@ -3,6 +3,7 @@
 
 #include "shelves.h"
 #include "store/sqlite/database.h"
+#include "store/time_line.h"
 
 namespace belfry {
 namespace {
@@ -171,13 +172,28 @@ TYPED_TEST(AccessContract, RulesLetGoWhatAWrongClockDated) {
   EXPECT_EQ(this->store->sweep(rules, at(401), 10).value(), (std::vector<Offset>{1, 2}));
 }
 
-// A step lies behind nothing once what stands before it is gone.
-TEST(TimeSteps, GoWithWhatTheyDate) {
+TYPED_TEST(AccessContract, AStepGoesWhenNothingIsLeftOfTheTimeBefore) {
+  this->publish("a", 900);
+  this->publish("a", 300, 900);
+  this->publish("a", 901);
+  ASSERT_TRUE(this->store->trim(1, 10));
+  EXPECT_EQ(this->before(301, 901), 0u) << "offset 2 stands behind the step";
+  ASSERT_TRUE(this->store->trim(2, 10));
+  this->publish("a", 500);
+  this->reopen();
+  EXPECT_EQ(this->before(902, 9999), 4u);
+  ASSERT_TRUE(this->store->trim(3, 10));
+  EXPECT_EQ(this->before(501, 9999), 4u) << "no step says more of it";
+}
+
+// Each step is one row, and the row goes.
+TEST(TimeSteps, AreRowsThatGo) {
   SqliteShelf shelf;
   const auto store = shelf.open();
   ASSERT_TRUE(store->open(Epoch{1}));
   std::vector<Event> events(3);
   for (Event& event : events) event.topic = "a";
+  events[2].time = at(900);
   const std::vector<Change> changes{PutTimeStep{at(900), at(300), 1}};
   ASSERT_TRUE(store->commit({events, {}, changes}));
   const auto steps = [&] {
@@ -186,9 +202,20 @@ TEST(TimeSteps, GoWithWhatTheyDate) {
     EXPECT_TRUE(count.step().value());
     return count.integer(0);
   };
-  EXPECT_EQ(steps(), 1);
   ASSERT_TRUE(store->trim(1, 10));
+  EXPECT_EQ(steps(), 1);
+  ASSERT_TRUE(store->trim(2, 10));
   EXPECT_EQ(steps(), 0);
+  TimeLine line;
+  for (std::size_t i = 0; i <= limits::time_steps_max; ++i) {
+    std::vector<Event> one(1);
+    one[0].topic = "a";
+    const std::vector<Change> step{PutTimeStep{at(900), at(300), 0}};
+    ASSERT_TRUE(store->commit({one, {}, step}));
+    line.add(4 + i, at(900), at(300));
+  }
+  EXPECT_EQ(steps(), static_cast<std::int64_t>(limits::time_steps_max)) << "the newest are kept";
+  EXPECT_EQ(line.size(), limits::time_steps_max);
 }
 
 }  // namespace

@@ -61,6 +61,10 @@ Result<void> ChangeWriter::prepare(Database& database) {
       "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
       "spread_ms, version, issued, token_id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   TRY(database.prepare(put_time_step_, "INSERT INTO time_steps(offset, was, time) VALUES(?, ?, ?)"));
+  TRY(database.prepare(
+      drop_time_steps_,
+      "DELETE FROM time_steps WHERE offset <= (SELECT offset FROM time_steps ORDER BY offset DESC "
+      "LIMIT 1 OFFSET ?)"));
   TRY(database.prepare(erase_keys_, "DELETE FROM idempotency WHERE principal = ?"));
   TRY(database.prepare(erase_scheduled_, "DELETE FROM scheduled WHERE topic = ? OR principal = ?"));
   TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
@@ -88,14 +92,17 @@ Result<void> ChangeWriter::apply(const Change& change, Offset base, Committed& c
   if (const auto* revoke = std::get_if<PutRevocation>(&change)) return access_.put(revoke->revocation);
   if (const auto* used = std::get_if<PutTicket>(&change)) return access_.put(*used);
   if (const auto* step = std::get_if<PutTimeStep>(&change))
-    return put_time_step_.bind(1, to_signed(base + 1 + step->event))
-        .bind(2, step->was.value.count())
-        .bind(3, step->time.value.count())
-        .run();
+    return put_time_step(*step, base + 1 + step->event);
   if (const auto* position = std::get_if<PutPosition>(&change)) return sources_.put(position->position);
   if (const auto* forget = std::get_if<ForgetPositions>(&change)) return sources_.forget(forget->source);
   if (const auto* letter = std::get_if<PutDeadLetter>(&change)) return sources_.put(letter->letter);
   return drop_scheduled_.bind(1, to_signed(std::get<DropScheduled>(change).id)).run();
+}
+
+Result<void> ChangeWriter::put_time_step(const PutTimeStep& step, Offset first) {
+  put_time_step_.bind(1, to_signed(first)).bind(2, step.was.value.count()).bind(3, step.time.value.count());
+  TRY(put_time_step_.run());
+  return drop_time_steps_.bind(1, to_signed(limits::time_steps_max)).run();
 }
 
 Result<void> ChangeWriter::apply_one(const PutReadState& change) {

@@ -35,6 +35,7 @@ class ChangeWriter {
   Result<void> withdraw(Offset offset, Committed& committed);
   Result<void> erase(const EraseUser& change, Committed& committed);
   Result<void> schedule(const Scheduled& scheduled, Committed& committed);
+  Result<void> put_time_step(const PutTimeStep& step, Offset first);
 
   EventWriter& events_;
   SourceRows sources_;
@@ -45,7 +46,7 @@ class ChangeWriter {
       select_principal_,
       select_waits_, erase_user_, erase_follows_, select_topic_,
       insert_scheduled_, drop_scheduled_, select_due_, select_due_of_, select_scheduled_, put_time_step_,
-      erase_keys_, erase_scheduled_;
+      drop_time_steps_, erase_keys_, erase_scheduled_;
 };
 
 }  // namespace belfry::sqlite

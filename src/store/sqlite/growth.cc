@@ -38,7 +38,7 @@ constexpr std::array kKnown = std::to_array<Known>({
     {"scheduled", "", "", "when they are due or cancelled"},
     {"revocations", "", "", "400 days after the revocation"},
     {"tickets", "", "", "with their token, after 7 days at most"},
-    {"time_steps", "", "", "with the events before them"},
+    {"time_steps", "", "", "when the time before the step has come again"},
     {"epochs", "", "", "behind 100 newer ones if nothing was published; the newest 10,000"},
     {"positions", "", "", "one for each part of a source"},
     {"dead_letters", "", "", "the newest 10,000 are kept"},

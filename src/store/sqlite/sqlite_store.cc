@@ -191,8 +191,8 @@ Result<void> SqliteStore::prepare() {
   TRY(database_.prepare(select_time_,
                         "SELECT offset, time FROM events WHERE offset >= ? ORDER BY offset LIMIT 1"));
   TRY(database_.prepare(set_head_, "UPDATE meta SET value = max(value, ?) WHERE name = 'head'"));
-  TRY(database_.prepare(select_first_, "SELECT coalesce(min(offset), ?) FROM events"));
-  TRY(database_.prepare(forget_steps_, "DELETE FROM time_steps WHERE offset <= ?"));
+  TRY(database_.prepare(select_first_, "SELECT offset, time FROM events ORDER BY offset LIMIT 1"));
+  TRY(database_.prepare(forget_steps_, "DELETE FROM time_steps WHERE offset <= ? AND was <= ?"));
   TRY(events_.prepare(database_));
   TRY(changes_.prepare(database_));
   TRY(feed_rows_.prepare(database_));
@@ -249,14 +249,14 @@ Result<void> SqliteStore::read_time_line() {
   return {};
 }
 
-// A step goes when nothing that it dates is left.
+// After events went. TimeLine says which steps go.
 Result<void> SqliteStore::forget_time_steps() {
   if (time_line_.empty()) return {};
   const ResetAtEnd end(select_first_);
-  TRY(select_first_.bind(1, to_signed(head_ + 1)).step());
-  const std::int64_t first = select_first_.integer(0);
-  if (!time_line_.forget_below(to_unsigned(first))) return {};
-  return forget_steps_.bind(1, first).run();
+  if (!TRY(select_first_.step())) return {};
+  const std::int64_t first = select_first_.integer(0), time = select_first_.integer(1);
+  if (!time_line_.forget_below(to_unsigned(first), Timestamp{Duration{time}})) return {};
+  return forget_steps_.bind(1, first).bind(2, time).run();
 }
 
 Error SqliteStore::give_up(Error error) {
