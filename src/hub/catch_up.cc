@@ -33,7 +33,8 @@ void collapse_refresh(std::vector<const Entry*>& entries, bool across_topics) {
 void Shard::pump_ready(Timestamp now) {
   Parts& parts = *parts_;
   parts.pumping = true;
-  for (parts.work = 0; parts.work < limits::turn_work_max && !parts.ready.empty();) {
+  const std::size_t most = planted_.unbounded_turn ? ~std::size_t{0} : options_.turn_work;
+  for (parts.work = 0; parts.work < most && !parts.ready.empty();) {
     const auto next = *parts.ready.pop();
     const std::size_t before = parts.work++;
     Session* session = find(next.item);

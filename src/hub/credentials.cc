@@ -25,8 +25,11 @@ void Shard::end_where(Code code, Concerned concerned) {
 }
 
 void Shard::revoke(const Revocation& revocation) {
-  end_where(Code::token_revoked,
-            [&](const Session&, const Credential& mine) { return concerns(revocation, mine); });
+  if (planted_.ignore_revocation) return;
+  end_where(Code::token_revoked, [&](const Session&, Credential mine) {
+    if (planted_.revoke_bystanders) mine.issued = {};
+    return concerns(revocation, mine);
+  });
 }
 
 void Shard::end_keys(const std::vector<std::uint64_t>& keys) {

@@ -87,7 +87,7 @@ void Shard::hold_before(Session& session, Offset offset) {
 void Shard::take_follows(Session& session, Page& page) {
   FeedPart& feed = *session.feed;
   // Changes of follows between the position and this floor are gone.
-  if (page.floor > std::max(session.position, feed.follows_at)) {
+  if (page.floor > std::max(session.position, feed.follows_at) && !planted_.ignore_follow_floor) {
     feed.follows_at = page.floor;
     if (!session.from_earliest && page.floor > session.floor_known) session.reset = ResetReason::horizon;
     session.floor_known = std::max(session.floor_known, page.floor);

@@ -127,7 +127,8 @@ void Shard::make_ready(Session& session) {
 // Behind all others of its user. A backend's sessions have no user: each is on its own.
 void Shard::enqueue(const Session& session) {
   const std::uint64_t user = parts_->credentials[session.slot].user;
-  CHECK(parts_->ready.push({0, user != 0 ? user : session.id()}, 1, 0, session.id()));
+  const std::uint64_t lane = planted_.one_lane ? 1 : user != 0 ? user : session.id();
+  CHECK(parts_->ready.push({0, lane}, 1, 0, session.id()));
 }
 
 std::optional<Offset> Shard::position(SessionId id) const {
@@ -137,6 +138,7 @@ std::optional<Offset> Shard::position(SessionId id) const {
 }
 
 bool Shard::advance(Timestamp now) {
+  if (planted_.behind_first) pump_ready(now);
   take_news(now);
   pump_ready(now);
   return !parts_->ready.empty() || !parts_->news.batches.empty() || tail_.version() != parts_->version;
@@ -155,7 +157,7 @@ void Shard::take_news(Timestamp now) {
   while (parts.news_batch < batches.size()) {
     const BatchPtr& batch = batches[parts.news_batch];
     for (; parts.news_entry < batch->entries.size(); ++parts.news_entry) {
-      if (++entries + parts.pending.size() > limits::turn_news_max) return flush();
+      if (++entries + parts.pending.size() > options_.turn_news) return flush();
       take_entry(batch->entries[parts.news_entry], now);
     }
     if (batch->entries.front().event().durable()) parts.view.hold(batch);

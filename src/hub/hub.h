@@ -95,6 +95,12 @@ struct Planted {
   bool collapse_across_topics = false;  // refresh events of different topics replace each other
   bool follow_from_now = false;         // a session that is behind follows what is followed now
   bool ignore_mutes = false;
+  bool ignore_follow_floor = false;  // changes of follows that retention took are not missed
+  bool ignore_revocation = false;    // sessions outlive a revocation of their user
+  bool revoke_bystanders = false;    // whose token is newer is ended, too
+  bool unbounded_turn = false;       // all that are behind are served in one turn
+  bool behind_first = false;         // those that are behind come before those that are live
+  bool one_lane = false;             // users do not take turns
 };
 
 struct ShardOptions {
@@ -102,6 +108,8 @@ struct ShardOptions {
   std::vector<std::string> presence{};  // patterns of the topics that keep it
   PresencePort* presence_port = nullptr;
   Planted planted{};
+  std::size_t turn_work = limits::turn_work_max;  // budgets of a turn; less in the simulator
+  std::size_t turn_news = limits::turn_news_max;
   Duration heartbeat = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);  // 0: none
 };
 

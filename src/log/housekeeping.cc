@@ -95,7 +95,9 @@ Result<bool> Log::maintain(Timestamp now) {
     // A quarter more than what came, so that a backlog ends.
     const std::size_t came = arrived_[chore];
     const std::size_t rows =
-        std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
+        options_.planted.unbounded_slice
+            ? ~std::size_t{0} / 2
+            : std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
     const std::size_t done = TRY(do_chore(static_cast<Chore>(chore), now, rows));
     arrived_[chore] -= came;
     if (done > 0) return true;

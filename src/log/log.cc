@@ -34,8 +34,9 @@ Result<std::unique_ptr<Log>> Log::open(Store& store, LogOptions options, Epoch f
 }
 
 Result<void> Log::fill_tail(const Opened& opened) {
+  const Offset upto = options_.planted.drop_unindexed ? opened.indexed : opened.head;
   Offset after = std::min(opened.indexed, opened.head > kWarmRows ? opened.head - kWarmRows : 0);
-  std::vector<Event> rows = TRY(store_.read_log(after, opened.head, kFillRows));
+  std::vector<Event> rows = TRY(store_.read_log(after, upto, kFillRows));
   // What lies below the first row that is still there was trimmed: the tail begins after it.
   const Offset first = rows.empty() ? opened.head + 1 : rows.front().offset;
   if (first - 1 <= opened.indexed) after = std::max(after, first - 1);
@@ -57,7 +58,7 @@ Result<void> Log::fill_tail(const Opened& opened) {
       while (after < opened.head) filled.push_back(hole(++after));
     tail_->append(std::make_shared<const Batch>(std::move(filled)));
     tail_->trim(opened.indexed);
-    rows = TRY(store_.read_log(after, opened.head, kFillRows));
+    rows = TRY(store_.read_log(after, upto, kFillRows));
   }
   return {};
 }
@@ -102,7 +103,7 @@ Log::Room Log::room_of(const PublishRequest& request) {
 
 bool Log::fits(const PublishRequest& request) const {
   const Group& group = *group_;
-  if (group.requests.empty()) return true;
+  if (group.requests.empty() || options_.planted.unbounded_group) return true;
   const Room room = room_of(request);
   const auto* mark = request.command ? std::get_if<MarkCommand>(&*request.command) : nullptr;
   const std::uint64_t work = mark != nullptr ? mark->ids.size() * kWorkPerMarkedId : 0;
@@ -126,8 +127,9 @@ Log::Added Log::add(PublishRequest request) {
   const Room taken = room_of(added);
   group.rows += taken.rows;
   group.bytes += taken.bytes;
-  const bool room = group.rows < limits::commit_rows_max && group.bytes < limits::group_bytes_max &&
-                    group.work < limits::group_work_max;
+  const bool room = options_.planted.unbounded_group ||
+                    (group.rows < limits::commit_rows_max && group.bytes < limits::group_bytes_max &&
+                    group.work < limits::group_work_max);
   return {room, work};
 }
 
@@ -346,7 +348,8 @@ Result<Committed> Log::store(Group& group) {
   const std::vector<IdempotencyRecord> records = records_of(group);
   if (group.durable.empty() && records.empty() && group.changes.empty()) return Committed{};
   const bool steps = step_from_ && !group.durable.empty();
-  if (steps) group.changes.push_back(PutTimeStep{*step_from_, last_time_, 0});
+  if (steps && !options_.planted.believe_any_clock)
+    group.changes.push_back(PutTimeStep{*step_from_, last_time_, 0});
   if (options_.planted.announce_before_commit && !group.durable.empty()) {
     auto early = group.durable;
     for (std::size_t i = 0; i < early.size(); ++i) early[i].offset = tail_->head() + 1 + i;
@@ -407,7 +410,7 @@ void Log::announce(Group& group) {
     // trouble.
     if (auto indexed = store_.index_now(); !indexed) log_warn("index", {{"error", indexed.error().text()}});
   }
-  tail_->trim(store_.indexed());
+  tail_->trim(options_.planted.trim_beyond_index ? tail_->head() : store_.indexed());
 }
 
 // Before the group's events are in the tail.

@@ -69,6 +69,11 @@ struct LogPlanted {
   bool forget_keys = false;                // a repeated publish is stored again
   bool keep_epoch = false;                 // an opening does not begin a new epoch
   bool forget_floors = false;              // a refilled tail knows nothing of what retention took
+  bool drop_unindexed = false;             // a refilled tail has no rows above it
+  bool trim_beyond_index = false;          // the tail lets go what no page holds yet
+  bool unbounded_group = false;            // a group takes whatever waits
+  bool unbounded_slice = false;            // a slice of housekeeping takes all there is
+  bool believe_any_clock = false;          // times follow the clock without a step
 };
 
 struct LogOptions {

@@ -28,7 +28,7 @@ Offset forgotten_above(const MemoryDisk& disk, Offset after) {
 struct Shared {
   MemoryDisk* disk;
   std::mutex mutex;
-  std::atomic<Offset> head{0};
+  std::atomic<Offset> indexed{0};
 };
 
 class MemoryReader final : public StoreReader {
@@ -47,15 +47,16 @@ class MemoryReader final : public StoreReader {
       if (wanted) page.floor = std::max(page.floor, topic.floor);
     }
     std::size_t bytes = 0;
-    page.upto = disk.head;
+    page.upto = std::max(disk.indexed, request.after);
     for (auto it = disk.log.upper_bound(request.after); it != disk.log.end(); ++it) {
+      if (it->first > page.upto) break;
       ++page.rows_read;
       const bool wanted = std::any_of(request.selectors.begin(), request.selectors.end(),
                                       [&](const Selector& s) { return accepts(s, it->second); });
       if (!wanted) continue;
       bytes += it->second.bytes();
       const bool full = page.events.size() == request.events_max || bytes > request.bytes_max;
-      if (full && !page.events.empty()) {
+      if (full && !page.events.empty() && !disk.planted.unbounded_page) {
         page.upto = page.events.back().offset;
         break;
       }
@@ -104,8 +105,8 @@ class MemoryStore final : public Store {
     std::lock_guard lock(shared_->mutex);
     disk().epochs.push_back({fresh, disk().head + 1});
     drop_epochs(disk().epochs);
-    shared_->head = disk().head;
-    return Opened{disk().epochs, disk().head, disk().head};
+    shared_->indexed = disk().indexed;
+    return Opened{disk().epochs, disk().head, disk().indexed};
   }
 
   Result<Committed> commit(const Commit& commit) override {
@@ -128,7 +129,7 @@ class MemoryStore final : public Store {
       record.first += record.scheduled ? committed.first_scheduled : base + 1;
       disk().keys.insert_or_assign({record.principal, record.key}, record);
     }
-    shared_->head = disk().head;
+    if (!disk().index_lags) index();
     if (trouble == Trouble::failed_after) return fail(Code::store_failed);
     return committed;
   }
@@ -147,11 +148,16 @@ class MemoryStore final : public Store {
     return rows_between(disk(), after, upto, rows_max);
   }
 
-  Offset indexed() const override { return shared_->head; }
-  Result<void> index_now() override { return {}; }
+  Offset indexed() const override { return shared_->indexed; }
+  Result<void> index_now() override {
+    std::lock_guard lock(shared_->mutex);
+    index();
+    return {};
+  }
 
   Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
+    if (std::min(upto, disk().head) > disk().indexed) index();
     std::vector<Offset> gone;
     for (auto it = disk().log.begin();
          it != disk().log.end() && it->first <= upto && gone.size() < rows_max;) {
@@ -176,6 +182,7 @@ class MemoryStore final : public Store {
                                     std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
     std::vector<Offset> gone = swept(disk(), rules, now, rows_max);
+    if (!gone.empty()) index();
     for (const Offset offset : gone) {
       raise_floor(disk().log.at(offset).topic, offset);
       remove_event(disk(), offset);
@@ -265,7 +272,7 @@ class MemoryStore final : public Store {
     std::lock_guard lock(shared_->mutex);
     Offset last = 0;
     for (const auto& [offset, event] : disk().log) {
-      if (disk().time_line.of(offset, event.time, now) >= now + -age) break;
+      if (published_at(offset, event, now) >= now + -age) break;
       last = offset;
     }
     return last;
@@ -276,9 +283,14 @@ class MemoryStore final : public Store {
   }
 
  private:
+  void index() { shared_->indexed = disk().indexed = disk().head; }
   void raise_floor(const std::string& topic, Offset offset) {
+    if (disk().planted.keep_floors) return;
     Offset& floor = disk().topics[topic].floor;
     floor = std::max(floor, offset);
+  }
+  Timestamp published_at(Offset offset, const Event& event, Timestamp now) {
+    return disk().planted.dates_alone ? event.time : disk().time_line.of(offset, event.time, now);
   }
   void forget_time_steps() {
     if (disk().log.empty()) return;

@@ -31,6 +31,8 @@ struct MemoryDisk {
   std::vector<EpochRow> epochs;
   std::map<Offset, Event> log;
   Offset head = 0;
+  Offset indexed = 0;        // pages end here
+  bool index_lags = false;   // commits leave it to Store::index_now, as those of SQLite do for a while
   std::map<std::string, TopicRow> topics;
   std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
   std::map<Offset, std::uint64_t> plain;  // TopicRow::last_plain as of each event
@@ -51,6 +53,9 @@ struct MemoryDisk {
   // Switches that plant a known bug, for the simulator to catch. Always default outside tests/sim.
   struct Planted {
     bool forget_forgotten = false;  // topics go without a word
+    bool keep_floors = false;       // what retention takes raises no floor
+    bool dates_alone = false;       // steps of the clock are not looked at
+    bool unbounded_page = false;    // a page takes all there is
   } planted{};
 
   // The next commit fails with this code, once. failed_after: the events are on the disk all the same, as

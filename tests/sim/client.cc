@@ -7,12 +7,13 @@ namespace belfry::sim {
 void Client::begin(SessionId id, const EpochTable* epochs, std::vector<Wanted> asked, bool from_earliest,
                    Timestamp expires) {
   session_ = id;
+  must_end = false;
   epochs_ = epochs;
   wanted = std::move(asked);
   left.clear();
   expires_ = expires;
   written_ = 0;
-  blocked_ = false;
+  blocked_ = live_ = false;
   excused_upto_ = 0;
   excused_looks_ = 0;
   from_earliest_ = from_earliest;
@@ -22,10 +23,12 @@ void Client::begin(SessionId id, const EpochTable* epochs, std::vector<Wanted> a
 void Client::end_session() { session_.reset(); }
 
 Written Client::write(std::span<const Entry* const> entries, Offset) {
+  heard_(true);
   const std::size_t taken = std::min(room, entries.size());
   for (const Entry* entry : entries.first(taken)) event(entry->event());
   room -= taken;
   blocked_ = room == 0;
+  live_ &= !blocked_;
   return {taken, blocked_ ? OutletState::blocked : OutletState::open};
 }
 
@@ -49,7 +52,7 @@ bool Client::asked_for(const Event& event) const {
 }
 
 bool Client::excused(const Event& event) const {
-  if (event.expired(clock_.wall()) || truth_.superseded(event)) return true;
+  if (event.expired(truth_.latest()) || truth_.superseded(event)) return true;
   const std::uint64_t gone = truth_.gone(event.offset);
   return gone != 0 && (event.offset <= excused_upto_ || gone <= excused_looks_);
 }
@@ -80,6 +83,8 @@ void Client::move_to(Offset to) {
 }
 
 Written Client::reset(const Reset& reset) {
+  heard_(false);
+  live_ = false;
   if (stutters()) {
     blocked_ = true;
     return {0, OutletState::blocked};
@@ -107,11 +112,14 @@ Written Client::reset(const Reset& reset) {
 }
 
 OutletState Client::caught_up(Offset to) {
+  heard_(false);
   if (must_reset_) fail("rewind_is_told: caught up before the reset");
   no_hidden_gap(to, "when it was told to have caught up");
   if (to < position) return fail("position_moves_forward"), OutletState::open;
   move_to(to);
-  return OutletState::open;
+  blocked_ = stutters();
+  live_ = caught_up_in_turn_ = !blocked_;
+  return blocked_ ? OutletState::blocked : OutletState::open;
 }
 
 OutletState Client::heartbeat(Offset to, std::uint64_t written) {
@@ -122,11 +130,13 @@ OutletState Client::heartbeat(Offset to, std::uint64_t written) {
   if (to < position) return fail("position_moves_forward"), OutletState::open;
   move_to(to);
   blocked_ = stutters();
+  live_ &= !blocked_;
   return blocked_ ? OutletState::blocked : OutletState::open;
 }
 
 void Client::end(Code code) {
   if (code == Code::token_expired && expires_ > clock_.wall()) fail("ends_by_expiry: ended too early");
+  if (code == Code::token_revoked && !must_end) fail("ends_by_revocation: somebody else was meant");
   end_session();
 }
 

@@ -17,8 +17,15 @@ class Client final : public Outlet {
  public:
   using Violation = std::function<void(const std::string&)>;
 
-  Client(int number, const Truth& truth, const ManualClock& clock, Violation violation)
-      : number_(number), truth_(truth), clock_(clock), violation_(std::move(violation)) {}
+  // Hears of a call to the outlet: whether it brings events.
+  using Heard = std::function<void(bool events)>;
+
+  Client(int number, const Truth& truth, const ManualClock& clock, Violation violation, Heard heard)
+      : number_(number),
+        truth_(truth),
+        clock_(clock),
+        violation_(std::move(violation)),
+        heard_(std::move(heard)) {}
 
   // A selector counts for events after `from`.
   struct Wanted {
@@ -37,16 +44,31 @@ class Client final : public Outlet {
   OutletState heartbeat(Offset position, std::uint64_t written) override;
   void end(Code code) override;
 
+  int number() const { return number_; }
   bool connected() const { return session_.has_value(); }
   SessionId session() const { return *session_; }
   bool blocked() const { return blocked_; }
+  // It was told that it has caught up, and nothing came between.
+  bool live() const { return connected() && live_; }
+  void fall_behind() { live_ = false; }
+  void begin_turn() { caught_up_in_turn_ = false; }
+  bool caught_up_in_turn() const { return caught_up_in_turn_; }
+  void renew(Timestamp expires, Timestamp now) {
+    expires_ = expires;
+    issued = now;
+  }
   bool expired() const { return connected() && expires_ <= clock_.wall(); }
 
   std::string cursor;        // empty: never had one
   Offset position = 0;       // what the cursor means
   std::uint64_t serial = 0;  // of the event at the position, when it was told
   std::size_t room = 100;    // events it takes before it blocks
-  std::size_t temper = 0;    // one of so many heartbeats and resets finds no room; 0: none
+  // How it reads. Slow: an event or two at a time. Stuttering: one of a few heartbeats, resets and ends of
+  // catching up finds no room. Hanging: not at all for a long time. Restless: when blocked it comes anew.
+  enum class Temper { prompt, slow, stuttering, hanging, restless } temper = Temper::prompt;
+  std::uint64_t user = 0;    // of its token
+  Timestamp issued{};        // likewise
+  bool must_end = false;     // a revocation concerns it
   std::vector<Wanted> wanted;
   // Not asked for any more: a reset for it may be on its way as long as the session stands at `at`.
   struct Left {
@@ -75,18 +97,20 @@ class Client final : public Outlet {
   const Truth& truth_;
   const ManualClock& clock_;
   const Violation violation_;
+  const Heard heard_;
   const EpochTable* epochs_ = nullptr;
   std::optional<SessionId> session_;
   Timestamp expires_{Duration::max()};
   std::uint64_t written_ = 0;
   // Whether a heartbeat or a reset finds no room.
-  bool stutters() { return temper > 0 && ++controls_ % temper == 0; }
+  bool stutters() { return temper == Temper::stuttering && ++controls_ % 3 == 0; }
 
   std::size_t controls_ = 0;
   Offset excused_upto_ = 0;           // a reset told that events up to here may be lost
   std::uint64_t excused_looks_ = 0;   // who begins at the earliest does not miss what was gone then
   bool from_earliest_ = false;  // and nothing has come yet
   bool must_reset_ = false;
+  bool live_ = false, caught_up_in_turn_ = false;
   bool blocked_ = false;
 };
 

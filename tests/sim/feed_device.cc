@@ -61,6 +61,7 @@ void FeedReplica::take(const Event& event, bool knows_follows) {
       if (change->kind == FeedChange::Kind::follow) follows_.insert(change->topic);
       if (change->kind == FeedChange::Kind::unfollow) follows_.erase(change->topic);
       if (change->kind == FeedChange::Kind::mutes) mutes_ = change->mutes;
+      note_muted();
     }
   }
   if (!event.key.empty())
@@ -70,6 +71,12 @@ void FeedReplica::take(const Event& event, bool knows_follows) {
   if (event.notification.empty()) return;
   if (knows_follows && event.topic != own_ && !follows_.contains(event.topic)) return;
   items_[event.offset] = {event, {}};
+  if (mutes_.hide(event.topic, event.type)) muted_.insert(event.offset);
+}
+
+void FeedReplica::note_muted() {
+  for (const auto& [offset, item] : items_)
+    if (mutes_.hide(item.event.topic, item.event.type)) muted_.insert(offset);
 }
 
 void FeedReplica::load(const FeedAnswer& page) {
@@ -103,7 +110,7 @@ Written Device::write(std::span<const Entry* const> entries, Offset) {
     if (event.offset <= position)
       violation_("device " + std::to_string(number_) + ": in_order_once: " + std::to_string(event.offset));
     position = event.offset;
-    replica.take(event, false);
+    if (event.offset > loaded_at) replica.take(event, false);
   }
   room -= taken;
   blocked = room == 0;

@@ -40,14 +40,18 @@ class FeedReplica {
   void prune(const std::function<bool(Offset)>& there);
   FeedCounts counts(Timestamp now) const;
   const std::set<std::string>& follows() const { return follows_; }
+  // It was muted when it came, or later: a device may not have been told of it.
+  bool was_muted(Offset offset) const { return muted_.contains(offset); }
 
  private:
   void mark(const PlainMark& mark);
+  void note_muted();
 
   const std::string user_;
   const std::string own_;
   std::map<Offset, FeedItem> items_;
   std::set<std::string> follows_;
+  std::set<Offset> muted_;
   Mutes mutes_;
 };
 
@@ -60,28 +64,37 @@ class Device final : public Outlet {
 
   Written write(std::span<const Entry* const> entries, Offset position) override;
   Written reset(const Reset&) override {
+    if (stutter() == OutletState::blocked && stutters % 2 == 0) return {0, OutletState::blocked};
     lost = true;
-    return {1, OutletState::open};
+    return {1, blocked ? OutletState::blocked : OutletState::open};
   }
   OutletState caught_up(Offset to) override {
     position = to;
-    return OutletState::open;
+    return stutter();
   }
   OutletState heartbeat(Offset to, std::uint64_t) override {
     position = to;
-    return OutletState::open;
+    return stutter();
   }
   void end(Code) override { session.reset(); }
 
   const std::string user;
   FeedReplica replica;
   Offset position = 0;
+  Offset loaded_at = 0;  // of the page that it began with
   std::optional<SessionId> session;
   std::size_t room = 100;
   bool blocked = false;
+  bool stuttering = false;  // one of three heartbeats, resets and ends of catching up finds no room
+  std::size_t stutters = 0;
   bool lost = false;  // a reset was told: the feed is loaded again
 
  private:
+  OutletState stutter() {
+    blocked = stuttering && ++stutters % 3 == 0;
+    return blocked ? OutletState::blocked : OutletState::open;
+  }
+
   const int number_;
   const Violation violation_;
 };

@@ -15,6 +15,8 @@ FeedWorld::FeedWorld(std::uint64_t seed, Faults faults) : random_(seed), faults_
     devices_.push_back(std::make_unique<Device>(i, "u" + std::to_string(i / 2),
                                                 [this](const std::string& what) { violation(what); }));
   for (const auto& device : devices_) expected_.emplace(device->user, FeedReplica(device->user));
+  disk_.planted = faults_.store;
+  disk_.index_lags = true;
   start();
 }
 
@@ -109,6 +111,7 @@ void FeedWorld::publish_group() {
   for (auto& request : group) request = chance(45) ? draw_command() : draw_notification();
   if (chance(2)) disk_.trouble = static_cast<MemoryDisk::Trouble>(1 + pick(3));
   (void)log_->publish(group, clock_.wall());
+  if (chance(10)) (void)store_->index_now();
   observe();
   if (log_->failure()) crash();
 }
@@ -155,26 +158,37 @@ void FeedWorld::let_months_pass() {
     observe();
     check_feeds();
     if (chance(50)) publish_group();
+    if (chance(10)) {
+      crash();
+      log_->set_retention(Duration{static_cast<std::int64_t>(pick(20'000))}, kRules);
+    }
   }
   if (disk_.forgotten > 0) ++outcome_.forgotten;
   log_->set_retention({}, kRules);
 }
 
+bool FeedWorld::load(Device& device) {
+  FeedAnswer page;
+  const auto read = [&](FeedRows& rows) -> Result<void> {
+    page = TRY(read_feed(rows, {device.user, FeedStatus::active, {}, 100}, clock_.wall()));
+    return {};
+  };
+  if (!reader_->snapshot(read)) return false;
+  device.replica.load(page);
+  device.loaded_at = page.head;
+  device.lost = false;
+  return true;
+}
+
 void FeedWorld::connect(Device& device) {
   const bool fresh = device.position == 0 || device.lost || chance(10);
   if (fresh) {
-    FeedAnswer page;
-    const auto read = [&](FeedRows& rows) -> Result<void> {
-      page = TRY(read_feed(rows, {device.user, FeedStatus::active, {}, 100}, clock_.wall()));
-      return {};
-    };
-    if (!reader_->snapshot(read)) return;
-    device.replica.load(page);
-    device.position = page.head;
-    device.lost = false;
+    if (!load(device)) return;
+    device.position = device.loaded_at;
   }
-  device.room = 1 + pick(40);
+  device.room = 1 + pick(chance(30) ? 2 : 40);
   device.blocked = false;
+  device.stuttering = chance(50);
   Attach attach;
   attach.position = device.position;
   attach.feed_of = device.user;
@@ -188,6 +202,8 @@ void FeedWorld::disturb(Device& device) {
     device.room = 1 + pick(100);
     return shard_->writable(*device.session);
   }
+  // The stream goes on after a reset, for those who load the state beside it.
+  if (device.lost && chance(50)) return (void)load(device);
   if (!chance(30) && !device.lost) return;
   shard_->detach(*device.session);
   device.session.reset();
@@ -249,6 +265,10 @@ void FeedWorld::check_devices() {
       else if (!(found->second.state == item.state))
         violation("equal_position_equal_state: " + device->user + " at " + std::to_string(offset));
     }
+    for (const auto& [offset, item] : expected.items())
+      if (offset > device->loaded_at && !item.event.expires && !expected.was_muted(offset) &&
+          !device->replica.items().contains(offset))
+        violation("no_hidden_gap: a device of " + device->user + " lacks " + std::to_string(offset));
   }
 }
 
@@ -265,6 +285,8 @@ void FeedWorld::step() {
   if (what < 99) return check_feeds();
   if (chance(20)) return let_months_pass();
   if (chance(20)) return crash();
+  // Seconds at most: what expires, or is due, by a clock that is wrong is not told from what should.
+  clock_.set_wall(Duration{static_cast<std::int64_t>(pick(20'000)) - 10'000});
 }
 
 Outcome FeedWorld::play(int steps) {

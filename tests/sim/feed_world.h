@@ -42,6 +42,8 @@ class FeedWorld final : public PageSource {
   void observe();
   void maintain();
   void let_months_pass();
+  // The state as it is now. False: it could not be read.
+  bool load(Device& device);
   void connect(Device& device);
   void disturb(Device& device);
   void answer_page();

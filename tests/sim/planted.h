@@ -43,9 +43,25 @@ inline std::vector<PlantedBug> planted_bugs() {
   log("idempotency keys are forgotten", &LogPlanted::forget_keys);
   log("an opening does not begin a new epoch", &LogPlanted::keep_epoch);
   log("a refilled tail knows nothing of what retention took", &LogPlanted::forget_floors);
-  PlantedBug forgetful{"topics are forgotten without a word", {}};
-  forgetful.faults.store.forget_forgotten = true;
-  out.push_back(std::move(forgetful));
+  log("a refilled tail has no rows above the index", &LogPlanted::drop_unindexed);
+  log("the tail lets go what no page holds yet", &LogPlanted::trim_beyond_index);
+  log("a group takes whatever waits", &LogPlanted::unbounded_group);
+  log("a slice of housekeeping takes all there is", &LogPlanted::unbounded_slice);
+  log("times follow the clock without a step", &LogPlanted::believe_any_clock);
+  hub("a revoked user's sessions go on", &Planted::ignore_revocation);
+  hub("a revocation ends newer tokens", &Planted::revoke_bystanders);
+  hub("all that are behind are served in one turn", &Planted::unbounded_turn);
+  hub("those that are behind come first", &Planted::behind_first);
+  hub("a crowd of one user is served session by session", &Planted::one_lane);
+  const auto store = [&](std::string name, bool MemoryDisk::Planted::* flag) {
+    PlantedBug bug{std::move(name), {}};
+    bug.faults.store.*flag = true;
+    out.push_back(std::move(bug));
+  };
+  store("topics are forgotten without a word", &MemoryDisk::Planted::forget_forgotten);
+  store("retention raises no floor", &MemoryDisk::Planted::keep_floors);
+  store("steps of the clock are not looked at", &MemoryDisk::Planted::dates_alone);
+  store("a page takes all there is", &MemoryDisk::Planted::unbounded_page);
   return out;
 }
 
@@ -68,6 +84,7 @@ inline std::vector<PlantedBug> planted_feed_bugs() {
   feed("notifications of others are marked", &FeedPlanted::mark_foreign);
   feed("counts are kept although something was taken out", &FeedPlanted::forget_removals);
   hub("who is behind follows what is followed now", &Planted::follow_from_now);
+  hub("changes of follows that retention took are not missed", &Planted::ignore_follow_floor);
   hub("a position of a feed passes what was not taken", &Planted::position_past_untaken);
   return out;
 }

@@ -22,21 +22,27 @@ const bool quiet = [] {
 }();
 
 TEST(Sim, TheContractHolds) {
-  std::uint64_t deliveries = 0, resets = 0, crashes = 0, forgotten = 0;
+  Outcome all;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Outcome outcome = play(seed, kSteps);
     ASSERT_TRUE(outcome.violations.empty())
         << outcome.violations[0] << "\nreplay: ./dev sim --seed " << seed;
-    deliveries += outcome.deliveries;
-    resets += outcome.resets;
-    crashes += outcome.crashes;
-    forgotten += outcome.forgotten;
+    all.deliveries += outcome.deliveries;
+    all.resets += outcome.resets;
+    all.crashes += outcome.crashes;
+    all.forgotten += outcome.forgotten;
+    all.revoked += outcome.revoked;
+    all.jumps += outcome.jumps;
+    all.crowds += outcome.crowds;
   }
   // A world in which nothing happens would hold every promise.
-  EXPECT_GT(deliveries, kSeeds * 300);
-  EXPECT_GT(resets, kSeeds / 2);
-  EXPECT_GT(forgotten, kSeeds);
-  EXPECT_GT(crashes, kSeeds);
+  EXPECT_GT(all.deliveries, kSeeds * 300);
+  EXPECT_GT(all.resets, kSeeds / 2);
+  EXPECT_GT(all.forgotten, kSeeds);
+  EXPECT_GT(all.crashes, kSeeds);
+  EXPECT_GT(all.revoked, kSeeds);
+  EXPECT_GT(all.jumps, kSeeds);
+  EXPECT_GT(all.crowds, kSeeds / 2);
 }
 
 TEST(Sim, ASeedReplaysExactly) {

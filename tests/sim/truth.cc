@@ -6,7 +6,7 @@ namespace belfry::sim {
 
 void Truth::observe(const MemoryDisk& disk) {
   for (auto it = disk.log.upper_bound(head()); it != disk.log.end(); ++it)
-    history_.push_back({it->second, next_serial_++});
+    history_.push_back({it->second, next_serial_++, 0, std::max(it->second.time, newest())});
 }
 
 void Truth::observe_gone(const MemoryDisk& disk) {
@@ -22,6 +22,8 @@ void Truth::rewind(const MemoryDisk& disk) {
   for (Fact& fact : history_) fact.gone = 0;
   observe_gone(disk);
 }
+
+Timestamp Truth::newest() const { return history_.empty() ? Timestamp{} : history_.back().not_before; }
 
 const Fact* Truth::at(Offset offset) const {
   return offset >= 1 && offset <= head() ? &history_[offset - 1] : nullptr;

@@ -18,6 +18,7 @@ struct Fact {
   Event event;
   std::uint64_t serial = 0;
   std::uint64_t gone = 0;  // it is not on the disk any more: at which look that was found, or 0
+  Timestamp not_before{};  // it was published then, or later, as long as the clock has come so far
 };
 
 class Truth {
@@ -33,8 +34,13 @@ class Truth {
   // The event at an offset of the present history, trimmed or not; null beyond its head.
   const Fact* at(Offset offset) const;
   std::uint64_t serial_at(Offset position) const;
+  // The clock was that late once; what expires by then may be missing.
+  void observe_time(Timestamp wall) { latest_ = std::max(latest_, wall); }
+  Timestamp latest() const { return latest_; }
   // At which look it was found that the event is not on the disk any more; 0: it is there.
   std::uint64_t gone(Offset offset) const { return at(offset) == nullptr ? 0 : at(offset)->gone; }
+  // The latest time that an event of the present history is dated.
+  Timestamp newest() const;
   std::uint64_t looks() const { return looks_; }
   // Topics are not known any more whose events went up to here.
   Offset forgotten() const { return forgotten_; }
@@ -46,6 +52,7 @@ class Truth {
   std::uint64_t next_serial_ = 1;
   std::uint64_t looks_ = 0;
   Offset forgotten_ = 0;
+  Timestamp latest_{};
 };
 
 // What was said to publishers.

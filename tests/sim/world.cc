@@ -13,11 +13,14 @@ constexpr int kViolationsMax = 20;
 
 }  // namespace
 
-World::World(std::uint64_t seed, Faults faults) : random_(seed), faults_(faults) {
+World::World(std::uint64_t seed, Faults faults)
+    : random_(seed), faults_(faults), crowd_([this](int number) { watch_.served(number); }) {
   for (int i = 0; i < kClients; ++i)
-    clients_.push_back(
-        std::make_unique<Client>(i, truth_, clock_, [this](const std::string& what) { violation(what); }));
+    clients_.push_back(std::make_unique<Client>(
+        i, truth_, clock_, [this](const std::string& what) { violation(what); },
+        [this, i](bool events) { events ? watch_.wrote(i) : watch_.served(i); }));
   disk_.planted = faults_.store;
+  disk_.index_lags = true;
   start();
 }
 
@@ -43,9 +46,12 @@ void World::start() {
   options.planted = faults_.log;
   log_ = std::move(Log::open(*store_, options, Epoch{next_epoch_++})).value();
   reader_ = std::move(store_->open_reader()).value();
+  ShardOptions shard{wire::feed_change_of, {}, nullptr, faults_.hub};
+  shard.turn_work = TurnWatch::turn_work;
+  shard.turn_news = TurnWatch::turn_news;
   for (int i = 0; i < kShards; ++i)
-    shards_.push_back(std::make_unique<Shard>(
-        log_->tail(), *this, ShardOptions{wire::feed_change_of, {}, nullptr, faults_.hub}));
+    shards_.push_back(std::make_unique<Shard>(log_->tail(), *this, shard));
+  truth_.observe_time(clock_.wall());
 }
 
 // The process is gone: memory, connections and questions with it. The disk stays.
@@ -60,6 +66,9 @@ void World::crash(std::string_view why) {
   }
   shards_.clear();
   pages_.clear();
+  crowd_.forget();
+  refused_.clear();
+  published_.clear();
   for (auto& client : clients_) client->end_session();
   log_.reset();
   reader_.reset();
@@ -69,7 +78,13 @@ void World::crash(std::string_view why) {
 }
 
 bool World::ask(PageQuestion question) {
-  if (chance(5)) return false;
+  Client* client = client_of(question.session, asking_);
+  if (client != nullptr) watch_.served(client->number());
+  if (client != nullptr) client->fall_behind();
+  if (chance(5)) {
+    if (client != nullptr) refused_.insert(client->number());
+    return false;
+  }
   pages_.push_back({asking_, std::move(question)});
   return true;
 }
@@ -96,41 +111,70 @@ Event World::make_event() {
   return event;
 }
 
-void World::publish_group() {
-  std::vector<PublishRequest> group(1 + pick(4));
-  std::vector<std::vector<std::string>> values(group.size());
-  std::vector<std::string> keys(group.size());
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    group[i].principal = "p";
+World::Lot World::draw_requests(std::size_t count) {
+  Lot lot;
+  for (std::size_t i = 0; i < count; ++i) {
+    PublishRequest& request = lot.requests.emplace_back();
+    auto& values = lot.values.emplace_back();
+    std::string& key = lot.keys.emplace_back();
+    request.principal = "p";
     if (chance(30)) {
       // Half of the keys are used again, with the same events.
       const bool again = next_key_ > 0 && chance(50);
-      const std::uint64_t key = again ? pick(next_key_) : next_key_++;
-      keys[i] = group[i].idempotency_key = "k" + std::to_string(key);
+      key = request.idempotency_key = "k" + std::to_string(again ? pick(next_key_) : next_key_++);
     }
-    const auto known = keyed_.find(keys[i]);
-    if (known != keyed_.end()) group[i].events = known->second;
+    const auto known = keyed_.find(key);
+    if (known != keyed_.end()) request.events = known->second;
     for (std::size_t n = 1 + pick(3); n > 0 && known == keyed_.end(); --n)
-      group[i].events.push_back(make_event());
-    if (!keys[i].empty()) keyed_.try_emplace(keys[i], group[i].events);
-    for (const Event& event : group[i].events)
-      if (!event.topic.starts_with("eph/")) values[i].push_back(event.data);
+      request.events.push_back(make_event());
+    if (!key.empty()) keyed_.try_emplace(key, request.events);
+    for (const Event& event : request.events)
+      if (!event.topic.starts_with("eph/")) values.push_back(event.data);
   }
+  return lot;
+}
+
+void World::publish_group() {
+  Lot lot = draw_requests(1 + pick(4));
   if (chance(4)) disk_.trouble = static_cast<MemoryDisk::Trouble>(1 + pick(3));
-  const auto outcomes = log_->publish(group, clock_.wall());
-  truth_.observe(disk_);
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    note("publish " + std::to_string(values[i].size()) +
-         (outcomes[i] ? " ok" : " " + outcomes[i].error().text()));
-    if (!outcomes[i]) continue;
-    if (!outcomes[i].value().replayed)
-      for (const auto& value : values[i]) acknowledged_.stored(value);
-    if (keys[i].empty()) continue;
-    const auto wrong = acknowledged_.repeated(keys[i], outcomes[i].value());
-    if (!wrong.empty()) violation(wrong);
-  }
+  check_outcomes(lot, 0, log_->publish(lot.requests, clock_.wall()));
+  if (chance(10)) (void)store_->index_now();
   if (chance(3)) check_acknowledged();
   if (log_->failure()) crash("the store failed");
+}
+
+// More than fits into a group. They go to the log as the log-writer's thread gives them to it.
+void World::publish_flood() {
+  Lot lot = draw_requests(130 + pick(60));
+  note("flood of " + std::to_string(lot.requests.size()));
+  for (std::size_t at = 0; at < lot.requests.size();) {
+    const std::size_t first = at;
+    const Offset before = disk_.head;
+    bool room = true;
+    log_->begin_group(clock_.wall());
+    while (at < lot.requests.size() && room && log_->fits(lot.requests[at]))
+      room = log_->add(std::move(lot.requests[at++])).room;
+    check_outcomes(lot, first, log_->commit_group());
+    if (disk_.head - before > limits::commit_rows_max)
+      violation("a_group_is_bounded: " + std::to_string(disk_.head - before) + " rows");
+    if (chance(2)) return crash("kill -9 in a flood");
+    if (chance(10)) turn(static_cast<int>(pick(kShards)));
+  }
+}
+
+void World::check_outcomes(const Lot& lot, std::size_t first, const std::vector<PublishOutcome>& outcomes) {
+  truth_.observe(disk_);
+  for (std::size_t n = 0; n < outcomes.size(); ++n) {
+    const std::size_t i = first + n;
+    note("publish " + std::to_string(lot.values[i].size()) +
+         (outcomes[n] ? " ok" : " " + outcomes[n].error().text()));
+    if (!outcomes[n]) continue;
+    if (!outcomes[n].value().replayed)
+      for (const auto& value : lot.values[i]) acknowledged_.stored(value);
+    if (lot.keys[i].empty()) continue;
+    const auto wrong = acknowledged_.repeated(lot.keys[i], outcomes[n].value());
+    if (!wrong.empty()) violation(wrong);
+  }
 }
 
 void World::check_acknowledged() {
@@ -148,52 +192,53 @@ void World::restore_backup() {
   note("restore at " + std::to_string(backup_->head));
   truth_.observe(disk_);
   disk_ = *backup_;
+  maintained_at_ = disk_.head;
   truth_.rewind(disk_);
   acknowledged_.rewind(truth_);
   crash("restored from a backup");
 }
 
-// By the age of the log, by rules, or both; each time by others.
-void World::retain() {
-  static const char* patterns[] = {"a/#", "b/+", "#", "c"};
-  std::optional<Duration> longest;
-  std::vector<RetentionRule> rules;
-  if (chance(40)) longest = Duration{static_cast<std::int64_t>(pick(60'000))};
-  for (std::size_t n = pick(3); n > 0; --n) {
-    RetentionRule rule{patterns[pick(4)]};
-    if (chance(70)) rule.events = 1 + pick(40);
-    if (chance(40)) rule.age = Duration{static_cast<std::int64_t>(pick(60'000))};
-    rules.push_back(std::move(rule));
-  }
-  log_->set_retention(longest, std::move(rules));
-  // Some slices, each of another kind; what is left over is taken up some other time.
-  auto more = log_->maintain(clock_.wall());
-  for (std::size_t n = pick(6); n > 0 && more && more.value(); --n) more = log_->maintain(clock_.wall());
-  truth_.observe_gone(disk_);
-  note("retain " + std::string(!more ? more.error().text() : more.value() ? "and more" : "whole"));
+Client* World::client_of(SessionId id, int shard) const {
+  for (const auto& client : clients_)
+    if (client->connected() && client->shard == shard && client->session() == id) return client.get();
+  return nullptr;
 }
 
-// Long enough that topics without events are forgotten.
-void World::let_months_pass() {
-  const Offset before = disk_.forgotten;
-  log_->set_retention(Duration{static_cast<std::int64_t>(pick(60'000))}, {});
-  for (int i = 0; i < 4; ++i) {
-    clock_.advance(limits::remains_kept / 2);
-    acknowledged_.let_keys_end();
-    auto more = log_->maintain(clock_.wall());
-    for (int slice = 0; slice < 40 && more && more.value(); ++slice) more = log_->maintain(clock_.wall());
-    truth_.observe_gone(disk_);
-    // Somebody publishes now and then, so that not all of it goes.
-    if (chance(50)) publish_group();
-    if (chance(30)) turn(static_cast<int>(pick(kShards)));
+std::set<int> World::live(int shard) const {
+  std::set<int> out;
+  for (const auto& client : clients_)
+    if (client->live() && client->shard == shard) out.insert(client->number());
+  return out;
+}
+
+// Nothing but its turn keeps them from going on.
+std::set<int> World::behind(int shard) const {
+  std::set<int> out;
+  const Shard& at = *shards_[static_cast<std::size_t>(shard)];
+  for (const auto& client : clients_) {
+    if (!client->connected() || client->shard != shard || client->blocked()) continue;
+    const bool asked = std::any_of(pages_.begin(), pages_.end(), [&](const Waiting& waiting) {
+      return waiting.shard == shard && waiting.question.session == client->session();
+    });
+    if (!asked && !refused_.contains(client->number()) && at.position(client->session()) < at.head())
+      out.insert(client->number());
   }
-  if (disk_.forgotten > before) ++outcome_.forgotten;
-  note("months pass, forgotten up to " + std::to_string(disk_.forgotten));
+  return out;
 }
 
 void World::turn(int shard) {
   asking_ = shard;
-  shards_[static_cast<std::size_t>(shard)]->advance(clock_.wall());
+  Shard& at = *shards_[static_cast<std::size_t>(shard)];
+  if (shard == 0) crowd_.read_on(at);
+  const std::uint64_t overruns = at.counts().overruns;
+  watch_.begin(live(shard));
+  for (auto& client : clients_) client->begin_turn();
+  at.advance(clock_.wall());
+  const bool overrun = at.counts().overruns > overruns;
+  const std::string wrong = watch_.end(behind(shard), overrun);
+  if (!wrong.empty()) violation(wrong);
+  for (auto& client : clients_)
+    if (overrun && client->shard == shard && !client->caught_up_in_turn()) client->fall_behind();
 }
 
 void World::answer_page() {
@@ -206,6 +251,10 @@ void World::answer_page() {
   request.events_max = 1 + pick(20);
   note("page after " + std::to_string(request.after));
   Result<Page> page = chance(5) ? Result<Page>(fail(Code::store_failed)) : reader_->read(request);
+  if (page && page.value().events.size() > request.events_max)
+    violation("a_page_is_bounded: " + std::to_string(page.value().events.size()) + " events");
+  Client* client = client_of(waiting.question.session, waiting.shard);
+  if (!page && client != nullptr) refused_.insert(client->number());
   auto& shard = *shards_[static_cast<std::size_t>(waiting.shard)];
   // The page was read; events are committed while it is on its way.
   if (chance(30)) publish_group();
@@ -215,6 +264,8 @@ void World::answer_page() {
 
 void World::pass_time() {
   clock_.advance(Duration{static_cast<std::int64_t>(pick(6'000))});
+  truth_.observe_time(clock_.wall());
+  refused_.clear();
   for (int i = 0; i < kShards; ++i) {
     asking_ = i;
     shards_[static_cast<std::size_t>(i)]->tick(clock_.now(), clock_.wall());
@@ -257,7 +308,12 @@ void World::connect(Client& client) {
   if (chance(20)) attach.expires = clock_.wall() + Duration{static_cast<std::int64_t>(1 + pick(40'000))};
   client.shard = static_cast<int>(pick(kShards));
   client.room = 1 + pick(60);
-  client.temper = chance(50) ? 0 : 2 + pick(4);
+  client.temper = static_cast<Client::Temper>(chance(40) ? 0 : pick(5));
+  if (client.temper == Client::Temper::slow) client.room = 1 + pick(2);
+  client.user = pick(3);
+  client.issued = clock_.wall() + -Duration{static_cast<std::int64_t>(pick(20'000))};
+  attach.credential = credential(client);
+  watch_.forget(client.number());
   std::vector<Client::Wanted> wanted;
   for (const auto& selector : attach.selectors) wanted.push_back({selector, client.position});
   note("connect at " + std::to_string(client.position) + (attach.reset ? " with reset" : ""));
@@ -292,9 +348,11 @@ void World::disturb(Client& client) {
   if (!client.connected()) return connect(client);
   auto& shard = *shards_[static_cast<std::size_t>(client.shard)];
   const auto what = pick(10);
-  if (what < 5) {
-    if (!client.blocked()) return;
-    client.unblock(chance(30) ? 1 + pick(3) : 10 + pick(300));
+  using Temper = Client::Temper;
+  if (what < 5 && (client.temper != Temper::restless || !client.blocked())) {
+    if (!client.blocked() || (client.temper == Temper::hanging && !chance(3))) return;
+    const bool little = client.temper == Temper::slow || chance(30);
+    client.unblock(little ? 1 + pick(3) : 10 + pick(300));
     note("writable");
     shard.writable(client.session());
   } else if (what < 8) {
@@ -314,18 +372,24 @@ void World::step() {
   if (what < 92) return disturb(*clients_[pick(clients_.size())]);
   if (what < 96) return pass_time();
   if (what == 96) return chance(25) ? let_months_pass() : retain();
-  if (what == 97 && chance(40)) return crash("kill -9");
-  if (what == 98 && chance(40)) return take_backup();
-  if (what == 99 && chance(20)) return restore_backup();
+  if (what == 97) return chance(40) ? crash("kill -9") : jump();
+  if (what == 98) return chance(40) ? take_backup() : revoke();
+  if (chance(20)) return restore_backup();
+  if (chance(30)) return crowd();
+  if (chance(20)) return publish_flood();
+  return renew(*clients_[pick(clients_.size())]);
 }
 
 // Nothing disturbs any more: everyone must get to the head.
 void World::finish() {
   check_acknowledged();
+  crowd_.scatter(*shards_[0]);
   for (auto& client : clients_)
     if (!client->connected()) connect(*client);
   for (int round = 0; round < 400; ++round) {
     clock_.advance(limits::tick_interval);
+    truth_.observe_time(clock_.wall());
+    refused_.clear();
     for (int i = 0; i < kShards; ++i) {
       asking_ = i;
       shards_[static_cast<std::size_t>(i)]->tick(clock_.now(), clock_.wall());

@@ -1,20 +1,24 @@
 #pragma once
 // The server's own model, store, log and hub in one thread with a made-up world: a disk that fails, fills
-// up and is restored from old copies, pages that come late, shards that fall asleep, clients that stall,
-// vanish and return. Everything follows from one seed.
+// up and is restored from old copies, an index that lags, pages that come late, shards that fall asleep, a
+// clock that jumps, floods of events, crowds, tokens that are revoked, and clients that are slow, stutter,
+// hang, vanish and return. Everything follows from one seed.
 
 #include <deque>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "client.h"
+#include "crowd.h"
 #include "feed/feed.h"
 #include "hub/hub.h"
 #include "log/log.h"
 #include "store/memory_store.h"
 #include "truth.h"
+#include "turns.h"
 #include "wire/wire.h"
 
 namespace belfry::sim {
@@ -33,6 +37,9 @@ struct Outcome {
   std::uint64_t resets = 0;
   std::uint64_t crashes = 0;
   std::uint64_t forgotten = 0;  // how often topics were forgotten that retention took something of
+  std::uint64_t revoked = 0;    // sessions that were ended by a revocation
+  std::uint64_t jumps = 0;      // of the clock
+  std::uint64_t crowds = 0;
 };
 
 class World final : public PageSource {
@@ -52,6 +59,11 @@ class World final : public PageSource {
     int shard;
     PageQuestion question;
   };
+  struct Lot {  // of publish requests
+    std::vector<PublishRequest> requests;
+    std::vector<std::vector<std::string>> values;
+    std::vector<std::string> keys;
+  };
 
   std::uint64_t pick(std::uint64_t below) { return random_() % below; }
   bool chance(int percent) { return pick(100) < static_cast<std::uint64_t>(percent); }
@@ -63,13 +75,29 @@ class World final : public PageSource {
   void step();
   std::string topic();
   Event make_event();
+  Lot draw_requests(std::size_t count);
   void publish_group();
+  void publish_flood();
+  void check_outcomes(const Lot& lot, std::size_t first, const std::vector<PublishOutcome>& outcomes);
   void check_acknowledged();
   void take_backup();
   void restore_backup();
   void retain();
   void let_months_pass();
+  // One slice of housekeeping; what it may take is what retention lets go. False: nothing is left to do.
+  bool maintain();
+  void check_gone();
+  bool may_be_gone(const Fact& fact) const;
+  void jump();
+  void set_clock(Duration by);
+  void revoke();
+  void renew(Client& client);
+  void crowd();
+  static Credential credential(const Client& client);
   void turn(int shard);
+  std::set<int> live(int shard) const;
+  std::set<int> behind(int shard) const;
+  Client* client_of(SessionId id, int shard) const;
   void answer_page();
   void pass_time();
   void connect(Client& client);
@@ -88,6 +116,15 @@ class World final : public PageSource {
   std::unique_ptr<Log> log_;
   std::vector<std::unique_ptr<Shard>> shards_;
   int asking_ = 0;  // the shard whose call is on the stack
+  TurnWatch watch_;
+  Crowd crowd_;                // on the first shard
+  std::set<int> refused_;      // clients whose page was refused or failed, until the next tick
+  std::deque<std::size_t> published_;  // events between the newest slices of housekeeping
+  Offset maintained_at_ = 0;
+  std::optional<Duration> retention_;  // as it was set last
+  std::vector<RetentionRule> rules_;
+  Duration off_{0};          // how far the clock is ahead of the time that is true
+  Duration off_of_keys_{0};  // how far it went since keys were let go
   std::deque<Waiting> pages_;
   Truth truth_;
   Acknowledgements acknowledged_;
