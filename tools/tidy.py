@@ -11,8 +11,7 @@ VOCABULARY = {"base", "model", "wire", "net"}  # rooms of which every header may
 BACKENDS = {("server", "store/sqlite/sqlite_store")}  # the roof names the backend
 THREAD_FILES = {  # where threads meet, and why
     "src/base/clock.h": "a test moves the time of other threads",
-    "src/base/mailbox.h": "the bounded queue between threads",
-    "src/base/fair_mailbox.h": "the same with a lane for each owner",
+    "src/base/fair_mailbox.h": "the bounded queue between threads, with a lane for each owner",
     "src/net/connection_budget.h": "the servers of a process share a budget of connections",
     "src/net/server_fixture.h": "a server of a test on a thread of its own",
     "src/log/tail.h": "shared by the log-writer and every shard",
