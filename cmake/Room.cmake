@@ -24,6 +24,7 @@ function(belfry_room)
     target_link_libraries(${ROOM_NAME}_test
       PRIVATE belfry::${ROOM_NAME} ${ROOM_LINKS} ${ROOM_TEST_LINKS} GTest::gtest_main)
     target_compile_definitions(${ROOM_NAME}_test PRIVATE BELFRY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    add_dependencies(belfry_tests ${ROOM_NAME}_test)
     gtest_discover_tests(${ROOM_NAME}_test TEST_PREFIX ${ROOM_NAME}. DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()
