@@ -6,6 +6,8 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import dev_base
+
 # Which sources a target is about, as beginnings of their paths.
 SOURCES = {
     "http1": ["src/net/http1", "src/net/http_parser", "src/net/connection", "src/net/websocket"],
@@ -28,25 +30,23 @@ SOURCES = {
     "event_grid": ["src/ingest/webhook", "src/ingest/mapping", "src/ingest/read_json"],
     "signature": ["src/ingest/signature", "src/ingest/webhook"],
 }
+SHARED = {  # what stands beside several targets
+    "tests/fuzz/fuzz.h": list(SOURCES),
+    "tests/fuzz/connection_harness.h": ["http1", "http2", "tls"],
+    "tests/fuzz/webhook_harness.h": ["event_grid", "signature"],
+}
 CI_SECONDS = 30
 
 
-def touched(root):
-    """Targets whose sources, or who themselves, changed within the last day; all, if that is not known."""
-    done = subprocess.run(
-        ["git", "log", "--since=1.day", "--name-only", "--format="],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
+def touched(changed):
+    """Targets whose sources, or who themselves, are among what changed; all, if that is not known."""
+    if changed is None:
         return sorted(SOURCES)
-    changed = done.stdout.split()
+    shared = {name for path in changed for name in SHARED.get(path, ())}
     return sorted(
         name
         for name, sources in SOURCES.items()
-        if any(path.startswith((*sources, f"tests/fuzz/{name}.")) for path in changed)
+        if name in shared or any(path.startswith((*sources, f"tests/fuzz/{name}.")) for path in changed)
     )
 
 
@@ -75,13 +75,24 @@ def fuzz(root, name, seconds, runs=None, artifacts=None):
     return done.returncode
 
 
-def ci(root, tally):
+def play(root, build, names, tally):
+    """Builds some targets and plays each for a while, as many at a time as there are cores."""
+    build("fuzz", [f"fuzz_{name}" for name in names], testing=False)
     began = time.monotonic()
-    names = touched(root)
-    print(f"-- fuzz: the change touches {', '.join(names) or 'no target'}", flush=True)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         codes = list(pool.map(lambda name: fuzz(root, name, CI_SECONDS), names))
     tally.add("fuzz", codes.count(0), len(codes) - codes.count(0), began)
+
+
+def ci(root, build, tally):
+    """The targets that the change touches: asked before anything is configured or compiled."""
+    base, why = dev_base.base_of(root)
+    names = touched(dev_base.changed(root, base))
+    print(f"-- fuzz: the change is what came after {base or 'nothing'} ({why})", flush=True)
+    if not names:
+        return tally.nothing("fuzz", "the change touches no target: nothing was played")
+    print(f"-- fuzz: the change touches {', '.join(names)}", flush=True)
+    play(root, build, names, tally)
 
 
 def run(root, names, seconds, runs):

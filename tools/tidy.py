@@ -11,8 +11,7 @@ VOCABULARY = {"base", "model", "wire", "net"}  # rooms of which every header may
 BACKENDS = {("server", "store/sqlite/sqlite_store")}  # the roof names the backend
 THREAD_FILES = {  # where threads meet, and why
     "src/base/clock.h": "a test moves the time of other threads",
-    "src/base/mailbox.h": "the bounded queue between threads",
-    "src/base/fair_mailbox.h": "the same with a lane for each owner",
+    "src/base/fair_mailbox.h": "the bounded queue between threads, with a lane for each owner",
     "src/net/connection_budget.h": "the servers of a process share a budget of connections",
     "src/net/server_fixture.h": "a server of a test on a thread of its own",
     "src/log/tail.h": "shared by the log-writer and every shard",
@@ -41,6 +40,15 @@ THREAD_FILES = {  # where threads meet, and why
     "src/server/sources.cc": "the same",
     "src/cli/tail.cc": "waits between two connections",
 }
+# Test programs that start threads: in all others ThreadSanitizer has nothing to look at. The short form of
+# tsan (./dev test) builds and plays these alone.
+THREAD_TESTS = {
+    "base_test": "mailboxes between threads, files that several write",
+    "log_test": "the tail, read by another thread",
+    "net_test": "servers and loops on threads of their own",
+    "server_test": "the thread of keys, and who reads them meanwhile",
+}
+STARTS_THREAD = re.compile(r"std::(jthread|thread|async)\b|\bpthread_create\b|\bthrd_create\b")
 PURE_ROOMS = ("src/model/", "src/log/", "src/hub/")
 IMPURE_HEADERS = re.compile(
     r"#include <(sys/|unistd|thread|fstream|random|netinet|boost/asio|cstdio>|ctime)"
@@ -56,6 +64,7 @@ LEFT_OVER = re.compile(
     r"\b(TODO|FIXME|XXX|NOLINT|DISABLED_|GTEST_SKIP)\b|\b(?:it|test|describe)\.(?:skip|only)\("
 )
 FOREIGN = re.compile(r"(/wor[k]/|registry\.npm|deb\.debian|pypi\.org)")
+KEPT = ("tests/fuzz/corpus/", "tests/data/")  # inputs and what earlier versions wrote: never changed
 LINES_MAX, FUNCTION_MAX, COLUMNS_MAX = 500, 70, 109
 
 
@@ -158,6 +167,35 @@ def check_threads_and_clocks(texts):
             yield f"{path}: time enters by argument"
         if path.startswith(PURE_ROOMS) and IMPURE_HEADERS.search(text):
             yield f"{path}: a pure room includes {IMPURE_HEADERS.search(text)[0]}"
+
+
+def with_own_headers(path, texts, seen):
+    """A test's source and what it includes of its own folder."""
+    seen.add(path)
+    folder = "/".join(path.split("/")[:2])
+    for name in re.findall(r'^#include "([\w./]+)"', texts[path], re.M):
+        for place in ("src/" + name, f"{folder}/{name}"):
+            if place in texts and place not in seen and place.startswith(folder + "/"):
+                with_own_headers(place, texts, seen)
+    return seen
+
+
+def check_thread_tests(texts):
+    """The list of test programs that start threads is whole, and no longer than that."""
+    found = {}
+    for path in texts:
+        test = re.match(r"src/(\w+)/(?:.*/)?\w+_test\.cc$|tests/(contract|faults|sim|fuzz)/\w+\.cc$", path)
+        if not test:
+            continue
+        floor = test[2]
+        name = f"fuzz_{pathlib.PurePath(path).stem}" if floor == "fuzz" else f"{test[1] or floor}_test"
+        for part in with_own_headers(path, texts, set()):
+            if STARTS_THREAD.search(texts[part]):
+                found[name] = part
+    for name in sorted(found.keys() - THREAD_TESTS.keys()):
+        yield f"{found[name]}: {name} starts a thread, and is not in THREAD_TESTS"
+    for name in sorted(THREAD_TESTS.keys() - found.keys()):
+        yield f"THREAD_TESTS: {name} starts no thread"
 
 
 def check_listed(texts):
@@ -265,6 +303,7 @@ RULES = [
     check_sizes,
     check_words,
     check_threads_and_clocks,
+    check_thread_tests,
     check_listed,
     check_maps,
     check_links,
@@ -285,7 +324,7 @@ def tracked(root):
         path = root / name
         if path.is_file():
             unread = path.suffix in {".png", ".svg"} or path.name == "package-lock.json"
-            unread = unread or name.startswith("tests/fuzz/corpus/")
+            unread = unread or name.startswith(KEPT)
             texts[name] = "" if unread else path.read_text(encoding="utf-8")
     return texts
 

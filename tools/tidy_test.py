@@ -81,6 +81,22 @@ class Tidy(unittest.TestCase):
         )
         self.assertEqual(breaches(tidy.check_threads_and_clocks, src__hub__x_dot_cc="int x;"), [])
 
+    def test_tests_with_threads_are_known(self):
+        known = {
+            f"src/{name.removesuffix('_test')}/x_test.cc": "std::thread t;" for name in tidy.THREAD_TESTS
+        }
+        self.assertEqual(list(tidy.check_thread_tests(known)), [])
+        self.assertEqual(len(list(tidy.check_thread_tests({**known, "src/log/x_test.cc": "int x;"}))), 1)
+        own = {"src/hub/x_test.cc": '#include "hub/y.h"\n#include "log/z.h"\n', "src/log/z.h": "std::thread"}
+        self.assertEqual(list(tidy.check_thread_tests({**known, **own, "src/hub/y.h": "int x;"})), [])
+        self.assertEqual(
+            list(tidy.check_thread_tests({**known, **own, "src/hub/y.h": "std::jthread"})),
+            ["src/hub/y.h: hub_test starts a thread, and is not in THREAD_TESTS"],
+        )
+        self.assertEqual(
+            len(list(tidy.check_thread_tests({**known, "tests/fuzz/x.cc": "pthread_create("}))), 1
+        )
+
     def test_every_file_is_built(self):
         self.assertEqual(breaches(tidy.check_listed, src__hub__hub_dot_cc=""), [])
         self.assertEqual(len(breaches(tidy.check_listed, src__hub__lost_dot_cc="")), 1)

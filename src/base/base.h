@@ -17,7 +17,6 @@
 #include "base/hmac.h"
 #include "base/limits.h"
 #include "base/log_line.h"
-#include "base/mailbox.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"

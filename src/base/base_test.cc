@@ -9,7 +9,6 @@
 #include <boost/json.hpp>
 #include <fstream>
 #include <sstream>
-#include <thread>
 #include <unordered_map>
 
 #include "base/tcp.h"
@@ -148,42 +147,6 @@ TEST(CountTable, CountsUpToItsBoundAndForgets) {
   table.give_back(*first);
   EXPECT_EQ(table.size(), 0u);
   EXPECT_NE(table.take("b", 1), 0u);
-}
-
-TEST(Mailbox, RefusesBeyondItsBoundAndAfterClose) {
-  Mailbox<std::unique_ptr<int>> mailbox(2);
-  auto one = std::make_unique<int>(1);
-  EXPECT_TRUE(mailbox.push(std::move(one)));
-  EXPECT_TRUE(mailbox.push(std::make_unique<int>(2)));
-  auto three = std::make_unique<int>(3);
-  EXPECT_FALSE(mailbox.push(std::move(three)));
-  EXPECT_NE(three, nullptr) << "a refused message is left alone";
-  std::vector<std::unique_ptr<int>> got;
-  mailbox.take(got);
-  EXPECT_EQ(got.size(), 2u);
-  EXPECT_TRUE(mailbox.push(std::move(three)));
-  mailbox.close();
-  EXPECT_FALSE(mailbox.push(std::make_unique<int>(4)));
-  got.clear();
-  EXPECT_TRUE(mailbox.wait_take(got));
-  EXPECT_EQ(got.size(), 1u);
-  got.clear();
-  EXPECT_FALSE(mailbox.wait_take(got));
-}
-
-TEST(Mailbox, WakesItsReader) {
-  Mailbox<int> mailbox(10'000);
-  std::thread writer([&] {
-    for (int i = 0; i < 10'000; ++i) EXPECT_TRUE(mailbox.push(int{i}));
-    mailbox.close();
-  });
-  std::vector<int> all;
-  while (mailbox.wait_take(all)) {
-    if (all.size() == 10'000) break;
-  }
-  writer.join();
-  ASSERT_EQ(all.size(), 10'000u);
-  for (int i = 0; i < 10'000; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)], i);
 }
 
 Result<int> twice(Result<int> input) { return TRY(std::move(input)) * 2; }

@@ -12,7 +12,7 @@ namespace belfry::faults {
 namespace {
 
 constexpr int kImages = 200;
-// T3: so many with BELFRY_POWER_IMAGES; 2,000 in CI, more by hand.
+// T3: so many with BELFRY_POWER_IMAGES; 2,000 by ./dev test all.
 int images_of_full() {
   const char* wanted = std::getenv("BELFRY_POWER_IMAGES");
   return wanted == nullptr ? kImages : std::atoi(wanted);

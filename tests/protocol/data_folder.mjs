@@ -1,0 +1,198 @@
+// A data folder that an earlier Belfry wrote (tests/data/schema-N), opened by the binary of today:
+//
+//   data/          as that Belfry left it, when it was stopped
+//   belfry.toml    its configuration; FOLDER stands for where the folder is
+//   jwt_secret, backend_key
+//   move.sql       makes the rows that end by the clock :by milliseconds younger, so that the folder is
+//                  never older than on the day it was written
+//   expected.json  `written`: when; `steps`: what is asked of the opened folder, with the answers
+//
+// A folder is never changed once it has landed. It is written by write_data_folder.mjs.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import WebSocket from 'ws';
+
+import { SseClient } from './clients.mjs';
+import { Server, binary, until } from './server.mjs';
+
+export const shelf = new URL('../data/', import.meta.url).pathname;
+const source = new URL('../../src/store/sqlite/schema.cc', import.meta.url).pathname;
+
+/** The schema that the binary of today writes. */
+export const schemaNow = () => Number(readFileSync(source, 'utf8').match(/kVersion = (\d+);/)[1]);
+
+export const schemasKept = () =>
+  readdirSync(shelf)
+    .filter((name) => /^schema-\d+$/.test(name))
+    .map((name) => Number(name.slice('schema-'.length)))
+    .sort((a, b) => a - b);
+
+export const run = (...words) => execFileSync(binary, words, { encoding: 'utf8', stdio: 'pipe' });
+
+/** Python's own SQLite, because Node's is younger than the oldest Node that we use. */
+export const sqlite = (file, text) =>
+  JSON.parse(
+    execFileSync(
+      'python3',
+      [
+        '-c',
+        `import json, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+rows = [database.execute(one).fetchall() for one in sys.stdin.read().split(";") if one.strip()]
+print(json.dumps(rows[-1]))
+database.close()`,
+        file,
+      ],
+      { encoding: 'utf8', input: text },
+    ),
+  );
+
+/** How many rows each table holds, as `belfry doctor` tells it; the server need not be well. */
+export function rowsOf(doctor) {
+  const table = doctor.split('what grows')[1].split('\n').slice(1);
+  const rows = {};
+  for (const line of table) {
+    const found = line.match(/^ {6}(\w+(?:, \w+)?) +(\d+|-) /);
+    if (found && found[2] !== '-') rows[found[1]] = Number(found[2]);
+  }
+  return rows;
+}
+
+/** A copy of the folder, opened; `by` ms have passed since it was written, and its rows do not know. */
+export class OpenedFolder {
+  static async open(folder, { environment } = {}) {
+    const opened = new OpenedFolder();
+    opened.folder = mkdtempSync(join(tmpdir(), 'belfry-kept-'));
+    cpSync(folder, opened.folder, { recursive: true });
+    const read = (name) => readFileSync(join(opened.folder, name), 'utf8');
+    writeFileSync(
+      join(opened.folder, 'belfry.toml'),
+      read('belfry.toml').replaceAll('FOLDER', opened.folder),
+    );
+    opened.expected = JSON.parse(read('expected.json'));
+    opened.by = Date.now() - opened.expected.written;
+    const database = join(opened.folder, 'data', 'belfry.db');
+    opened.schema = sqlite(database, 'PRAGMA user_version')[0][0];
+    sqlite(database, read('move.sql').replaceAll(':by', String(opened.by)) + 'SELECT 1');
+    opened.server = await Server.start({ folder: opened.folder, config: {}, environment });
+    return opened;
+  }
+
+  async close() {
+    await this.server.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  // Who asks: the backend, one of its keys, or a user with a token that was issued then or now.
+  bearer({ key, user, issued = 'now', id } = {}) {
+    if (key) return this.expected.keys[key];
+    if (!user) return this.server.key;
+    const then = this.expected.written - 3_600_000;
+    const claims = {
+      sub: user,
+      iat: Math.floor((issued === 'now' ? Date.now() : then) / 1000),
+      exp: Math.floor(Date.now() / 1000) + 3600,
+      ...(id ? { jti: id } : {}),
+      belfry: { subscribe: ['#'], publish: [] },
+    };
+    return sign({ alg: 'HS256', typ: 'JWT' }, claims, this.server.secret);
+  }
+
+  // A ticket that was used a minute before then: only its row lets it in again.
+  ticket(text) {
+    const body = JSON.parse(Buffer.from(text.split('.')[0], 'base64url'));
+    for (const name of this.expected.ticketTimes) body[name] += this.by - 60_000;
+    const made = base64url(JSON.stringify(body));
+    const secret = readFileSync(join(this.server.data, 'ticket_secret'), 'utf8').trim();
+    return `${made}.${createHmac('sha256', secret).update(made).digest('base64url')}`;
+  }
+
+  /** What one step comes to. */
+  async play(step) {
+    if (step.stream) return this.stream(step);
+    if (step.doctor) return this.doctor();
+    const path = step.ticket ? `${step.path}?ticket=${this.ticket(step.ticket)}` : step.path;
+    const headers = { Accept: 'application/json', ...step.headers };
+    if (!step.ticket) headers.Authorization = `Bearer ${this.bearer(step.as)}`;
+    if (step.body !== undefined) headers['Content-Type'] = 'application/json';
+    const body = step.body === undefined ? undefined : JSON.stringify(step.body);
+    const ask = async () => {
+      const answer = await fetch(this.server.url + path, { method: step.method ?? 'GET', headers, body });
+      const text = await answer.text();
+      return { status: answer.status, body: text && JSON.parse(text) };
+    };
+    if (!step.until) return ask();
+    return until(async () => {
+      const answer = await ask();
+      return answer.body.events?.length >= step.until && answer;
+    }, step.what);
+  }
+
+  // The events and resets that a client gets who comes back with a cursor of that time.
+  async stream({ stream, transport, as, count }) {
+    const token = this.bearer(as);
+    const got = transport === 'websocket' ? await overWebSocket(this.server, token, stream, count) : [];
+    if (transport === 'sse') {
+      const client = await new SseClient(this.server, stream.topics, { since: stream.since, token }).open();
+      try {
+        await until(() => client.events.length + client.resets.length >= count, 'what follows the cursor');
+      } finally {
+        client.close();
+      }
+      got.push(...client.resets, ...client.events);
+    }
+    return got.map(({ id, topic, seq, data, control, reason }) => ({
+      id,
+      topic,
+      seq,
+      data,
+      control,
+      reason,
+    }));
+  }
+
+  doctor() {
+    const key = join(this.folder, 'backend_key');
+    const words = ['--url', this.server.url, '--key-file', key, '--data-dir', this.server.data];
+    const said = run('doctor', ...words);
+    return { checks: said.match(/^(ok|FAIL)/gm), rows: rowsOf(said) };
+  }
+}
+
+async function overWebSocket(server, token, { topics, since }, count) {
+  const got = [];
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/v1/events`);
+  socket.on('open', () => socket.send(JSON.stringify({ action: 'connect', token, since, topics })));
+  socket.on('message', (text) => {
+    const message = JSON.parse(text);
+    if (!message.control || message.control === 'reset') got.push(message);
+  });
+  try {
+    await until(() => got.length >= count, 'what follows the cursor');
+  } finally {
+    socket.close();
+  }
+  return got;
+}
+
+const base64url = (text) => Buffer.from(text).toString('base64url');
+
+function sign(head, claims, secret) {
+  const text = `${base64url(JSON.stringify(head))}.${base64url(JSON.stringify(claims))}`;
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+}
+
+/** That everything expected is there; a later Belfry may tell more. */
+export function holds(got, expected, where = '') {
+  if (expected === null || typeof expected !== 'object') return assert.equal(got, expected, where);
+  assert.ok(got !== null && typeof got === 'object', `${where}: ${JSON.stringify(got)}`);
+  if (Array.isArray(expected))
+    assert.equal(got.length, expected.length, `${where}: ${JSON.stringify(got)}`);
+  for (const [name, value] of Object.entries(expected)) holds(got[name], value, `${where}/${name}`);
+}

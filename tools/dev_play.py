@@ -1,0 +1,190 @@
+"""How the tests of each runner are played, counted, and played once more: ctest, node --test, vitest."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+
+from dev_tally import Outcome
+
+FILE_SECONDS = 420  # of a file of tests; T8 alone is minutes
+# What a sanitizer has seen is there, whether it sees it again or not.
+SANITIZER = re.compile(r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: ")
+
+
+def exactly(name):
+    """The regular expression of CMake's for one name."""
+    return "^" + re.sub(r"([][.^$*+?()|\\])", r"\\\1", name) + "$"
+
+
+def ctest_outcomes(report, one):
+    """Of ctest's report: an outcome for each test."""
+    for case in ElementTree.fromstring(report).iter("testcase"):
+        name, output = case.get("name"), case.findtext("system-out") or ""
+        if case.get("status") == "run":
+            yield Outcome(1, 0)
+            continue
+        print(f"FAILED {name}")
+        print(output[-4000:])
+        said = [line for line in output.split("\n") if "Failure" in line or "ERROR" in line]
+        again = None if SANITIZER.search(output) else lambda name=name: one(name)
+        yield Outcome(0, 1, [(name, said[0].strip() if said else "see above")], again)
+
+
+def ctest(root, preset, tally, chosen=None, images=None):
+    """The tests of a preset, or those whose names match."""
+    began = time.monotonic()
+    report = root / "build" / preset / "tests.xml"
+    environment = dict(
+        os.environ,
+        ASAN_OPTIONS="detect_leaks=1",
+        UBSAN_OPTIONS="print_stacktrace=1",
+        TSAN_OPTIONS="halt_on_error=1",
+        **({"BELFRY_POWER_IMAGES": str(images)} if images else {}),
+    )
+
+    def play(names):
+        report.unlink(missing_ok=True)
+        command = ["ctest", "--test-dir", str(root / "build" / preset), "--quiet"]
+        command += ["--output-on-failure", "--output-junit", str(report)]
+        command += ["-j", str(os.cpu_count() or 2), "--timeout", "600"]
+        command += ["-R", names] if names else []
+        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
+        return list(ctest_outcomes(report.read_text(), one)) if report.exists() else []
+
+    def one(name):
+        return (play(exactly(name)) or [Outcome(0, 1)])[0]
+
+    tally.units(preset, play(chosen) or [Outcome(0, 1, [(preset, "no test ran")])], began)
+
+
+def failures(tap):
+    """Of TAP: each test that failed, with what it said."""
+    lines, out = tap.split("\n"), []
+    for at, line in enumerate(lines):
+        if re.match(r"\s*not ok ", line):
+            out += lines[at : at + 30] + [""]
+    return "\n".join(out)[:40000]
+
+
+def reasons(tap):
+    """Of TAP: (name, error) of each test that failed by itself, not because one inside it did."""
+    for found in re.finditer(r"^( *)not ok \d+ - (.*)\n((?:\1  .*\n)*)", tap, re.M):
+        error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", found[3], re.M)
+        if "failureType: 'subtestsFailed'" not in found[3]:
+            yield found[2], error[1] if error else "no error was told"
+
+
+def tap_outcome(tap, code, name):
+    """What a file of tests came to. What was skipped or given up has failed."""
+    found = re.findall(r"^# (pass|fail|cancelled|skipped|todo) (\d+)$", tap, re.M)
+    counts = {kind: int(value) for kind, value in found}
+    failed = sum(counts.get(kind, 0) for kind in ("fail", "cancelled", "skipped", "todo"))
+    if failed == 0 and (code != 0 or counts.get("pass", 0) == 0):
+        failed = 1
+    told = [(f"{name}: {test}", error) for test, error in reasons(tap)] if failed else []
+    if failed and not told:
+        told = [(name, "a test was skipped" if code == 0 else "it ended without a word")]
+    return Outcome(counts.get("pass", 0), failed, told)
+
+
+def node_file(folder, name, environment):
+    """One file of tests, by Node's own runner."""
+    command = ["node", "--test", "--test-reporter=tap", f"--test-timeout={FILE_SECONDS * 1000}"]
+    # A client that a failed test left open must not keep everybody waiting.
+    command += ["--test-force-exit", name]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        try:
+            code = subprocess.run(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                timeout=FILE_SECONDS + 60,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+        out.seek(0)
+        errors.seek(0)
+        tap, said = out.read(), errors.read()
+    outcome = tap_outcome(tap, code, name)
+    if outcome.failed:
+        print(failures(tap), said[-4000:], sep="\n", flush=True)
+        outcome.again = lambda: node_file(folder, name, environment)
+    return outcome
+
+
+def node_tests(floor, folder, environment, tally, concurrency=2, pattern="*.test.mjs"):
+    """The *.test.mjs of a folder, so many files at a time."""
+    began, seconds = time.monotonic(), {}
+    files = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+
+    def play(name):
+        start = time.monotonic()
+        outcome = node_file(folder, name, environment)
+        seconds[name] = time.monotonic() - start
+        return outcome
+
+    with ThreadPoolExecutor(max_workers=concurrency) as pool:
+        outcomes = list(pool.map(play, files))
+    slowest = sorted(seconds, key=seconds.get, reverse=True)[:5]
+    print(f"-- {floor}: longest: {', '.join(f'{name} {seconds[name]:.0f} s' for name in slowest)}")
+    tally.units(floor, outcomes or [Outcome(0, 1, [(floor, "there is no test")])], began)
+
+
+def vitest_outcomes(report, folder):
+    """Of vitest's report: an outcome for each file. What was skipped has failed."""
+    for file in report.get("testResults", []):
+        name = os.path.relpath(file["name"], folder)
+        wrong = [test for test in file["assertionResults"] if test["status"] != "passed"]
+        told = [
+            (f"{name}: {test['fullName']}", (test.get("failureMessages") or [test["status"]])[0])
+            for test in wrong
+        ]
+        passed = len(file["assertionResults"]) - len(wrong)
+        if not wrong and (file["status"] != "passed" or passed == 0):
+            told = [(name, file.get("message") or "it holds no test")]
+        yield name, Outcome(passed, len(told), [(test, error.split("\n")[0]) for test, error in told])
+
+
+def vitest(folder, environment, program, tally, report):
+    """The tests of the packages, by file."""
+    began = time.monotonic()
+
+    def play(*names):
+        report.unlink(missing_ok=True)
+        command = [str(program), "run", "--reporter=default", "--reporter=json"]
+        done = subprocess.run(
+            [*command, f"--outputFile.json={report}", *names],
+            cwd=folder,
+            env=dict(environment, NO_COLOR="1"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = list(vitest_outcomes(json.loads(report.read_text()) if report.exists() else {}, folder))
+        if done.returncode != 0 and not any(outcome.failed for _, outcome in found):
+            found.append((None, Outcome(0, 1, [("vitest", f"ended with {done.returncode}")])))
+        if any(outcome.failed for _, outcome in found):
+            print(done.stdout[-20000:], done.stderr[-4000:], sep="\n", flush=True)
+        return found
+
+    def one(name):
+        found = [outcome for _, outcome in play(name)]
+        told = [reason for outcome in found for reason in outcome.reasons]
+        return Outcome(sum(one.passed for one in found), sum(one.failed for one in found), told)
+
+    found = play()
+    for name, outcome in found:
+        if outcome.failed:
+            outcome.again = (lambda name=name: one(name)) if name else (lambda: one("."))
+    outcomes = [outcome for _, outcome in found]
+    tally.units("web tests", outcomes or [Outcome(0, 1, [("vitest", "no test ran")])], began)

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""How failures are counted, and played once more, with results that are made up."""
+
+import contextlib
+import io
+import json
+import time
+import unittest
+
+import dev_play
+from dev_tally import FLAKY_MAX, REPLAYED_MAX, Outcome, Tally
+
+PASSED = Outcome(1, 0)
+
+
+def failed(name, then):
+    """A test that fails, and that comes to `then` the second time."""
+    return Outcome(0, 1, [(name, "no luck")], lambda: then)
+
+
+def end_of(*floors):
+    """(exit code, what was printed, the tally) of floors, each (name, outcomes)."""
+    tally, out = Tally(), io.StringIO()
+    with contextlib.redirect_stdout(out):
+        for name, outcomes in floors:
+            tally.units(name, outcomes, time.monotonic())
+        code = tally.end()
+    return code, out.getvalue(), tally
+
+
+class Replays(unittest.TestCase):
+    def test_what_passes_the_second_time_is_flaky(self):
+        code, text, tally = end_of(("release", [PASSED, failed("one", PASSED)]))
+        self.assertEqual(code, 0)
+        self.assertIn("\n2 passed, 0 failed, 1 flaky\nFLAKY release: one: no luck\n", text)
+        self.assertEqual((tally.rows[0].passed, tally.rows[0].failed), (2, 0))
+        self.assertNotIn("FAILED", text)
+
+    def test_more_than_three_of_them_fail_the_run(self):
+        flaky = [failed(f"test {number}", PASSED) for number in range(FLAKY_MAX + 1)]
+        code, text, _ = end_of(("release", [PASSED, *flaky[:FLAKY_MAX]]))
+        self.assertEqual(code, 0, text)
+        code, text, _ = end_of(("release", [PASSED, *flaky[:2]]), ("web", flaky[2:]))
+        self.assertEqual(code, 1)
+        self.assertIn("5 passed, 0 failed, 4 flaky", text)
+        self.assertIn("FAILED: 4 tests are flaky, at most 3 may be", text)
+        self.assertTrue(all(f"FLAKY {floor}: " in text for floor in ("release", "web")))
+
+    def test_the_tests_of_one_file_count_each(self):
+        names = [(f"file: {number}", "") for number in range(4)]
+        code, text, _ = end_of(("protocol", [Outcome(6, 4, names, lambda: Outcome(10, 0))]))
+        self.assertEqual(code, 1)
+        self.assertIn("10 passed, 0 failed, 4 flaky", text)
+
+    def test_what_fails_again_has_failed(self):
+        for then in (Outcome(0, 1), Outcome(0, 0), Outcome(5, 1), Outcome(4, 0)):
+            first = Outcome(5, 1, [("one", "no luck")], lambda then=then: then)
+            code, text, tally = end_of(("protocol", [PASSED, first]))
+            self.assertEqual(code, 1, then)
+            self.assertIn("\n6 passed, 1 failed\nFAILED protocol: one: no luck\n", text)
+            self.assertEqual(tally.flaky, [])
+
+    def test_it_is_played_at_the_end_one_after_the_other(self):
+        story = []
+
+        def again(name):
+            return lambda: story.append(name) or PASSED
+
+        tally = Tally()
+        with contextlib.redirect_stdout(io.StringIO()):
+            for floor in ("release", "web"):
+                one = Outcome(0, 1, [(floor, "")], again(floor))
+                tally.units(floor, [PASSED, one], time.monotonic())
+                story.append(f"end of {floor}")
+            tally.end()
+        self.assertEqual(story, ["end of release", "end of web", "release", "web"])
+
+    def test_what_would_come_to_the_same_is_not_played_again(self):
+        code, text, _ = end_of(("web format", [Outcome(0, 1)]), ("release", [PASSED]))
+        self.assertEqual(code, 1)
+        self.assertNotIn("once more", text)
+
+    def test_many_failures_are_no_accident(self):
+        many = [failed(f"test {number}", PASSED) for number in range(REPLAYED_MAX + 1)]
+        code, text, tally = end_of(("release", [PASSED, *many]))
+        self.assertEqual((code, tally.flaky), (1, []))
+        self.assertNotIn("once more", text)
+
+    def test_nothing_played_is_no_success(self):
+        tally, out = Tally(), io.StringIO()
+        with contextlib.redirect_stdout(out):
+            tally.nothing("fuzz", "nothing was played")
+            code = tally.end()
+        self.assertEqual(code, 1)
+        self.assertRegex(out.getvalue(), r"\nfuzz +0 +0 +0  nothing was played\n")
+
+
+TAP = """TAP version 13
+# Subtest: a suite
+    # Subtest: does it
+    not ok 1 - does it
+      ---
+      failureType: 'testCodeFailure'
+      error: 'it did not'
+      ...
+    1..1
+not ok 1 - a suite
+  ---
+  failureType: 'subtestsFailed'
+  error: '1 subtest failed'
+  ...
+# pass 3
+# fail {fail}
+# cancelled {cancelled}
+# skipped {skipped}
+"""
+
+
+class Runners(unittest.TestCase):
+    def test_ctest(self):
+        report = """<testsuite>
+          <testcase name="a.One/0" status="run"/>
+          <testcase name="a.Two" status="fail"><system-out>x.cc:3: Failure</system-out></testcase>
+          <testcase name="a.Three" status="fail">
+            <system-out>WARNING: ThreadSanitizer: data race</system-out></testcase>
+          <testcase name="a.Four" status="notrun"/></testsuite>"""
+        again = []
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = list(dev_play.ctest_outcomes(report, again.append))
+        self.assertEqual([(one.passed, one.failed) for one in found], [(1, 0), (0, 1), (0, 1), (0, 1)])
+        self.assertEqual(found[1].reasons, [("a.Two", "x.cc:3: Failure")])
+        self.assertIsNone(found[2].again, "a race that was seen is there")
+        found[1].again()
+        found[3].again()
+        self.assertEqual(again, ["a.Two", "a.Four"])
+        self.assertEqual(dev_play.exactly("a.One/0(x)"), r"^a\.One/0\(x\)$")
+
+    def test_node(self):
+        def outcome(fail=0, cancelled=0, skipped=0, code=0):
+            text = TAP.format(fail=fail, cancelled=cancelled, skipped=skipped)
+            one = dev_play.tap_outcome(text, code, "x.test.mjs")
+            return one.passed, one.failed, one.reasons
+
+        told = [("x.test.mjs: does it", "'it did not'")]
+        self.assertEqual(outcome(fail=1, code=1), (3, 1, told))
+        self.assertEqual(outcome(fail=1, cancelled=2, code=1), (3, 3, told))
+        self.assertEqual(outcome(skipped=1)[:2], (3, 1), "what was skipped has failed")
+        self.assertEqual(outcome()[:2], (3, 0))
+        self.assertEqual(outcome(code=1)[:2], (3, 1))
+        empty = dev_play.tap_outcome("", 0, "x.test.mjs")
+        self.assertEqual((empty.passed, empty.failed), (0, 1), "a file without a test")
+
+    def test_vitest(self):
+        def file(name, *statuses, status="passed"):
+            tests = [{"status": one, "fullName": str(at)} for at, one in enumerate(statuses)]
+            return {"name": f"/web/{name}", "status": status, "assertionResults": tests}
+
+        report = {
+            "testResults": [
+                file("a", "passed", "passed"),
+                file("b", "passed", "failed", "skipped", status="failed"),
+                file("c", status="failed"),
+                file("d"),
+            ]
+        }
+        found = dict(dev_play.vitest_outcomes(json.loads(json.dumps(report)), "/web"))
+        counts = {name: (one.passed, one.failed) for name, one in found.items()}
+        self.assertEqual(counts, {"a": (2, 0), "b": (1, 2), "c": (0, 1), "d": (0, 1)})
+        self.assertEqual(found["b"].reasons, [("b: 1", "failed"), ("b: 2", "skipped")])
+
+
+if __name__ == "__main__":
+    unittest.main()
