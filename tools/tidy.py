@@ -239,6 +239,72 @@ def check_links(texts):
                 yield f"{path}: names the test {name}, which does not exist"
 
 
+INTEGER = re.compile(r"(std::)?(u?int\d+_t|size_t)|int|unsigned|Offset|SessionId")
+KEYED = {"KeyedHash", "ByTypes"}
+
+
+def template_arguments(text):
+    """Of a template whose opening bracket has just been passed."""
+    out, depth = [""], 0
+    for character in text:
+        if character == ">" and depth == 0:
+            break
+        depth += {"<": 1, ">": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            out.append("")
+        else:
+            out[-1] += character
+    return [argument.strip() for argument in out]
+
+
+def check_hashes(texts):
+    """Threat 32: whatever is not a number is hashed with the key of the process."""
+    for path, text in texts.items():
+        if not path.startswith("src/") or not path.endswith((".h", ".cc")) or path.endswith("_test.cc"):
+            continue
+        if "std::hash" in text:
+            yield f"{path}: std::hash has no key; use KeyedHash"
+        for found in re.finditer(r"unordered_(?:multi)?(map|set)<", text):
+            arguments = template_arguments(text[found.end() :])
+            hash_at = 2 if found[1] == "map" else 1
+            keyed = len(arguments) > hash_at and arguments[hash_at] in KEYED
+            if not keyed and not INTEGER.fullmatch(arguments[0]):
+                yield f"{path}: unordered_{found[1]} of {arguments[0]} without KeyedHash"
+
+
+HOLDS_SECRETS = {  # and how often they compare one
+    "src/api/keyring.cc": 1,
+    "src/api/signing_key.cc": 1,
+    "src/api/ticket.cc": 1,
+    "src/api/token.cc": 1,
+    "src/ingest/webhook.cc": 2,
+}
+SECRET = r"\*?\b(?:\w*(?:secret|digest|signature|expected|hmac)\w*|given)\b"
+COMPARED = re.compile(
+    rf"(?<![\w.>:]){SECRET}\s*[!=]=(?!=)(?!\s*(?:nullptr|\d))|[!=]=\s*{SECRET}(?!\s*[.(]|->)"
+)
+
+
+def check_secrets(texts):
+    """Threat 30: secrets are compared by same_secret() of base/hmac.h, and by nothing else."""
+    for path, text in texts.items():
+        if not path.startswith("src/") or not path.endswith((".h", ".cc")) or path.endswith("_test.cc"):
+            continue
+        if "CRYPTO_memcmp" in text and path != "src/base/hmac.cc":
+            yield f"{path}: secrets are compared by same_secret()"
+        if re.search(r"(?<!_)\bmemcmp\(", text) and path in HOLDS_SECRETS:
+            yield f"{path}: memcmp() takes less time for what differs earlier"
+        if path not in HOLDS_SECRETS:
+            continue
+        times = text.count("same_secret(")
+        if times != HOLDS_SECRETS[path]:
+            yield f"{path}: calls same_secret() {times} times, not {HOLDS_SECRETS[path]}"
+        for found in COMPARED.finditer(text):
+            yield f"{path}: {found[0]}: secrets are compared by same_secret()"
+    if "src/base/hmac.cc" in texts and "CRYPTO_memcmp(a.data(), b.data()" not in texts["src/base/hmac.cc"]:
+        yield "src/base/hmac.cc: same_secret() compares by CRYPTO_memcmp()"
+
+
 THREATS = {*range(1, 21), *range(22, 28), *range(29, 40), 41, 43}
 
 
@@ -308,6 +374,8 @@ RULES = [
     check_maps,
     check_links,
     check_threats,
+    check_hashes,
+    check_secrets,
 ]
 
 

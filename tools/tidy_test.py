@@ -97,6 +97,32 @@ class Tidy(unittest.TestCase):
             len(list(tidy.check_thread_tests({**known, "tests/fuzz/x.cc": "pthread_create("}))), 1
         )
 
+    def test_hashes_of_texts_are_keyed(self):
+        good = "std::unordered_map<std::string, std::pair<A, B>, KeyedHash> a; std::unordered_set<int> b;"
+        self.assertEqual(breaches(tidy.check_hashes, src__hub__x_dot_h=good), [])
+        for wrong in (
+            "std::unordered_map<std::string, int> a;",
+            "std::unordered_map<std::string, int, std::less<>> a;",
+            "std::unordered_set<std::string_view> a;",
+            "std::unordered_map<std::pair<int, int>, int> a;",
+            "return std::hash<std::string>()(text);",
+        ):
+            self.assertEqual(len(breaches(tidy.check_hashes, src__hub__x_dot_h=wrong)), 1, wrong)
+
+    def test_secrets_are_compared_in_one_way(self):
+        call = "if (!same_secret(*given, expected)) "
+        good = call + "return; if (given == nullptr || signature.size() != 3 || a == expected.size()) x();"
+        self.assertEqual(breaches(tidy.check_secrets, src__api__ticket_dot_cc=good), [])
+        self.assertEqual(breaches(tidy.check_secrets, src__api__other_dot_cc="a == expected"), [])
+        self.assertEqual(len(breaches(tidy.check_secrets, src__api__ticket_dot_cc="")), 1)
+        for wrong in ("*given == expected", "x != digest", "signature == x", "std::memcmp(a, b, 9)"):
+            self.assertEqual(
+                len(breaches(tidy.check_secrets, src__api__ticket_dot_cc=call + wrong)), 1, wrong
+            )
+        anywhere = "CRYPTO_memcmp(a, b, 9)"
+        self.assertEqual(len(breaches(tidy.check_secrets, src__hub__x_dot_cc=anywhere)), 1)
+        self.assertEqual(len(breaches(tidy.check_secrets, src__base__hmac_dot_cc="a == b")), 1)
+
     def test_every_file_is_built(self):
         self.assertEqual(breaches(tidy.check_listed, src__hub__hub_dot_cc=""), [])
         self.assertEqual(len(breaches(tidy.check_listed, src__hub__lost_dot_cc="")), 1)

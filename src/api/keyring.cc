@@ -1,6 +1,5 @@
 #include "api/keyring.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -14,8 +13,12 @@ namespace {
 
 constexpr std::size_t kSecretBytesMin = 32;
 
+std::string_view text_of(const std::array<unsigned char, 32>& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
 std::string fingerprint_of(const std::array<unsigned char, 32>& digest) {
-  return belfry::fingerprint_of({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return belfry::fingerprint_of(text_of(digest));
 }
 
 std::array<unsigned char, 32> sha256(std::string_view text) {
@@ -35,8 +38,7 @@ std::string_view backend_key_id(std::string_view key) {
 }
 
 std::string sha256_hex(std::string_view text) {
-  const auto digest = sha256(text);
-  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return to_hex(text_of(sha256(text)));
 }
 
 // What the change takes away is told.
@@ -232,7 +234,7 @@ Result<Principal> Keyring::authenticate_backend(std::string_view key) const {
   const std::string* found = nullptr;
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
     for (const auto& [id, known] : *keys)
-      if (CRYPTO_memcmp(known.data(), digest.data(), digest.size()) == 0) found = &id;
+      if (same_secret(text_of(known), text_of(digest))) found = &id;
   if (found == nullptr) return fail(Code::token_invalid, "The backend key is not known here.");
   Principal principal{"backend:" + *found, {}, Rights{{"#"}, {"#"}}, std::nullopt};
   principal.key = fingerprint_of(digest);

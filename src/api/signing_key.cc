@@ -203,7 +203,7 @@ bool SigningKey::verify(std::string_view message, std::string_view signature) co
     std::size_t size = 0;
     const auto* done = EVP_Q_mac(nullptr, "HMAC", nullptr, mine.digest, nullptr, secret_.data(),
                                  secret_.size(), bytes(message), message.size(), out, sizeof out, &size);
-    return done != nullptr && size == signature.size() && CRYPTO_memcmp(out, signature.data(), size) == 0;
+    return done != nullptr && same_secret({reinterpret_cast<const char*>(out), size}, signature);
   }
   const std::string der = mine.kind.starts_with("P-") ? to_der(signature) : std::string(signature);
   const DigestContext context(EVP_MD_CTX_new());

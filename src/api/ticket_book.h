@@ -38,8 +38,8 @@ class TicketBook {
   void erase(const std::string& id);
 
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, UsedTicket> tickets_;  // by id
-  std::unordered_map<std::string, Order> of_principal_;
+  std::unordered_map<std::string, UsedTicket, KeyedHash> tickets_;  // by id
+  std::unordered_map<std::string, Order, KeyedHash> of_principal_;
   Order all_;
 };
 

@@ -4,13 +4,17 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <unordered_map>
 
+#include "base/hmac.h"
 #include "base/tcp.h"
 
 namespace belfry {
@@ -109,6 +113,27 @@ TEST(Encoding, Utf8) {
     EXPECT_FALSE(is_utf8(bad));
 }
 
+TEST(Secrets, AreTheSameOrNot) {
+  EXPECT_TRUE(same_secret("secret", "secret"));
+  EXPECT_TRUE(same_secret("", ""));
+  for (const std::string other : {"", "secre", "secret ", "Secret", "secreT"})
+    EXPECT_FALSE(same_secret("secret", other)) << other;
+}
+
+// Threat 30, without a clock: two texts that differ in their first byte, of which one goes on where nothing
+// can be read. Who compares to the end gets there, and dies of it.
+TEST(SecretsDeathTest, AreComparedToTheEndWhereverTheyDiffer) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* memory = ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  const std::string_view given(static_cast<const char*>(memory), 2 * page);
+  const std::string known(given.size(), 'x');
+  EXPECT_FALSE(same_secret(known, given));
+  ASSERT_EQ(::mprotect(static_cast<char*>(memory) + page, page, PROT_NONE), 0);
+  EXPECT_DEATH((void)same_secret(known, given), "");
+  ::munmap(memory, 2 * page);
+}
+
 TEST(SipHash, DependsOnKeyTextAndLength) {
   EXPECT_EQ(siphash13("abc", 1, 2), siphash13("abc", 1, 2));
   EXPECT_NE(siphash13("abc", 1, 2), siphash13("abc", 2, 1));
@@ -133,6 +158,15 @@ TEST(KeyedHash, CollidingKeysAreSpread) {
   std::size_t longest = 0;
   for (std::size_t i = 0; i < keyed.bucket_count(); ++i) longest = std::max(longest, keyed.bucket_size(i));
   EXPECT_LT(longest, 16u);
+}
+
+// Whoever reads the source knows no key. The death test is a process of its own, which inherits our hash.
+TEST(KeyedHashDeathTest, HasAnotherKeyInEachProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const std::string mine = std::to_string(keyed_hash("topic"));
+  ::setenv("BELFRY_TEST_HASH", mine.c_str(), 0);
+  EXPECT_EXIT(std::exit(mine == std::getenv("BELFRY_TEST_HASH") ? 1 : 0), testing::ExitedWithCode(0), "");
+  ::unsetenv("BELFRY_TEST_HASH");
 }
 
 TEST(CountTable, CountsUpToItsBoundAndForgets) {

@@ -1,5 +1,6 @@
 #pragma once
-// HMAC-SHA256 (RFC 2104), for tickets, tokens and signed webhooks. Any thread.
+// HMAC-SHA256 (RFC 2104), for tickets, tokens and signed webhooks; and the one way to compare secrets, or
+// what is made of them. Any thread.
 
 #include <string>
 #include <string_view>

@@ -376,6 +376,34 @@ TEST_F(HubTest, HeartbeatsTellThePositionNotTheHead) {
   EXPECT_EQ(ana.story, "live@0 beat@1/0 2 ");
 }
 
+// Behind in each way: not looked at yet, waiting for a page, waiting for a store that was busy.
+TEST_F(HubTest, AHeartbeatTellsWhoIsBehindWhereItStands) {
+  open(2000);
+  for (int i = 0; i < 50; ++i) publish("a");
+  const auto beat = [this] {
+    ana.story.clear();
+    clock.advance(limits::heartbeat_interval);
+    shard->tick(clock.now(), clock.wall());
+  };
+  const SessionId id = attach({{"a", {}}}, 40);
+  beat();
+  EXPECT_EQ(ana.story, "beat@40/0 ");
+  turn();
+  ASSERT_EQ(pages.waiting.size(), 1u);
+  beat();
+  EXPECT_EQ(ana.story, "beat@40/0 ");
+  pages.full = true;
+  shard->subscribe(id, {{"b", {}}});
+  turn();
+  beat();
+  EXPECT_EQ(ana.story, "beat@40/0 ");
+  pages.full = false;
+  turn();
+  answer_pages();
+  beat();
+  EXPECT_EQ(ana.story, "beat@50/10 ");
+}
+
 TEST_F(HubTest, AStreamEndsWhenItsTokenExpires) {
   Attach wish{{{"a", {}}}, 0, false, {}, clock.wall() + Duration{1000}};
   shard->attach(ana, wish, clock.now());

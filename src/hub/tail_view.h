@@ -41,6 +41,7 @@ class TailView {
   const Entry& at(Offset offset) const { return *items_[offset - low_ - 1].entry; }
   // Null if the view holds nothing of the topic.
   const Topic* topic(std::string_view name) const;
+  std::size_t topics() const { return topics_.size(); }
 
   // What follows `after` for these selectors, at most `entries_max` entries and limits::page_bytes_max bytes
   // of events; the first is always there. Ends before an event that is lost and that the session does not

@@ -102,5 +102,18 @@ TEST_F(SliceTest, LosesNothingWhereverItEnds) {
   }
 }
 
+// Threat 34.
+TEST_F(SliceTest, ForgetsATopicWithItsLastEntry) {
+  for (int i = 0; i < 100; ++i) add("once/" + std::to_string(i), "x");
+  add("once/99", "x");
+  EXPECT_EQ(view.topics(), 100u);
+  view.trim(100);
+  EXPECT_EQ(view.topics(), 1u);
+  EXPECT_EQ(view.topic("once/98"), nullptr);
+  EXPECT_NE(view.topic("once/99"), nullptr);
+  view.trim(101);
+  EXPECT_EQ(view.topics(), 0u);
+}
+
 }  // namespace
 }  // namespace belfry

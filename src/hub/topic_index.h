@@ -38,6 +38,8 @@ class TopicIndex {
   // All groups of these patterns, whatever types they ask for.
   static void select_all(const Patterns& patterns, std::vector<Group*>& out);
   std::size_t groups() const { return group_count_; }
+  // Distinct patterns that are asked for; nothing is kept of others.
+  std::size_t patterns() const { return by_pattern_.size(); }
 
  private:
   void leave_at(Session& session, std::size_t membership);

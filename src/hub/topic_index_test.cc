@@ -24,6 +24,18 @@ std::vector<std::string> patterns_for(const TopicIndex& index, std::string_view 
   return out;
 }
 
+// Who is asked for by these groups: each session, by its place among all of them, with the selector.
+using Asked = std::vector<std::pair<std::size_t, Selector>>;
+
+Asked members_of(const std::vector<Group*>& groups, const std::vector<Session>& sessions) {
+  Asked out;
+  for (const Group* group : groups)
+    for (const Session* session : group->members)
+      out.emplace_back(static_cast<std::size_t>(session - sessions.data()), group->selector);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 TEST(TopicIndex, FindsExactAndWildcardGroups) {
   TopicIndex index;
   Session a, b;
@@ -83,15 +95,32 @@ TEST(TopicIndex, AgreesWithTheMatcherUnderChurn) {
     }
     const std::string topic = make_name(false);
     const std::vector<Group*> groups = groups_for(index, topic);
-    std::size_t members = 0;
-    for (const Group* group : groups) members += group->members.size();
-    std::size_t expected = 0;
-    for (const auto& selectors : held)
-      for (const auto& selector : selectors) expected += matches(selector.topic, topic) ? 1u : 0u;
-    ASSERT_EQ(members, expected) << topic << " at step " << step;
+    Asked expected;
+    for (std::size_t i = 0; i < held.size(); ++i)
+      for (const auto& selector : held[i])
+        if (matches(selector.topic, topic)) expected.emplace_back(i, selector);
+    std::sort(expected.begin(), expected.end());
+    ASSERT_EQ(members_of(groups, sessions), expected) << topic << " at step " << step;
   }
   for (auto& session : sessions) index.leave_all(session);
   EXPECT_EQ(index.groups(), 0u);
+  EXPECT_EQ(index.patterns(), 0u);
+}
+
+// Threat 34: of a topic that nobody asks for any more nothing is kept.
+TEST(TopicIndex, ForgetsATopicWithItsLastListener) {
+  TopicIndex index;
+  std::vector<Session> sessions(2);
+  for (int i = 0; i < 1000; ++i) {
+    const std::string name = "t/" + std::to_string(i);
+    for (const Selector& selector : {Selector{name, {}}, Selector{name, {"x"}}, Selector{name + "/+", {}}}) {
+      for (Session& session : sessions) ASSERT_TRUE(index.join(session, selector));
+      ASSERT_TRUE(index.leave(sessions[0], selector));
+    }
+    EXPECT_EQ(index.patterns(), 2u);
+    index.leave_all(sessions[1]);
+    ASSERT_EQ(index.patterns(), 0u);
+  }
 }
 
 std::vector<Group*> asked_for(TopicIndex& index, const Event& event, std::size_t* compared = nullptr) {
@@ -152,15 +181,13 @@ TEST(TopicIndex, AgreesWithTheMatcherOfTypesUnderChurn) {
     event.topic = pick(2) == 0 ? "a/b" : make_name('/', false);
     event.type = make_name('.', false);
     event.notification = pick(2) == 0 ? "{}" : "";
-    std::vector<Selector> expected, found;
-    for (const auto& selectors : held)
-      for (const auto& selector : selectors)
-        if (accepts(selector, event)) expected.push_back(selector);
-    for (const Group* group : asked_for(index, event))
-      for (std::size_t i = 0; i < group->members.size(); ++i) found.push_back(group->selector);
+    Asked expected;
+    for (std::size_t i = 0; i < held.size(); ++i)
+      for (const auto& selector : held[i])
+        if (accepts(selector, event)) expected.emplace_back(i, selector);
     std::sort(expected.begin(), expected.end());
-    std::sort(found.begin(), found.end());
-    ASSERT_EQ(found, expected) << event.topic << " " << event.type << " at step " << step;
+    ASSERT_EQ(members_of(asked_for(index, event), sessions), expected)
+        << event.topic << " " << event.type << " at step " << step;
   }
   for (auto& session : sessions) index.leave_all(session);
   EXPECT_EQ(index.groups(), 0u);

@@ -34,7 +34,7 @@ struct Log::Group {
   std::vector<Event> ephemeral;
   std::vector<IdempotencyRecord> records;
   std::vector<IdempotencyRecord> event_records;  // of single events; `first` indexes durable
-  std::unordered_set<std::string> event_keys{};  // of these: principal and key
+  std::unordered_set<std::string, KeyedHash> event_keys{};  // of these: principal and key
   std::vector<Change> changes;
   std::size_t scheduled = 0;  // PutScheduled among the changes
   Timestamp now;              // of the clock; events have Log::last_time_

@@ -252,7 +252,7 @@ void Log::take(Group& group, std::size_t index, Timestamp now) {
 Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
                                                              const PublishRequest& request, Timestamp now) {
   std::vector<std::optional<Placed>> out(request.events.size());
-  std::unordered_set<std::string_view> keys;
+  std::unordered_set<std::string_view, KeyedHash> keys;
   const auto mismatch = [](std::size_t i) {
     return fail(Code::idempotency_mismatch, {}, "events[" + std::to_string(i) + "].id");
   };

@@ -195,6 +195,29 @@ TEST_F(LogTest, TheSameKeyIsTheSameEventWhateverKindItWas) {
   EXPECT_EQ(announced(*log), seen);
 }
 
+// A CloudEvent's source and id are its key (threat 38); they are not for another event.
+TEST_F(LogTest, AKnownEventWithAnotherBodyIsRefusedWithItsBatch) {
+  const auto batch = [](std::vector<std::pair<std::string, std::uint8_t>> events) {
+    auto out = request(std::vector<std::string>(events.size(), "a"));
+    for (const auto& [key, body] : events) {
+      out.event_keys.push_back(key);
+      out.event_bodies.emplace_back()[0] = body;
+    }
+    return out;
+  };
+  ASSERT_TRUE(publish({batch({{"x", 1}})})[0]);
+  const auto outcomes = publish({batch({{"new", 1}, {"x", 2}}), batch({{"x", 1}, {"other", 1}})});
+  EXPECT_EQ(outcomes[0].error().code, Code::idempotency_mismatch);
+  EXPECT_EQ(outcomes[0].error().field, "events[1].id");
+  ASSERT_TRUE(outcomes[1]) << "only what is new is stored";
+  EXPECT_EQ(outcomes[1].value().events[0].cursor.offset, 1u);
+  EXPECT_EQ(outcomes[1].value().events[1].cursor.offset, 2u);
+  EXPECT_EQ(log->tail().head(), 2u);
+  auto theirs = batch({{"x", 2}});
+  theirs.principal = "backend:other";
+  EXPECT_TRUE(publish({std::move(theirs)})[0]) << "of another it is another key";
+}
+
 TEST_F(LogTest, WhatIsDueIsNotPublishedIfWhoScheduledItWasRevoked) {
   LogOptions options;
   options.stands = [](const Scheduled& scheduled) {
@@ -213,6 +236,63 @@ TEST_F(LogTest, WhatIsDueIsNotPublishedIfWhoScheduledItWasRevoked) {
   EXPECT_EQ(announced(*log), "good good ");
   EXPECT_EQ(log->refused_due(), 1u);
   EXPECT_TRUE(disk.scheduled.empty());
+}
+
+// A store whose index stays where it is, because there is no room for more of it.
+struct IndexBehind final : Store {
+  explicit IndexBehind(Store& all) : rest(all) {}
+  Store& rest;
+  Offset at = 0;
+
+  Offset indexed() const override { return at; }
+  Result<void> index_now() override { return fail(Code::store_full); }
+  Result<Opened> open(Epoch fresh) override { return rest.open(fresh); }
+  Result<Committed> commit(const Commit& commit) override { return rest.commit(commit); }
+  Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal, std::string_view key,
+                                                            Timestamp not_before) override {
+    return rest.find_idempotency(principal, key, not_before);
+  }
+  Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override {
+    return rest.read_log(after, upto, rows_max);
+  }
+  Result<std::vector<Offset>> trim(Offset, std::size_t) override { return fail(Code::internal); }
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule>, Timestamp, std::size_t) override {
+    return fail(Code::internal);
+  }
+  bool sweep_unfinished() const override { return false; }
+  Result<std::size_t> forget_keys(Timestamp, std::size_t) override { return fail(Code::internal); }
+  Result<Offset> highest_floor() override { return rest.highest_floor(); }
+  Result<std::vector<Offset>> expired(Timestamp, std::size_t) override { return fail(Code::internal); }
+  Result<std::vector<Scheduled>> due(Timestamp, std::size_t) override { return fail(Code::internal); }
+  Result<std::optional<Scheduled>> scheduled(std::uint64_t) override { return fail(Code::internal); }
+  Result<std::vector<Revocation>> revocations() override { return rest.revocations(); }
+  Result<std::vector<UsedTicket>> tickets() override { return rest.tickets(); }
+  Result<std::size_t> forget_access(Timestamp, std::size_t) override { return fail(Code::internal); }
+  Result<std::size_t> forget_remains(Timestamp, std::size_t) override { return fail(Code::internal); }
+  Result<std::vector<Position>> positions() override { return rest.positions(); }
+  Result<std::vector<DeadLetter>> dead_letters(std::string_view, std::size_t) override {
+    return fail(Code::internal);
+  }
+  FeedRows& feed_rows() override { return rest.feed_rows(); }
+  Result<Offset> last_before(Timestamp before) override { return rest.last_before(before); }
+  Result<std::unique_ptr<StoreReader>> open_reader() override { return rest.open_reader(); }
+};
+
+// Rows that are not indexed are found nowhere else.
+TEST_F(LogTest, TheTailKeepsWhatIsNotIndexedThoughItIsFull) {
+  IndexBehind behind(*store);
+  LogOptions options;
+  options.tail_bytes_max = 2000;
+  log = std::move(Log::open(behind, options, Epoch{8})).value();
+  const auto publish_some = [&] {
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(publish({request({"a"})})[0]);
+  };
+  publish_some();
+  EXPECT_EQ(log->tail().since(0).low, 0u);
+  EXPECT_EQ(log->tail().since(0).batches.size(), 20u);
+  behind.at = 15;
+  publish_some();
+  EXPECT_EQ(log->tail().since(0).low, 15u);
 }
 
 // How many of these requests a group takes in before it has no room left.

@@ -26,6 +26,35 @@ TEST(Pattern, NoPatternIsSlow) {
   EXPECT_LT(each, 50e-6);
 }
 
+// Twice the length is twice the work, not four times: 64 short ones take about as long as one that is 64
+// times as long, where quadratic work would take 64 times as long. Of the processor's time, at best.
+TEST(Pattern, MatchingIsLinear) {
+  constexpr std::size_t kShort = 128, kTimes = 64, kRepeats = 16;
+  const auto repeated = [](const std::string& piece, std::size_t bytes) {
+    std::string out;
+    while (out.size() < bytes) out += piece;
+    return out;
+  };
+  const auto cost = [](const std::string& pattern, const std::string& name, std::size_t times) {
+    const auto began = std::clock();
+    for (std::size_t i = 0; i < times; ++i) EXPECT_TRUE(matches(pattern, name) && covers(pattern, name));
+    return std::clock() - began;
+  };
+  for (const std::string pattern : {"+/", "a/", "a", "b/+/"}) {
+    const std::string name = pattern == "+/" ? "a/" : pattern == "b/+/" ? "b/a/" : pattern;
+    double best = 1e9;
+    for (int attempt = 0; attempt < 10 && best > 8; ++attempt) {
+      const auto ends = [](std::string text) { return std::move(text) + 'z'; };
+      const auto many =
+          cost(ends(repeated(pattern, kShort)), ends(repeated(name, kShort)), kTimes * kRepeats);
+      const auto one =
+          cost(ends(repeated(pattern, kShort * kTimes)), ends(repeated(name, kShort * kTimes)), kRepeats);
+      best = std::min(best, static_cast<double>(one) / static_cast<double>(std::max<std::clock_t>(many, 1)));
+    }
+    EXPECT_LT(best, 8) << pattern;
+  }
+}
+
 TEST(Topic, GrammarTable) {
   const std::string eight = "a/b/c/d/e/f/g/h";
   for (const std::string good : {"a", "bookings/7", "users/auth0%7Cx", "A-Z_0~9@:.", "./..", eight.c_str()})

@@ -16,7 +16,8 @@ enum FrameType : std::uint8_t {
   reset_stream = 3,
   settings = 4,
   ping = 6,
-  window_update = 8
+  window_update = 8,
+  continuation = 9
 };
 inline constexpr std::uint8_t end_stream = 1, end_headers = 4;
 
@@ -46,6 +47,15 @@ inline std::string get(std::string_view path, std::uint32_t stream = 1) {
   return frame(headers, end_stream | end_headers, stream,
                block({{":method", "GET"}, {":scheme", "http"}, {":path", path}, {":authority", "h"}}));
 }
+
+// Its body follows.
+inline std::string post(std::string_view path, std::uint32_t stream = 1) {
+  return frame(headers, end_headers, stream,
+               block({{":method", "POST"}, {":scheme", "http"}, {":path", path}, {":authority", "h"}}));
+}
+
+// RST_STREAM with CANCEL.
+inline std::string reset(std::uint32_t stream) { return frame(reset_stream, 0, stream, number(8)); }
 
 // An extended CONNECT for a WebSocket (RFC 8441 section 4).
 inline std::string connect_websocket(std::string_view path, std::uint32_t stream = 1) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <future>
 #include <memory>
 #include <string>
@@ -54,6 +55,7 @@ struct Echo : Handler, StreamEvents {
 
 struct Peer {
   int socket = -1;
+  bool ended = false;  // the server has said that no more comes, and was heard
   // `receive_bytes`: how much waits unread on its side, about; 0: as the kernel does.
   explicit Peer(std::uint16_t port, int receive_bytes = 0) {
     socket = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -84,6 +86,7 @@ struct Peer {
     while (all.find(needle, from) == std::string::npos) {
       from = all.size() < needle.size() ? 0 : all.size() - needle.size();
       const ssize_t got = ::recv(socket, buffer, sizeof buffer, 0);
+      ended = got == 0 || (got < 0 && errno == ECONNRESET);
       if (got <= 0) break;
       all.append(buffer, static_cast<std::size_t>(got));
     }

@@ -28,10 +28,28 @@ struct SlowClients : ServerTest<ManualClock> {
     EXPECT_EQ(on_loop([this] { return server->connections(); }), 1u) << "not yet";
     clock.advance(late - early);
     std::string all = peer.to_end();
+    EXPECT_TRUE(peer.ended) << "not in time";
     settle();
     clock.advance(seconds(3));  // the time to linger
     wait_for([this] { return server->connections() == 0; });
     return all;
+  }
+  // Sends these, one after the other, over this time.
+  void dribble(Peer& peer, const std::vector<std::string>& pieces, seconds time) {
+    wait_for([this] { return server->connections() == 1; });
+    for (const std::string& piece : pieces) {
+      peer.send(piece);
+      settle();
+      clock.advance(std::chrono::duration_cast<Duration>(time) / pieces.size());
+    }
+  }
+  // Byte by byte until shortly before the time is over. Gives what comes until the server closes, which it
+  // does a little later, however new the newest byte is.
+  std::string dribbled(Peer& peer, std::string_view bytes, seconds time) {
+    std::vector<std::string> pieces;
+    for (const char byte : bytes) pieces.emplace_back(1, byte);
+    dribble(peer, pieces, time - seconds(1));
+    return ends_between(peer, seconds(0), seconds(2));
   }
 };
 
@@ -50,6 +68,50 @@ TEST_F(SlowClients, HalfABody) {
   Peer peer(server->port());
   peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf");
   EXPECT_EQ(ends_between(peer, seconds(29), seconds(31)).substr(0, 12), "HTTP/1.1 408");
+}
+
+// A byte more puts nothing off.
+TEST_F(SlowClients, AHeadByteByByte) {
+  Peer peer(server->port());
+  EXPECT_EQ(dribbled(peer, "GET / HTTP/1.1\r\nHost: h", seconds(10)).substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_F(SlowClients, ABodyByteByByte) {
+  Peer peer(server->port());
+  peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n");
+  EXPECT_EQ(dribbled(peer, "one after the other", seconds(30)).substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_F(SlowClients, ChunksByteByByte) {
+  Peer peer(server->port());
+  peer.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(dribbled(peer, "3\r\nabc\r\n4\r\nabcd\r\n5\r\nab", seconds(30)).substr(0, 12), "HTTP/1.1 408");
+}
+
+TEST_F(SlowClients, AnHttp2PrefaceByteByByte) {
+  Peer peer(server->port());
+  EXPECT_EQ(dribbled(peer, by_hand::hello().substr(0, 20), seconds(10)), "");
+}
+
+// The stream alone is over.
+TEST_F(SlowClients, AnHttp2HeadPieceByPiece) {
+  Peer peer(server->port());
+  const std::string field = by_hand::block({{":method", "GET"}});
+  std::vector<std::string> pieces{by_hand::hello() + by_hand::frame(by_hand::headers, 0, 1, field)};
+  for (const char* name : {"a", "b", "c", "d", "e", "f"})
+    pieces.push_back(by_hand::frame(by_hand::continuation, 0, 1, by_hand::block({{name, "x"}})));
+  dribble(peer, pieces, seconds(9));
+  clock.advance(seconds(2));
+  EXPECT_NE(peer.until(by_hand::reset(1)).find(by_hand::reset(1)), std::string::npos);
+}
+
+TEST_F(SlowClients, AnHttp2BodyByteByByte) {
+  Peer peer(server->port());
+  std::vector<std::string> pieces{by_hand::hello() + by_hand::post("/a")};
+  for (int i = 0; i < 20; ++i) pieces.push_back(by_hand::frame(by_hand::data, 0, 1, "x"));
+  dribble(peer, pieces, seconds(29));
+  clock.advance(seconds(2));
+  EXPECT_NE(peer.until(by_hand::reset(1)).find(by_hand::reset(1)), std::string::npos);
 }
 
 TEST_F(SlowClients, NothingAfterAnAnswer) {
@@ -143,6 +205,12 @@ TEST_F(SlowTls, HalfAHandshake) {
   Peer peer(server->port());
   peer.send(std::string_view("\x16\x03\x01", 3));
   EXPECT_EQ(ends_between(peer, seconds(4), seconds(6)), "");
+}
+
+TEST_F(SlowTls, AHandshakeByteByByte) {
+  Peer peer(server->port());
+  const std::string_view hello("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03random", 17);
+  EXPECT_EQ(dribbled(peer, hello, seconds(5)), "");
 }
 
 TEST_F(SlowTls, NoTlsAtAll) {

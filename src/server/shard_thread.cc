@@ -217,10 +217,14 @@ void ShardThread::post(std::function<void(Shard& shard, std::size_t index)> func
 void ShardThread::renew_ticket(std::uint64_t ticket, const Principal& principal) {
   setup_.on_all_shards(
       [ticket, principal, keyring = &setup_.keyring, clock = &setup_.clock](Shard& shard, std::size_t) {
-        // A revocation that was on its way may have been here already.
-        keyring->check(principal, clock->wall()) ? shard.renew_ticket(ticket, principal)
-                                                 : shard.end_ticket(ticket);
+        renew_if_it_stands(shard, *keyring, clock->wall(), ticket, principal);
       });
+}
+
+// A revocation that was on its way may have been here already.
+void ShardThread::renew_if_it_stands(Shard& shard, const Keyring& keyring, Timestamp now,
+                                     std::uint64_t ticket, const Principal& principal) {
+  keyring.check(principal, now) ? shard.renew_ticket(ticket, principal) : shard.end_ticket(ticket);
 }
 
 void ShardThread::end_ticket_elsewhere(std::uint64_t ticket) {

@@ -183,6 +183,9 @@ class ShardThread final : public Gatekeeper, public FeedPort, public PageSource,
   bool ask_feed(FeedJob job, std::uint64_t ticket) override;
   void renew_ticket(std::uint64_t ticket, const Principal& principal) override;
   void end_ticket_elsewhere(std::uint64_t ticket) override;
+  // What a renewal does on each shard: the stream of the ticket goes on, or ends.
+  static void renew_if_it_stands(Shard& shard, const Keyring& keyring, Timestamp now, std::uint64_t ticket,
+                                 const Principal& principal);
   void joined(const std::string& topic, const std::string& user) override;
   void left(const std::string& topic, const std::string& user) override;
   bool ask(PageQuestion question) override;

@@ -261,6 +261,46 @@ TYPED_TEST(StoreContract, KeysAreFoundUntilTheyAreTooOld) {
   EXPECT_FALSE(this->store->find_idempotency("p", "k", Timestamp{}).value());
 }
 
+TYPED_TEST(StoreContract, KeysThatAreYoungEnoughStay) {
+  std::vector<IdempotencyRecord> records;
+  for (const char* name : {"old", "older", "young"})
+    records.push_back({"p", name, {}, 0, 0, Timestamp{Duration{*name == 'y' ? 600 : 500}}});
+  ASSERT_TRUE(this->store->commit({{}, records}));
+  EXPECT_EQ(this->store->forget_keys(Timestamp{Duration{500}}, 10).value(), 0u) << "older than that is none";
+  this->reopen();
+  for (const char* name : {"old", "older", "young"})
+    EXPECT_TRUE(this->store->find_idempotency("p", name, Timestamp{}).value()) << name;
+  EXPECT_EQ(this->store->forget_keys(Timestamp{Duration{600}}, 1).value(), 1u) << "a slice";
+  EXPECT_EQ(this->store->forget_keys(Timestamp{Duration{600}}, 10).value(), 1u);
+  EXPECT_FALSE(this->store->find_idempotency("p", "old", Timestamp{}).value());
+  EXPECT_TRUE(this->store->find_idempotency("p", "young", Timestamp{}).value());
+}
+
+TYPED_TEST(StoreContract, SweepRaisesTheFloorsOfWhatItTakes) {
+  this->commit({"a", "b", "a", "c", "a", "b"});  // times 1000 to 1005
+  const std::vector<RetentionRule> rules{{"a", {}, 1}, {"b", Duration{100}, {}}};
+  const auto sweep = [&](std::int64_t now) {
+    std::vector<Offset> gone;
+    for (int round = 0; round < 4; ++round) {
+      const std::vector<Offset> some = this->store->sweep(rules, Timestamp{Duration{now}}, 100).value();
+      gone.insert(gone.end(), some.begin(), some.end());
+    }
+    std::sort(gone.begin(), gone.end());
+    return gone;
+  };
+  ASSERT_TRUE(this->store->index_now());
+  EXPECT_EQ(sweep(1101), (std::vector<Offset>{1, 3})) << "the second is as old as the rule allows";
+  EXPECT_EQ(sweep(1102), std::vector<Offset>{2});
+  for (int opening = 0; opening < 2; ++opening) {
+    EXPECT_EQ(this->page({{"a", {}}}, 0).floor, 3u);
+    EXPECT_EQ(this->page({{"b", {}}}, 0).floor, 2u);
+    EXPECT_EQ(this->page({{"c", {}}}, 0).floor, 0u);
+    EXPECT_EQ(this->store->highest_floor().value(), Offset{3});
+    EXPECT_EQ(this->all({{"#", {}}}, 0, 6), (std::vector<Offset>{4, 5, 6}));
+    this->reopen();
+  }
+}
+
 TYPED_TEST(StoreContract, ARareTopicIsReadWithoutLookingAtOthers) {
   this->commit({"rare"});
   for (int i = 0; i < 20; ++i) this->commit(std::vector<std::string>(1000, "busy/" + std::to_string(i)));

@@ -2,6 +2,7 @@
 // The disk is a small one of our own, for which one has to be root; in a user namespace root is us.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import {
   closeSync,
   mkdirSync,
@@ -295,37 +296,84 @@ const traced = (pid) =>
     (task) => !/^TracerPid:\t0$/m.test(readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8')),
   );
 
-// strace answers for the disk: where only the wal-index cannot grow, and where a quota is used up.
+// strace answers for the disk, until it is told to end.
+async function refuse(server, file, names, error, when = '') {
+  const inject = `inject=${names}:error=${error}${when && ':'}${when}`;
+  const words = ['-f', '-qq', '-o', '/dev/null', '-P', join(server.data, file)];
+  const more = ['-e', `trace=${names}`, '-e', inject, '-p', `${server.pid}`];
+  const tracer = execFile('strace', [...words, ...more]);
+  const ended = new Promise((resolve) => {
+    tracer.once('exit', resolve);
+  });
+  await until(() => traced(server.pid), 'strace to look');
+  return () => {
+    tracer.kill();
+    return ended;
+  };
+}
+
+// Where only the wal-index cannot grow, and where a quota is used up.
 for (const [what, file, calls, error] of [
   ['no room for the wal-index to grow', 'belfry.db-shm', 'pwrite64,write,fallocate,ftruncate', 'ENOSPC'],
   ['a quota that is used up', 'belfry.db-wal', 'pwrite64:when=2000+', 'EDQUOT'],
 ]) {
   it(`${what}: 507, and the process lives`, async () => {
     const server = await Server.start({ config: { log: 'retention_days = 0\n' } });
-    const [names, when = ''] = calls.split(':');
-    const inject = `inject=${names}:error=${error}${when && ':'}${when}`;
-    const words = ['-f', '-qq', '-o', '/dev/null', '-P', join(server.data, file)];
-    const more = ['-e', `trace=${names}`, '-e', inject, '-p', `${server.pid}`];
-    const tracer = execFile('strace', [...words, ...more]);
-    const ended = new Promise((resolve) => {
-      tracer.once('exit', resolve);
-    });
     try {
-      await until(() => traced(server.pid), 'strace to look');
+      const [names, when] = calls.split(':');
+      const release = await refuse(server, file, names, error, when);
       const batch = Array.from({ length: 15 }, (_, i) => ({ topic: `a/${i}`, data: 'x'.repeat(60_000) }));
       const seen = new Set();
       for (let i = 0; i < 60; ++i) seen.add((await server.post(batch)).status);
       assert.deepEqual([...seen].sort(), [201, 507]);
       lives(server);
-      tracer.kill();
-      await ended;
+      await release();
       await resumes(server);
     } finally {
-      tracer.kill();
       await server.stop();
     }
   });
 }
+
+// That a ticket was used is a row, for which there was no room; the next use writes it.
+it('a full disk opens streams with tickets, known to be used as soon as there is room', async () => {
+  const server = await Server.start();
+  const make = async () =>
+    (await server.call('POST', '/v1/tickets', { topics: ['a'] }, server.token())).body.ticket;
+  // The same ticket as if it had been made a minute earlier: only one that was used opens a stream then.
+  const aged = (text) => {
+    const body = JSON.parse(Buffer.from(text.split('.')[0], 'base64url'));
+    body.made -= 60_000;
+    const made = Buffer.from(JSON.stringify(body)).toString('base64url');
+    const secret = readFileSync(join(server.data, 'ticket_secret'), 'utf8').trim();
+    return `${made}.${createHmac('sha256', secret).update(made).digest('base64url')}`;
+  };
+  const open = async (text) => {
+    const headers = { Accept: 'application/json' };
+    return (await fetch(`${server.url}/v1/events?ticket=${text}`, { headers })).status;
+  };
+  try {
+    const [kept, lost] = [await make(), await make()];
+    const release = await refuse(server, 'belfry.db-wal', 'pwrite64', 'ENOSPC');
+    assert.equal((await server.post(event('refused'))).status, 507);
+    for (const text of [kept, lost]) {
+      assert.equal(await open(text), 200);
+      assert.equal(await open(aged(text)), 200, 'known to be used, without a row');
+    }
+    assert.equal((await server.post(event('refused'))).status, 507);
+    lives(server);
+    await release();
+    await resumes(server);
+    assert.equal(await open(aged(kept)), 200);
+    await server.publish(event('behind the row')); // which is written behind the answer
+    await server.kill();
+    await server.launch();
+    assert.equal(await open(aged(kept)), 200);
+    assert.equal(await open(aged(lost)), 401, 'nobody used it since there was room');
+  } finally {
+    await server.stop();
+  }
+});
 
 it('a key and a backup are flushed before they have their name, and the folder after', async () => {
   const calls = 'fsync,rename,renameat,renameat2,link,linkat';

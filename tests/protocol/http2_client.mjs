@@ -55,8 +55,8 @@ export class Http2Client {
   }
 
   // A stream of server-sent events or lines: what has come so far is in `events`.
-  async listen(path, accept = 'text/event-stream') {
-    const stream = await this.open(path, { accept });
+  async listen(path, accept = 'text/event-stream', headers = {}) {
+    const stream = await this.open(path, { accept, ...headers });
     stream.events = [];
     stream.text = '';
     stream.setEncoding('utf8');

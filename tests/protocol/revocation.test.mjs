@@ -7,21 +7,29 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
+import { EventSource } from 'eventsource';
 import WebSocket from 'ws';
 
 import { LineClient, SseClient, WebSocketClient } from './clients.mjs';
+import { Http2Client } from './http2_client.mjs';
 import { Server, binary, unique, until } from './server.mjs';
 
 const base64url = (value) => Buffer.from(value).toString('base64url');
 const soon = (ms) => new Date(Date.now() + ms).toISOString();
 
-// Resolves when the client's stream is over.
+// The word with which the client's stream ends; an end without one does not count. To be called before.
 function over(client) {
-  if (client.socket) return client.closed;
-  if (client.done) return client.done;
-  return new Promise((resolve) => {
-    client.source.onerror = resolve;
+  let word;
+  client.source?.addEventListener('close', (event) => {
+    word = JSON.parse(event.data).code;
   });
+  client.closed?.then(({ reason }) => {
+    word = reason;
+  });
+  client.done?.then(() => {
+    word = client.controls.at(-1).code;
+  });
+  return () => until(() => word, 'the end of the stream, and its reason');
 }
 
 function keyCommand(server, ...words) {
@@ -61,7 +69,7 @@ describe('a backend key that is revoked', () => {
       const ended = over(client);
       const began = Date.now();
       keyCommand(server, 'revoke', id);
-      await ended;
+      assert.equal(await ended(), 'token_revoked');
       assert.ok(Date.now() - began < 4000);
       client.close();
       await server.publish({ topic, data: 1 });
@@ -122,12 +130,82 @@ describe('a token or a user that is revoked', () => {
       const other = await new Client(server, topic, { token: minted({ jti: two }) }).open();
       const ended = over(client);
       await server.call('POST', '/v1/revocations', { token_id: one });
-      await ended;
+      assert.equal(await ended(), 'token_revoked');
       client.close();
       await server.publish({ topic, data: 1 });
       await until(() => other.events.length === 1, 'the other stream goes on');
       other.close();
     });
+
+  // The sessions as /metrics tells them, a tick later.
+  const listening = (count) =>
+    until(async () => (await server.metric('belfry_sessions')) === count, `${count} sessions`);
+
+  it('ends the long poll and the stream over HTTP/2 of that token, by its id', async () => {
+    await listening(0);
+    const jti = unique();
+    const bearer = server.bearer(minted({ jti }));
+    const polled = server.get('t', { since: 'now', wait: 25 }, bearer);
+    const client = new Http2Client(server);
+    const path = new URL(server.address('t', { since: 'now' })).pathname;
+    const stream = await client.listen(`${path}?topic=t`, undefined, {
+      authorization: bearer.Authorization,
+    });
+    const other = await client.listen(`${path}?topic=t`);
+    await listening(3);
+    await server.call('POST', '/v1/revocations', { token_id: jti });
+    const answer = await polled;
+    assert.deepEqual([answer.status, (await answer.json()).code], [401, 'token_revoked']);
+    await until(() => stream.closed, 'the end of the stream');
+    assert.match(stream.text, /\nevent: close\ndata: [^\n]*"token_revoked"/);
+    await server.publish({ topic: 't', data: 1 });
+    await until(() => other.events.length === 1, 'the other stream goes on');
+    client.close();
+  });
+
+  it('ends a WebSocket that was renewed with that token, and none that has left it', async () => {
+    const ids = [unique(), unique(), unique(), unique()];
+    const [first, second, kept, left] = ids.map((jti) => minted({ jti }));
+    const topic = `t/${unique()}`;
+    const client = await new WebSocketClient(server, topic, { token: first }).open();
+    const other = await new WebSocketClient(server, topic, { token: left }).open();
+    const ended = over(client);
+    for (const [socket, token] of [
+      [client, second],
+      [other, kept],
+    ])
+      assert.equal((await socket.ask({ action: 'renew', token })).control, 'renewed');
+    await server.call('POST', '/v1/revocations', { token_id: ids[3] });
+    await server.call('POST', '/v1/revocations', { token_id: ids[1] });
+    assert.equal(await ended(), 'token_revoked');
+    await server.publish({ topic, data: 1 });
+    await until(() => other.events.length === 1, 'the other stream goes on');
+    const late = await other.ask({ action: 'renew', token: second });
+    assert.equal(late.code, 'token_revoked', 'and it takes no token that counts no more');
+    other.close();
+  });
+
+  it('ends a stream whose ticket was renewed with that token', async () => {
+    const ids = [unique(), unique()];
+    const [first, second] = ids.map((jti) => minted({ jti }));
+    const topic = `t/${unique()}`;
+    const made = await server.call('POST', '/v1/tickets', { topics: [topic] }, first);
+    const { ticket } = made.body;
+    const source = new EventSource(`${server.url}/v1/events?ticket=${ticket}&event=message`);
+    const ended = over({ source });
+    const heard = [];
+    source.onmessage = (event) => heard.push(event.data);
+    await new Promise((resolve) => {
+      source.onopen = resolve;
+    });
+    await server.call('POST', '/v1/tickets', { renew: ticket }, second);
+    await server.call('POST', '/v1/revocations', { token_id: ids[0] });
+    await server.publish({ topic, data: 1 });
+    await until(() => heard.length === 1, 'it goes on without the first token');
+    await server.call('POST', '/v1/revocations', { token_id: ids[1] });
+    assert.equal(await ended(), 'token_revoked');
+    source.close();
+  });
 
   it('is not connected by a cookie that was good when the WebSocket was opened', async () => {
     const user = `u-${unique()}`;
@@ -208,7 +286,7 @@ describe('what SIGHUP takes back', () => {
     writeFileSync(file, second);
     writeFileSync(join(server.folder, 'jwt_secret'), 'n'.repeat(40));
     server.child.kill('SIGHUP');
-    await ended;
+    assert.equal(await ended(), 'token_revoked');
     own.close();
     assert.equal(await send(first), 403);
     assert.equal(await send(second), 200);

@@ -219,7 +219,7 @@ Result<bool> SqliteFeedRows::walk(const Lane& lane, Offset& after, Offset upto,
 Result<std::uint64_t> SqliteFeedRows::removals(std::span<const FeedSpan> spans) {
   std::uint64_t total = 0;
   // One topic may have been followed several times, or it is not any more.
-  std::unordered_set<std::string_view> topics;
+  std::unordered_set<std::string_view, KeyedHash> topics;
   for (const FeedSpan& span : spans) {
     if (!topics.insert(span.topic).second) continue;
     const std::vector<Lane> found = TRY(lanes(span.topic, {}));
