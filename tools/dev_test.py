@@ -298,8 +298,9 @@ def run(root, build, only):
         build("fuzz", testing=False)
         dev_fuzz.ci(root, tally)
     if "tidy" in wanted:
+        dev_setup.install("mutate")
         began = time.monotonic()
-        for script in ("tidy_test.py", "dev_words_test.py", "tidy.py"):
+        for script in ("tidy_test.py", "dev_words_test.py", "mutate_test.py", "tidy.py"):
             done = subprocess.run([sys.executable, str(root / "tools" / script)], cwd=root, check=False)
             tally.add(f"tidy ({script})", int(done.returncode == 0), int(done.returncode != 0), began)
     return tally.end()
