@@ -21,16 +21,15 @@ def run(root, wanted):
     works = build.Works(root)
     if wanted.anew:
         works.save("results", {})
-    mutants, state = build.build(works, wanted.count, wanted.seed, wanted.jobs)
+    mutants, states = build.build(works, wanted.count, wanted.seed, wanted.jobs)
     if wanted.list:
         for number, one in sorted(mutants.items()):
             print(f"{number:5} {one['name']} {one['path']}:{one['line']} {one['operator']}: ", end="")
             print(f"{one['before']}  =>  {one['after'] or 'nothing'}")
         return 0
-    if not wanted.report:
-        judge.judge(works, mutants, state, judge.FIRST, wanted.jobs, wanted.only)
-    if wanted.protocol:
-        judge.judge(works, mutants, state, judge.SECOND, wanted.jobs, wanted.only)
+    steps = () if wanted.report else (*judge.FIRST, *(judge.SECOND if wanted.protocol else ()))
+    for floors in steps:
+        judge.judge(works, mutants, states, floors, wanted.jobs, wanted.only)
     killed, count = report.write(works, mutants, wanted.seed, play.SEEDS)
     print(f"\n{killed} of {count} killed; docs/reports/mutants.md tells of the others")
     return 0

@@ -196,13 +196,13 @@ class Mutate(unittest.TestCase):
             self.assertEqual((done.code, reached), (2, [2]))
 
     def test_who_survived_is_judged_again_when_tests_change(self):
-        floors = judge.FIRST
+        floors = (judge.UNIT, judge.CONTRACT)
         self.assertTrue(judge.wanted(None, "s", floors))
         self.assertFalse(judge.wanted({"floor": "unit", "by": "x"}, "other", floors))
         survived = {"asked": {floor: "s" for floor in floors}}
         self.assertFalse(judge.wanted(survived, "s", floors))
         self.assertTrue(judge.wanted(survived, "other", floors))
-        self.assertTrue(judge.wanted(survived, "s", judge.SECOND))
+        self.assertTrue(judge.wanted(survived, "s", (judge.POWER,)))
 
     def test_the_report_counts(self):
         mutants = {1: {"name": "a", "room": "log"}, 2: {"name": "b", "room": "log"}}

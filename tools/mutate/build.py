@@ -31,9 +31,10 @@ class Works:
 
 
 def snapshot(works, texts):
-    """A copy of what git knows, with `texts` (path -> text) instead of the originals; returns its digest.
+    """A copy of what git knows, with `texts` (path -> text) instead of the originals.
 
-    What is there already keeps its time, so that nothing is built twice.
+    What is there already keeps its time, so that nothing is built twice. Returns digests of the sources and
+    tests: of the originals, and of the copy.
     """
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
@@ -47,17 +48,19 @@ def snapshot(works, texts):
     for old in works.tree.rglob("*"):
         if old.is_file() and old not in wanted:
             old.unlink()
-    parts = []
+    originals, copies = [], []
     for name in names:
-        data = texts[name].encode() if name in texts else (works.root / name).read_bytes()
+        original = (works.root / name).read_bytes()
+        data = texts[name].encode() if name in texts else original
         copy = works.tree / name
         if name.startswith(("src/", "tests/")) and not name.endswith((".md", ".toml")):
-            parts += [name, choose.digest(data)]
+            originals += [name, choose.digest(original)]
+            copies += [name, choose.digest(data)]
         if not copy.exists() or copy.read_bytes() != data:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(data)
             copy.chmod((works.root / name).stat().st_mode & 0o777)
-    return choose.digest(*parts)
+    return choose.digest(*originals), choose.digest(*copies)
 
 
 def room_tests(root):
@@ -130,7 +133,7 @@ def written(works, chosen, numbers):
 
 
 def build(works, count, seed, jobs):
-    """All that compiles: number -> {"name", "room", and what the mutant is}; and the digest of the tree."""
+    """All that compiles: number -> {"name", "room", and what the mutant is}; and what snapshot() returns."""
     rooms = choose.candidates(works.root, works.folder / "found.json", jobs)
     shares = choose.quotas({room: choose.lines_of_code(works.root, room) for room in rooms}, count)
     known = works.load("chosen", {"numbers": {}, "refused": []})
@@ -144,7 +147,7 @@ def build(works, count, seed, jobs):
                 chosen[name], where[name] = one, room
                 numbers.setdefault(name, max(numbers.values(), default=0) + 1)
         texts, spans = written(works, chosen, numbers)
-        state = snapshot(works, texts)
+        states = snapshot(works, texts)
         configure(works)
         print(f"-- {len(chosen)} mutants; the compiler speaks into build/mutants/build.log", flush=True)
         well, said = compile_all(works, jobs)
@@ -152,7 +155,7 @@ def build(works, count, seed, jobs):
             return {
                 numbers[name]: {"name": name, "room": where[name], **vars(one)}
                 for name, one in chosen.items()
-            }, state
+            }, states
         wrong = blamed(said, works.tree, spans)
         if not wrong:
             raise SystemExit(f"./dev mutate: the build failed, and no mutant is to blame:\n{said[-3000:]}")

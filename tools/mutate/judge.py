@@ -9,8 +9,8 @@ import dev_test
 from mutate import play
 
 UNIT, CONTRACT, SIMULATOR, POWER, PROTOCOL = "unit", "contract", "simulator", "power loss", "protocol"
-FIRST = (UNIT, CONTRACT, SIMULATOR)
-SECOND = (POWER, PROTOCOL)
+FIRST = ((UNIT, CONTRACT), (SIMULATOR,))  # step by step: what takes long sees only who survived the others
+SECOND = ((POWER,), (PROTOCOL,))
 STOPPED = re.compile(r"^\[  FAILED  \] ([\w./]+)", re.M)
 STARTED = re.compile(r"^\[ RUN      \] ([\w./]+)", re.M)
 
@@ -80,18 +80,18 @@ def note_protocol(works):
     return plays
 
 
-def notes(works, state, floors, jobs):
-    """What reaches which mutants; known until the sources or the tests change."""
+def notes(works, built, floors, jobs):
+    """What reaches which mutants; known until something else is built."""
     kept = works.load("reached", {})
-    if kept.get("state") != state:
-        kept = {"state": state}
+    if kept.get("state") != built:
+        kept = {"state": built}
     for name, note in (
         ("gtest", lambda: note_gtest(works, jobs)),
         ("simulator", lambda: note_simulator(works)),
         ("protocol", lambda: note_protocol(works)),
     ):
-        wanted = PROTOCOL in floors if name == "protocol" else True
-        if wanted and name not in kept:
+        needed = {"simulator": SIMULATOR in floors, "protocol": PROTOCOL in floors}.get(name, True)
+        if needed and name not in kept:
             kept[name] = note()
             works.save("reached", kept)
     plays = [one for name, one in kept.items() if name != "state"]
@@ -168,9 +168,10 @@ class Judge:
                 left = left[left.index(name) + 1 :]
 
 
-def judge(works, mutants, state, floors, jobs, only=None):
+def judge(works, mutants, states, floors, jobs, only=None):
     """Plays what was not judged yet by these floors, and keeps each verdict as soon as it is there."""
-    plays = notes(works, state, floors, jobs)
+    state, built = states
+    plays = notes(works, built, floors, jobs)
     judge_one = Judge(works, plays)
     results = works.load("results", {})
     mutants = {

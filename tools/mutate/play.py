@@ -1,5 +1,6 @@
 """Plays tests, with or without a mutant: how long, how they end, and which mutants they reach."""
 
+import ctypes
 import os
 import pathlib
 import re
@@ -16,7 +17,12 @@ FILE_MAX = 2 << 30
 SIMULATIONS = {"seeds": "--seeds", "feeds": "--feeds"}
 
 
+LIBC = ctypes.CDLL(None)
+WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
 def limits(memory):
+    LIBC.prctl(WITH_PARENT, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX))
     if memory:
@@ -61,8 +67,9 @@ def play(command, mutant=0, reached=None, seconds=600, folder=None, environment=
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             code = None
-        end(process)
-        process.wait()
+        finally:
+            end(process)
+            process.wait()
         output.seek(0)
         text = output.read().decode(errors="replace")
     return Played(code, text, time.monotonic() - began)

@@ -4,7 +4,7 @@ import tomllib
 
 from mutate import choose, judge
 
-FLOORS = (*judge.FIRST, *judge.SECOND)
+FLOORS = tuple(floor for step in (*judge.FIRST, *judge.SECOND) for floor in step)
 EQUIVALENT = "equivalent"  # it does what the original does, as far as anybody can tell
 HEAD = """# Mutants
 
