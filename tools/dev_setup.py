@@ -63,6 +63,7 @@ PACKAGES = {
         "clang-19",  # libFuzzer
         "libclang-rt-19-dev",
     ],
+    "mutate": ["python3-clang-19"],  # where an expression begins and ends, for ./dev mutate and its test
 }
 
 

@@ -9,6 +9,7 @@ import dev_demo
 import dev_fuzz
 import dev_kafka
 import dev_play
+import dev_setup
 import dev_web
 import tidy
 from dev_tally import Outcome, Tally
@@ -20,7 +21,14 @@ FORMATTED = ("web", "examples", "tests/protocol")  # by prettier
 CRASH_CYCLES, CRASH_CYCLES_LONG = 50, 300
 POWER_IMAGES_LONG = 2000
 SEEDS_LONG = 2000
-TIDY = ("tidy_test.py", "dev_words_test.py", "dev_base_test.py", "dev_tally_test.py", "tidy.py")
+TIDY = (
+    "tidy_test.py",
+    "dev_words_test.py",
+    "dev_base_test.py",
+    "dev_tally_test.py",
+    "mutate_test.py",
+    "tidy.py",
+)
 
 
 def node_environment(root):
@@ -148,6 +156,7 @@ def sanitized(root, build, tally, preset, long):
 
 
 def scripts(root, tally):
+    dev_setup.install("mutate")
     for script in TIDY:
         began = time.monotonic()
         done = subprocess.run([sys.executable, str(root / "tools" / script)], cwd=root, check=False)

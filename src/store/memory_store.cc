@@ -151,6 +151,7 @@ class MemoryStore final : public Store {
   Offset indexed() const override { return shared_->indexed; }
   Result<void> index_now() override {
     std::lock_guard lock(shared_->mutex);
+    if (disk().index_full) return fail(Code::store_full);
     index();
     return {};
   }

@@ -33,6 +33,7 @@ struct MemoryDisk {
   Offset head = 0;
   Offset indexed = 0;        // pages end here
   bool index_lags = false;   // commits leave it to Store::index_now, as those of SQLite do for a while
+  bool index_full = false;   // there is no room for more of it
   std::map<std::string, TopicRow> topics;
   std::map<std::pair<std::string, std::string>, IdempotencyRecord> keys;
   std::map<Offset, std::uint64_t> plain;  // TopicRow::last_plain as of each event

@@ -1,5 +1,5 @@
 // ./dev sim --seeds N: plays N seeds, and says which fail. ./dev sim --seed S: plays one and tells its
-// story. With --feeds N, feeds instead.
+// story. With --feeds N, feeds instead. With --violations-max N it ends after N seeds with a violation.
 
 #include <cstdio>
 #include <cstdlib>
@@ -28,19 +28,20 @@ int tell_one(std::uint64_t seed) {
 
 int main(int argc, char** argv) {
   belfry::log_start(belfry::LogFormat::text, "off");  // failing pages are part of the play
-  std::uint64_t seeds = 1000;
+  std::uint64_t seeds = 1000, failed_max = ~std::uint64_t{0};
   bool feeds = false;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
     if (std::strcmp(argv[i], "--seed") == 0) return tell_one(value);
     if (std::strcmp(argv[i], "--seeds") == 0) seeds = value;
+    if (std::strcmp(argv[i], "--violations-max") == 0) failed_max = value;
     if (std::strcmp(argv[i], "--feeds") == 0) {
       feeds = true;
       seeds = value;
     }
   }
   std::uint64_t failed = 0, deliveries = 0, resets = 0, crashes = 0;
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds && failed < failed_max; ++seed) {
     const Outcome outcome = feeds ? play_feed(seed, kFeedSteps) : play(seed, kSteps);
     deliveries += outcome.deliveries;
     resets += outcome.resets;
