@@ -108,9 +108,9 @@ struct ShardOptions {
   std::vector<std::string> presence{};  // patterns of the topics that keep it
   PresencePort* presence_port = nullptr;
   Planted planted{};
+  Duration heartbeat = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);  // 0: none
   std::size_t turn_work = limits::turn_work_max;  // budgets of a turn; less in the simulator
   std::size_t turn_news = limits::turn_news_max;
-  Duration heartbeat = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);  // 0: none
 };
 
 struct Session;
