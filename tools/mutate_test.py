@@ -47,7 +47,7 @@ HEADER = str(pathlib.Path(__file__).resolve().parent / "mutate/mutant.h")
 PROGRAM = """#!/bin/sh
 for name in $(echo "$*" | sed 's/.*filter=//; s/:/ /g'); do
   echo "[ RUN      ] $name"
-  case $name-$BELFRY_MUTANT in
+  case $name-$MUTANT in
     A.Fails-3) echo "[  FAILED  ] $name, where"; exit 1;;
     A.Once-*) if mkdir "$0.once"; then echo "[  FAILED  ] $name"; exit 1; fi;;
     A.Dies-4) kill -11 $$;;

@@ -151,6 +151,7 @@ def build(works, count, seed, jobs):
         configure(works)
         print(f"-- {len(chosen)} mutants; the compiler speaks into build/mutants/build.log", flush=True)
         well, said = compile_all(works, jobs)
+        works.save("chosen", {"numbers": numbers, "refused": sorted(refused)})
         if well:
             return {
                 numbers[name]: {"name": name, "room": where[name], **vars(one)}
@@ -160,6 +161,6 @@ def build(works, count, seed, jobs):
         if not wrong:
             raise SystemExit(f"./dev mutate: the build failed, and no mutant is to blame:\n{said[-3000:]}")
         refused |= {name for name in chosen if numbers[name] in wrong}
-        works.save("chosen", {"numbers": numbers, "refused": sorted(refused)})
         print(f"-- {len(wrong)} do not compile, others come instead", flush=True)
+    works.save("chosen", {"numbers": numbers, "refused": sorted(refused)})
     raise SystemExit("./dev mutate: too many mutants do not compile")

@@ -6,6 +6,7 @@ import threading
 import time
 
 import dev_test
+import dev_web
 from mutate import play
 
 UNIT, CONTRACT, SIMULATOR, POWER, PROTOCOL = "unit", "contract", "simulator", "power loss", "protocol"
@@ -71,7 +72,7 @@ def protocol_options(works):
 
 def note_protocol(works):
     plays = []
-    for path in sorted((works.root / "tests/protocol").glob("*.test.mjs")):
+    for path in sorted(dev_web.install(works.root / "tests/protocol").glob("*.test.mjs")):
         done, reached = play.noted(play.node(path.name, 420), seconds=450, **protocol_options(works))
         if done.passed:
             plays.append({"floor": PROTOCOL, "name": path.name, "seconds": done.seconds, "reached": reached})

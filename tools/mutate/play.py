@@ -48,9 +48,9 @@ class Played:
 
 def play(command, mutant=0, reached=None, seconds=600, folder=None, environment=None, memory=True):
     """`reached` is a file that notes which mutants the command came by."""
-    environment = dict(environment or os.environ, BELFRY_MUTANT=str(mutant), RC_PARAMS="seed=1")
+    environment = dict(environment or os.environ, MUTANT=str(mutant), RC_PARAMS="seed=1")
     if reached is not None:
-        environment["BELFRY_MUTANTS_REACHED"] = str(reached)
+        environment["MUTANTS_REACHED"] = str(reached)
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
