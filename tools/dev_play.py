@@ -121,10 +121,10 @@ def node_file(folder, name, environment):
     return outcome
 
 
-def node_tests(floor, folder, environment, tally, concurrency=2, pattern="*.test.mjs"):
+def node_tests(floor, folder, environment, tally, concurrency=2, patterns=("*.test.mjs",)):
     """The *.test.mjs of a folder, so many files at a time."""
     began, seconds = time.monotonic(), {}
-    files = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+    files = sorted(str(path.relative_to(folder)) for pattern in patterns for path in folder.glob(pattern))
 
     def play(name):
         start = time.monotonic()

@@ -21,6 +21,7 @@ FORMATTED = ("web", "examples", "tests/protocol")  # by prettier
 CRASH_CYCLES, CRASH_CYCLES_LONG = 50, 300
 POWER_IMAGES_LONG = 2000
 SEEDS_LONG = 2000
+RACED = ["hop.test.mjs", "transports.test.mjs", "feed.test.mjs", "revocation.test.mjs"]  # under TSan
 TIDY = (
     "tidy_test.py",
     "dev_words_test.py",
@@ -82,7 +83,7 @@ def kafka(root, tally):
     folder = dev_web.install(root / "tests" / "protocol")
     with dev_kafka.broker(root) as address:
         environment = dict(node_environment(root), KAFKA_BROKERS=address)
-        dev_play.node_tests("kafka", folder, environment, tally, pattern="sources_kafka.test.mjs")
+        dev_play.node_tests("kafka", folder, environment, tally, patterns=["sources_kafka.test.mjs"])
 
 
 def figures(root, arguments):
@@ -145,14 +146,35 @@ def simulation(root):
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 
+def races(root, tally):
+    """The server itself under TSan, whose threads meet only there, in a few floors of the protocol."""
+    reports = root / "build" / "tsan" / "races"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir()
+    environment = dict(
+        node_environment(root),
+        BELFRY=str(root / "build/tsan/belfry"),
+        TSAN_OPTIONS=f"log_path={reports}/race",  # read below, whatever became of the process
+    )
+    folder = dev_web.install(root / "tests" / "protocol")
+    dev_play.node_tests("tsan server", folder, environment, tally, 1, RACED)
+    began = time.monotonic()
+    found = sorted(reports.iterdir())
+    for report in found:
+        print(report.read_text(errors="replace")[:6000])
+    told = [(report.name, "a race: see above") for report in found]
+    tally.add("tsan races", int(not found), len(found), began, told)
+
+
 def sanitized(root, build, tally, preset, long):
-    """A preset whose programs are tests: all of them, or under TSan in short those with threads."""
-    if long or preset != "tsan":
-        build(preset, ["belfry_tests"])
-        return dev_play.ctest(root, preset, tally)
-    build(preset, list(tidy.THREAD_TESTS))
+    """The programs of tests, all of them; in the short form of tsan those with threads. And the server."""
+    short = preset == "tsan" and not long
+    targets = list(tidy.THREAD_TESTS) if short else ["belfry_tests"]
+    build(preset, [*targets, *(["belfry"] if preset == "tsan" else [])])
     rooms = "|".join(name.removesuffix("_test") for name in tidy.THREAD_TESTS)
-    dev_play.ctest(root, preset, tally, chosen=f"^({rooms})[.]")
+    dev_play.ctest(root, preset, tally, chosen=f"^({rooms})[.]" if short else None)
+    if preset == "tsan":
+        races(root, tally)
 
 
 def scripts(root, tally):

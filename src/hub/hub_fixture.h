@@ -15,10 +15,12 @@ struct Recorder : Outlet {
   std::string story;
   std::size_t room = 1000;
   int writes = 0;
+  std::size_t largest = 0;  // of the writes, in events
   bool beat_blocks = false;
 
   Written write(std::span<const Entry* const> entries, Offset) override {
     ++writes;
+    largest = std::max(largest, entries.size());
     const std::size_t taken = std::min(room, entries.size());
     for (const Entry* entry : entries.first(taken)) {
       const Event& event = entry->event();

@@ -13,15 +13,6 @@ TEST_F(HubTest, ALiveSessionGetsWhatItAskedForAndNothingElse) {
   EXPECT_EQ(ana.story, "live@0 1 3 ");
 }
 
-TEST_F(HubTest, ManyEventsInOneTurnAreOneWrite) {
-  attach({{"a", {}}, {"#", {}}}, 0);
-  turn();
-  for (int i = 0; i < 16; ++i) publish("a");
-  turn();
-  EXPECT_EQ(ana.writes, 1);
-  EXPECT_EQ(ana.story, "live@0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 ");
-}
-
 TEST_F(HubTest, ReconnectingFromACursorReadsTheTailByTopic) {
   for (int i = 0; i < 3; ++i) {
     publish("a");

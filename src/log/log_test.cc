@@ -148,6 +148,25 @@ TEST_F(LogTest, ACommandThatChangesNothingFallsWithItsGroup) {
   EXPECT_EQ(log->tail().head(), 3u);
 }
 
+// A refusal may rest on what came to nothing, too.
+TEST_F(LogTest, ARefusedCommandFallsWithItsGroup) {
+  struct Refuses final : CommandPlanner {
+    void begin_group() override {}
+    Result<CommandPlan> plan(const Command&, Timestamp) override { return fail(Code::forbidden); }
+    std::vector<Event> tick(Timestamp) override { return {}; }
+  } planner;
+  log->set_planner(planner);
+  const auto both = [&] {
+    std::vector<PublishRequest> requests(1);
+    requests[0].command = EraseCommand{"ana"};
+    requests.push_back(request({"a"}));
+    return publish(std::move(requests));
+  };
+  disk.trouble = MemoryDisk::Trouble::full;
+  EXPECT_EQ(both()[0].error().code, Code::store_full);
+  EXPECT_EQ(both()[0].error().code, Code::forbidden);
+}
+
 TEST_F(LogTest, AfterAFailureNothingIsSeenAtAll) {
   disk.trouble = MemoryDisk::Trouble::failed_before;
   const auto outcomes = publish({request({"b"}), request({"ephemeral/c"})});
@@ -189,10 +208,23 @@ TEST_F(LogTest, TheSameKeyIsTheSameEventWhateverKindItWas) {
       EXPECT_EQ(again[i].value().events[n].cursor, first[i].value().events[n].cursor);
       EXPECT_EQ(again[i].value().events[n].topic, first[i].value().events[n].topic);
       EXPECT_EQ(again[i].value().events[n].scheduled, first[i].value().events[n].scheduled);
+      EXPECT_EQ(again[i].value().events[n].seq, 0u) << "what is gone has none";
     }
   }
   EXPECT_EQ(log->tail().head(), head);
   EXPECT_EQ(announced(*log), seen);
+}
+
+TEST_F(LogTest, OfABatchWithAKnownEventTheNewOneIsAnnouncedAlone) {
+  const auto batch = [](std::vector<std::string> topics) {
+    auto out = request(topics);
+    for (const auto& topic : topics) out.event_keys.push_back("id of " + topic);
+    out.event_bodies.resize(topics.size());
+    return out;
+  };
+  ASSERT_TRUE(publish({batch({"ephemeral/x"})})[0]);
+  ASSERT_TRUE(publish({batch({"ephemeral/x", "ephemeral/y"})})[0]);
+  EXPECT_EQ(announced(*log), "ephemeral/x ephemeral/y ");
 }
 
 // A CloudEvent's source and id are its key (threat 38); they are not for another event.
@@ -277,6 +309,16 @@ TEST_F(LogTest, AGroupIsBoundedByRowsButHoldsOneRequestWhole) {
   requests.erase(requests.begin());
   for (int i = 0; i < 300; ++i) requests.push_back(request({"c"}));
   EXPECT_EQ(taken_in(*log, requests), limits::commit_rows_max);
+}
+
+TEST_F(LogTest, TheFirstRequestFitsWhateverItBrings) {
+  const auto large = request(std::vector<std::string>(limits::commit_rows_max + 1, "a"));
+  log->begin_group(clock.wall());
+  EXPECT_TRUE(log->fits(large));
+  EXPECT_TRUE(log->add(request({"b"})).room);
+  EXPECT_FALSE(log->fits(large));
+  EXPECT_TRUE(log->fits(request(std::vector<std::string>(limits::commit_rows_max - 1, "a"))));
+  log->commit_group();
 }
 
 TEST_F(LogTest, AGroupIsBoundedByBytes) {
