@@ -72,10 +72,10 @@ def failures(tap):
 
 
 def reasons(tap):
-    """Of TAP: (name, error) of each test that failed by itself, not because one inside it did."""
+    """Of TAP: (name, error) of each test that failed by itself, not because one inside or around it did."""
     for found in re.finditer(r"^( *)not ok \d+ - (.*)\n((?:\1  .*\n)*)", tap, re.M):
         error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", found[3], re.M)
-        if "failureType: 'subtestsFailed'" not in found[3]:
+        if not re.search("failureType: '(subtestsFailed|cancelledByParent)'", found[3]):
             yield found[2], error[1] if error else "no error was told"
 
 

@@ -150,6 +150,11 @@ class Runners(unittest.TestCase):
         empty = dev_play.tap_outcome("", 0, "x.test.mjs")
         self.assertEqual((empty.passed, empty.failed), (0, 1), "a file without a test")
 
+    def test_a_hook_that_fails_is_one_failure(self):
+        one = "    not ok 1 - inner\n      failureType: '{}'\n      error: 'why'\n"
+        tap = one.format("cancelledByParent") + one.format("testCodeFailure").replace("inner", "own")
+        self.assertEqual(list(dev_play.reasons(tap)), [("own", "'why'")])
+
     def test_vitest(self):
         def file(name, *statuses, status="passed"):
             tests = [{"status": one, "fullName": str(at)} for at, one in enumerate(statuses)]

@@ -32,7 +32,10 @@ describe('what retention took', () => {
     }
     const first = async (topic) => {
       const page = await (await server.get(topic, { since: 'earliest' })).json();
-      return Number(page.events[0].id.split('.')[1]);
+      // While retention is at work, what follows a page may be gone before it is read: a reset.
+      if (page.events) return Number(page.events[0].id.split('.')[1]);
+      assert.equal(page.reason, 'horizon');
+      return 0;
     };
     for (const topic of ['a/x', 'teams/ops', 'users/ana'])
       await until(async () => (await first(topic)) > head / 2, `retention of ${topic}`, 60_000);
