@@ -129,16 +129,12 @@ def chaos(root):
 
 
 def program(floor, tally, play):
-    """A floor that is one program, which ends with 0 or not."""
+    """A floor that is one program, which ends with 0 or not. It is not played again: what it found by chance
+    is there, though the next play may not meet it."""
     began = time.monotonic()
-
-    def one():
-        ended = play()
-        return Outcome(int(ended == 0), int(ended != 0), [(floor, f"ended with {ended}")] if ended else [])
-
-    outcome = one()
-    outcome.again = one if outcome.failed else None
-    tally.units(floor, [outcome], began)
+    ended = play()
+    told = [(floor, f"ended with {ended}")] if ended else []
+    tally.units(floor, [Outcome(int(ended == 0), int(ended != 0), told)], began)
 
 
 def simulation(root):
