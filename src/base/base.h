@@ -20,3 +20,4 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "base/settled_clock.h"

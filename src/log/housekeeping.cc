@@ -87,7 +87,7 @@ void Log::tick(Timestamp now) {
   if (!events.empty()) tail_->append(std::make_shared<const Batch>(std::move(events)));
 }
 
-Result<bool> Log::maintain(Timestamp now) {
+Result<bool> Log::maintain(Timestamp now, Timestamp settled) {
   if (failure_) return *failure_;
   for (std::size_t tried = 0; tried < chores; ++tried) {
     const std::size_t chore = next_chore_;
@@ -98,7 +98,9 @@ Result<bool> Log::maintain(Timestamp now) {
         options_.planted.unbounded_slice
             ? ~std::size_t{0} / 2
             : std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
-    const std::size_t done = TRY(do_chore(static_cast<Chore>(chore), now, rows));
+    const auto kind = static_cast<Chore>(chore);
+    const Timestamp then = kind == Chore::publish_due ? now : settled;
+    const std::size_t done = TRY(do_chore(kind, then, rows));
     arrived_[chore] -= came;
     if (done > 0) return true;
   }

@@ -115,7 +115,9 @@ class Log {
   // what is old goes, what rules let go, keys are forgotten; each kind in turn. A slice is as large as
   // what was committed since the last one of its kind, so that housekeeping keeps pace with publishing.
   // False: nothing is left to do now.
-  Result<bool> maintain(Timestamp now);
+  // `settled`: by which things are taken out (base/settled_clock.h); what is due goes by `now`.
+  Result<bool> maintain(Timestamp now, Timestamp settled);
+  Result<bool> maintain(Timestamp now) { return maintain(now, now); }
 
   // Retention as of now; the other options stay.
   void set_retention(std::optional<Duration> retention, std::vector<RetentionRule> rules) {

@@ -112,6 +112,21 @@ Result<void> check_content(const Request& request) {
 struct RequestParser::State {
   http::request_parser<http::string_body> parser;
   std::size_t body_taken = 0;  // bytes after the head, chunk framing among them
+  std::optional<http::fields> head;  // of a chunked request, because Beast adds the trailers to the fields
+
+  // The head first, and then what follows it.
+  std::size_t put(std::string_view bytes, boost::system::error_code& failed) {
+    const auto feed = [&] {
+      return parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+    };
+    if (parser.is_header_done()) return feed();
+    const std::size_t used = feed();
+    if (failed || !parser.is_header_done()) return used;
+    if (parser.chunked()) head = parser.get().base();
+    parser.eager(true);
+    bytes.remove_prefix(used);
+    return parser.is_done() || bytes.empty() ? used : used + feed();
+  }
 
   // Sizes, extensions and trailers of chunks (RFC 9112 section 7.1): what is not whole yet, which Beast
   // wants to see in one piece, and all of it together, so that a small body does not come in gigabytes.
@@ -128,7 +143,6 @@ struct RequestParser::State {
 RequestParser::RequestParser() : state_(std::make_unique<State>()) {
   state_->parser.header_limit(static_cast<std::uint32_t>(limits::header_bytes_max));
   state_->parser.body_limit(limits::body_bytes_max);
-  state_->parser.eager(true);
 }
 
 RequestParser::~RequestParser() = default;
@@ -139,7 +153,7 @@ Result<std::size_t> RequestParser::feed(std::string_view bytes) {
   auto& parser = state_->parser;
   const bool before_head = !parser.is_header_done();
   boost::system::error_code failed;
-  const std::size_t used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+  const std::size_t used = state_->put(bytes, failed);
   const std::size_t head = before_head && parser.is_header_done() ? bytes.find("\r\n\r\n") : 0;
   if (head > 0) TRY(check_lines(bytes.substr(0, head)));
   if (parser.is_header_done()) state_->body_taken += used - head;
@@ -170,7 +184,9 @@ Result<Request> RequestParser::take() {
   auto message = state_->parser.release();
   Request request;
   std::size_t hosts = 0;
-  for (const auto& field : message) {
+  // Trailers are no fields of the head (RFC 9110 section 6.5.1): nothing here knows what to do with one.
+  const http::fields& fields = state_->head ? *state_->head : message;
+  for (const auto& field : fields) {
     request.headers.emplace_back(lower_case({field.name_string().data(), field.name_string().size()}),
                                  std::string(field.value()));
     hosts += field.name() == http::field::host ? 1u : 0u;

@@ -105,6 +105,25 @@ TEST_F(HttpServerTest, ChunkFramingIsBounded) {
   }
 }
 
+// What stands behind the body was looked at by nobody on the way: no proxy has taken it out.
+TEST_F(HttpServerTest, TrailersAreNoFieldsOfTheHead) {
+  const std::string request =
+      "POST /p HTTP/1.1\r\nHost: h\r\nX-Echo: head\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5\r\nabcde\r\n0\r\nX-Echo: trailer\r\nHost: other\r\nContent-Length: 7\r\n\r\n";
+  for (const std::size_t piece : {request.size(), std::size_t{1}, std::size_t{40}}) {
+    Peer peer(server->port());
+    for (std::size_t at = 0; at < request.size(); at += piece) {
+      if (piece > 1) settle();
+      peer.send(request.substr(at, piece));
+    }
+    const std::string answer = peer.until("abcde");
+    EXPECT_NE(answer.find("200 OK"), std::string::npos) << piece;
+    EXPECT_NE(answer.find("POST /p x-echo:head abcde"), std::string::npos) << piece << answer;
+    peer.send("GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_NE(peer.until("GET /next").find("200 OK"), std::string::npos) << "the next request is whole";
+  }
+}
+
 TEST_F(HttpServerTest, ALastChunkMayComeByteByByte) {
   Peer peer(server->port());
   peer.send("POST /z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");

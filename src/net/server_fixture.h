@@ -46,6 +46,8 @@ struct Echo : Handler, StreamEvents {
     if (request.path == "/large") return exchange.respond({200, {}, std::string(large_bytes, 'x')});
     std::string body = request.method + " " + request.path;
     for (const auto& [name, value] : request.query) body += " " + name + "=" + value;
+    for (const auto& [name, value] : request.headers)
+      if (name == "x-echo") body += " " + name + ":" + value;
     exchange.respond({200, {}, body + " " + request.body});
   }
   void on_writable() override { ++writable; }

@@ -111,6 +111,7 @@ class Server {
   const ServerMode mode_;
   const std::function<LoadedConfig()>& reread_;
   const SystemClock clock_;
+  SettledClock settled_;  // by which revocations and tickets are forgotten
   Metrics metrics_;
   StopRequest stop_request_;
   std::atomic<bool> ready_{false};
@@ -319,9 +320,10 @@ void Server::watch() {
   report(admission_.pressure());
   sources_->report();
   if (looks_ % 40 == 0) save_expected(count);
+  const Timestamp settled = settled_.of(clock_.now(), clock_.wall());
   if (looks_ % 240 == 0) {
-    keyring_.forget_revocations(clock_.wall());
-    tickets_.forget(clock_.wall());
+    keyring_.forget_revocations(settled);
+    tickets_.forget(settled);
   }
   if (looks_ > 240) admission_.expect(count);  // by now those of before the start have come back
 }

@@ -88,6 +88,7 @@ class LogWriter {
   Log& log_;
   FairMailbox<PublishJob>& mailbox_;
   const Clock& clock_;
+  SettledClock settled_;
   prometheus::Counter& commits_;
   prometheus::Counter& events_;
   prometheus::Counter& refused_due_;

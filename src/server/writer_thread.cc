@@ -182,7 +182,12 @@ void LogWriter::report() {
 // One slice, of a few milliseconds; a publish that comes meanwhile waits for it at most. False: that was
 // all, or there is trouble, and it is tried again at the next interval.
 bool LogWriter::housekeep() {
-  const auto more = log_.maintain(clock_.wall());
+  const bool waited = settled_.waits();
+  const Timestamp settled = settled_.of(clock_.now(), clock_.wall());
+  if (settled_.waits() && !waited)
+    log_warn("the clock jumped ahead; nothing is taken out before it has stood there for ten minutes",
+             {{"from", format_rfc3339(settled)}, {"to", format_rfc3339(clock_.wall())}});
+  const auto more = log_.maintain(clock_.wall(), settled);
   // What was due or lost is in the tail.
   callbacks_.wake_shards();
   if (more) return more.value();
