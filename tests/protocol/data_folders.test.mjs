@@ -1,8 +1,9 @@
 // What an earlier Belfry left is opened by the one of today: a folder for each schema that has landed.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
 
 import { OpenedFolder, holds, run, schemaNow, schemasKept, shelf, sqlite } from './data_folder.mjs';
 
@@ -13,11 +14,21 @@ it('there is a folder of the schema of today', () => {
   );
 });
 
-for (const schema of schemasKept())
-  describe(`a data folder of schema ${schema}`, () => {
+const day = 24 * 3600 * 1000;
+const written = (schema) =>
+  JSON.parse(readFileSync(join(shelf, `schema-${schema}`, 'expected.json'), 'utf8')).written;
+// By our clock, whatever it says; and by one that is far from the day the folder was written.
+const clocks = [
+  ['today', () => 0],
+  ['ten years after it was written', (schema) => written(schema) + 3650 * day - Date.now()],
+  ['a month before it was written', (schema) => written(schema) - 30 * day - Date.now()],
+];
+
+for (const [schema, [when, ahead]] of schemasKept().flatMap((one) => clocks.map((clock) => [one, clock])))
+  describe(`a data folder of schema ${schema}, ${when}`, () => {
     let opened;
     before(async () => {
-      opened = await OpenedFolder.open(join(shelf, `schema-${schema}`));
+      opened = await OpenedFolder.open(join(shelf, `schema-${schema}`), { ahead: ahead(schema) });
     });
     after(() => opened?.close());
 

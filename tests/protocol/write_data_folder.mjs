@@ -18,13 +18,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { OpenedFolder, rowsOf, run, schemaNow, shelf, sqlite } from './data_folder.mjs';
+import { OpenedFolder, clockAhead, rowsOf, run, schemaNow, shelf, sqlite } from './data_folder.mjs';
 import { Postgres } from './postgres.mjs';
 import { Server, until } from './server.mjs';
 import { running } from './sources.mjs';
 
 const day = 24 * 3600 * 1000;
-const libfaketime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const later = (ms) => new Date(Date.now() + ms).toISOString();
 const note = (topic, title, rest = {}) => ({ topic, type: 'news', notification: { title }, ...rest });
 
@@ -245,8 +244,7 @@ async function story(folder, database, start) {
   await database.sql(`CREATE TABLE facts(id bigserial PRIMARY KEY, what text);
     INSERT INTO facts(what) VALUES ('one'), ('two'), (NULL)`);
   const options = { folder, config: config(database.url) };
-  const ahead = { LD_PRELOAD: libfaketime, FAKETIME: '+1h', FAKETIME_DONT_FAKE_MONOTONIC: '1' };
-  const early = await start({ ...options, environment: ahead });
+  const early = await start({ ...options, environment: clockAhead(3_600_000) });
   await early.publish({ topic: 'orders/0', data: 'an hour ahead' });
   await early.kill('SIGTERM');
   const server = await start(options);
