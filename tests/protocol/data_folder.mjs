@@ -82,21 +82,27 @@ export class OpenedFolder {
     const opened = new OpenedFolder();
     opened.ahead = ahead;
     opened.folder = mkdtempSync(join(tmpdir(), 'belfry-kept-'));
-    cpSync(folder, opened.folder, { recursive: true });
-    const read = (name) => readFileSync(join(opened.folder, name), 'utf8');
-    writeFileSync(
-      join(opened.folder, 'belfry.toml'),
-      read('belfry.toml').replaceAll('FOLDER', opened.folder),
-    );
-    opened.expected = JSON.parse(read('expected.json'));
-    opened.by = opened.now() - opened.expected.written;
-    const database = join(opened.folder, 'data', 'belfry.db');
-    opened.schema = sqlite(database, 'PRAGMA user_version')[0][0];
-    const moves = read('move.sql') + (opened.by < 0 ? revokedEarlier : '');
-    sqlite(database, moves.replaceAll(':by', String(opened.by)) + 'SELECT 1');
-    const environment = ahead === 0 ? {} : clockAhead(ahead);
-    opened.server = await Server.start({ folder: opened.folder, config: {}, environment });
+    try {
+      await opened.start(folder);
+    } catch (error) {
+      rmSync(opened.folder, { recursive: true, force: true });
+      throw error;
+    }
     return opened;
+  }
+
+  async start(folder) {
+    cpSync(folder, this.folder, { recursive: true });
+    const read = (name) => readFileSync(join(this.folder, name), 'utf8');
+    writeFileSync(join(this.folder, 'belfry.toml'), read('belfry.toml').replaceAll('FOLDER', this.folder));
+    this.expected = JSON.parse(read('expected.json'));
+    this.by = this.now() - this.expected.written;
+    const database = join(this.folder, 'data', 'belfry.db');
+    this.schema = sqlite(database, 'PRAGMA user_version')[0][0];
+    const moves = read('move.sql') + (this.by < 0 ? revokedEarlier : '');
+    sqlite(database, moves.replaceAll(':by', String(this.by)) + 'SELECT 1');
+    const environment = this.ahead === 0 ? {} : clockAhead(this.ahead);
+    this.server = await Server.start({ folder: this.folder, config: {}, environment });
   }
 
   /** By the server's clock. */
