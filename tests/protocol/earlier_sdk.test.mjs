@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 
 import WebSocket from 'ws';
 
+import { holds, id, time } from './data_folder_answers.mjs';
 import { Server, unique, until } from './server.mjs';
 
 const shelf = new URL('../data/', import.meta.url);
@@ -63,6 +64,23 @@ for (const name of kept)
         assert.equal(got[0].topic, `${topic}/a`);
       });
 
+      it('hands on every field of an event', async () => {
+        const topic = `t/${unique()}`;
+        const got = [];
+        await make('ana').subscribe(topic, (event) => got.push(event)).ready;
+        const expires = new Date(Date.now() + 3_600_000).toISOString();
+        const kinds = [
+          { type: 'made', data: { n: 1, text: 'Größe ✓' } },
+          { type: 'state', key: 'k', data: 1, expires },
+          { type: 'refresh', keys: [['orders', 7]], version: '9' },
+          { type: 'news', notification: { title: 'One', body: 'Of one', url: '/one' } },
+        ];
+        const sent = await server.publish(kinds.map((kind) => ({ topic, ...kind })));
+        const told = (n) => ({ ...kinds[n], id: sent[n].id, topic, seq: n + 1, time });
+        await until(() => got.length === kinds.length, 'all');
+        holds(got, [told(0), told(1), { ...told(2), spread_ms: 0 }, told(3)], 'what was published');
+      });
+
       it('goes on where it was when the server has been started again', async () => {
         const topic = `t/${unique()}`;
         const client = make('ana');
@@ -106,11 +124,18 @@ for (const name of kept)
         await server.publish(note('Three'));
         await until(() => counts().unread === 3, 'the live one is counted');
         assert.deepEqual(titles(), ['Three', 'Two', 'One']);
+        const unread = { type: 'news', seen: false, read: false, archived: false };
+        const item = (title) => ({ title, id, topic: `users/${user}`, time, ...unread });
+        holds(inbox.getSnapshot().items, ['Three', 'Two', 'One'].map(item), 'the items');
         const [three, two] = inbox.getSnapshot().items;
         await inbox.mark('read', two.id);
         await until(() => counts().unread === 2, 'its mark');
         const answer = await elsewhere.feed.mark('archived', three.id);
-        assert.deepEqual(answer.counts, { unread: 1, unseen: 1 });
+        holds(
+          answer,
+          { cursor: id, changed: true, counts: { unread: 1, unseen: 1 }, absent: [] },
+          'the mark from elsewhere',
+        );
         await until(() => counts().unread === 1 && titles().length === 2, 'the mark from elsewhere');
         assert.deepEqual(titles(), ['Two', 'One']);
         assert.deepEqual(await elsewhere.feed.counts(), { unread: 1, unseen: 1 });
