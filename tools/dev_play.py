@@ -12,8 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dev_tally import Outcome
 
 FILE_SECONDS = 420  # of a file of tests; T8 alone is minutes
-# What a sanitizer has seen is there, whether it sees it again or not.
-SANITIZER = re.compile(r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: ")
+# What was seen by chance is there, whether it is seen again or not: by a sanitizer, by a CHECK, or by a
+# property (RapidCheck's, fast-check's), which draws other values each time.
+FOUND = re.compile(
+    r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: "
+    r"|\bCHECK failed\b|\bFalsifiable\b|\bProperty failed\b"
+)
+# What ctest says of a test that ended by itself, or never ran. All else that it says are signals.
+WITHOUT_SIGNAL = {"Failed", "Timeout", "Not Run", "Disabled"}
 
 
 def exactly(name):
@@ -21,7 +27,14 @@ def exactly(name):
     return "^" + re.sub(r"([][.^$*+?()|\\])", r"\\\1", name) + "$"
 
 
-def ctest_outcomes(report, one):
+def ctest_signals(log):
+    """Of what ctest says at its end, since its report does not tell it: the signals that ended tests."""
+    last = log.rpartition("The following tests FAILED:")[2]
+    endings = dict(re.findall(r"^\t *\d+ - (.+?) \(([\w ]+)\)", last, re.M))
+    return {name: ending for name, ending in endings.items() if ending not in WITHOUT_SIGNAL}
+
+
+def ctest_outcomes(report, one, signals):
     """Of ctest's report: an outcome for each test."""
     for case in ElementTree.fromstring(report).iter("testcase"):
         name, output = case.get("name"), case.findtext("system-out") or ""
@@ -31,14 +44,32 @@ def ctest_outcomes(report, one):
         print(f"FAILED {name}")
         print(output[-4000:])
         said = [line for line in output.split("\n") if "Failure" in line or "ERROR" in line]
-        again = None if SANITIZER.search(output) else lambda name=name: one(name)
-        yield Outcome(0, 1, [(name, said[0].strip() if said else "see above")], again)
+        again = None if name in signals or FOUND.search(output) else lambda name=name: one(name)
+        reason = said[0].strip() if said else signals.get(name, "see above")
+        yield Outcome(0, 1, [(name, reason)], again)
+
+
+def ctest_folder(folder, environment, names=None):
+    """Outcomes of the tests of a build folder, or of those whose names match."""
+    report, log = folder / "tests.xml", folder / "tests.log"
+    for old in (report, log):
+        old.unlink(missing_ok=True)
+    command = ["ctest", "--test-dir", str(folder), "--quiet", "--output-on-failure"]
+    command += ["--output-junit", str(report), "--output-log", str(log)]
+    command += ["-j", str(os.cpu_count() or 2), "--timeout", "600"]
+    command += ["-R", names] if names else []
+    subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
+
+    def one(name):
+        return (ctest_folder(folder, environment, exactly(name)) or [Outcome(0, 1)])[0]
+
+    signals = ctest_signals(log.read_text(errors="replace") if log.exists() else "")
+    return list(ctest_outcomes(report.read_text(), one, signals)) if report.exists() else []
 
 
 def ctest(root, preset, tally, chosen=None, images=None):
     """The tests of a preset, or those whose names match."""
     began = time.monotonic()
-    report = root / "build" / preset / "tests.xml"
     environment = dict(
         os.environ,
         ASAN_OPTIONS="detect_leaks=1",
@@ -46,20 +77,8 @@ def ctest(root, preset, tally, chosen=None, images=None):
         TSAN_OPTIONS="halt_on_error=1",
         **({"BELFRY_POWER_IMAGES": str(images)} if images else {}),
     )
-
-    def play(names):
-        report.unlink(missing_ok=True)
-        command = ["ctest", "--test-dir", str(root / "build" / preset), "--quiet"]
-        command += ["--output-on-failure", "--output-junit", str(report)]
-        command += ["-j", str(os.cpu_count() or 2), "--timeout", "600"]
-        command += ["-R", names] if names else []
-        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
-        return list(ctest_outcomes(report.read_text(), one)) if report.exists() else []
-
-    def one(name):
-        return (play(exactly(name)) or [Outcome(0, 1)])[0]
-
-    tally.units(preset, play(chosen) or [Outcome(0, 1, [(preset, "no test ran")])], began)
+    outcomes = ctest_folder(root / "build" / preset, environment, chosen)
+    tally.units(preset, outcomes or [Outcome(0, 1, [(preset, "no test ran")])], began)
 
 
 def failures(tap):
@@ -117,7 +136,8 @@ def node_file(folder, name, environment):
     outcome = tap_outcome(tap, code, name)
     if outcome.failed:
         print(failures(tap), said[-4000:], sep="\n", flush=True)
-        outcome.again = lambda: node_file(folder, name, environment)
+        if not FOUND.search(tap + said):
+            outcome.again = lambda: node_file(folder, name, environment)
     return outcome
 
 
@@ -139,8 +159,8 @@ def node_tests(floor, folder, environment, tally, concurrency=2, patterns=("*.te
     tally.units(floor, outcomes or [Outcome(0, 1, [(floor, "there is no test")])], began)
 
 
-def vitest_outcomes(report, folder):
-    """Of vitest's report: an outcome for each file. What was skipped has failed."""
+def vitest_outcomes(report, folder, one):
+    """Of vitest's report: an outcome for each file, which `one` plays again. What was skipped has failed."""
     for file in report.get("testResults", []):
         name = os.path.relpath(file["name"], folder)
         wrong = [test for test in file["assertionResults"] if test["status"] != "passed"]
@@ -151,7 +171,9 @@ def vitest_outcomes(report, folder):
         passed = len(file["assertionResults"]) - len(wrong)
         if not wrong and (file["status"] != "passed" or passed == 0):
             told = [(name, file.get("message") or "it holds no test")]
-        yield name, Outcome(passed, len(told), [(test, error.split("\n")[0]) for test, error in told])
+        chance = any(FOUND.search(error) for _, error in told)
+        again = None if chance or not told else lambda name=name: one(name)
+        yield Outcome(passed, len(told), [(test, error.split("\n")[0]) for test, error in told], again)
 
 
 def vitest(folder, environment, program, tally, report):
@@ -170,21 +192,18 @@ def vitest(folder, environment, program, tally, report):
             text=True,
             check=False,
         )
-        found = list(vitest_outcomes(json.loads(report.read_text()) if report.exists() else {}, folder))
-        if done.returncode != 0 and not any(outcome.failed for _, outcome in found):
-            found.append((None, Outcome(0, 1, [("vitest", f"ended with {done.returncode}")])))
-        if any(outcome.failed for _, outcome in found):
+        told = json.loads(report.read_text()) if report.exists() else {}
+        found = list(vitest_outcomes(told, folder, one))
+        if done.returncode != 0 and not any(outcome.failed for outcome in found):
+            ended = [("vitest", f"ended with {done.returncode}")]
+            found.append(Outcome(0, 1, ended, lambda: one(".")))
+        if any(outcome.failed for outcome in found):
             print(done.stdout[-20000:], done.stderr[-4000:], sep="\n", flush=True)
         return found
 
     def one(name):
-        found = [outcome for _, outcome in play(name)]
+        found = play(name)
         told = [reason for outcome in found for reason in outcome.reasons]
         return Outcome(sum(one.passed for one in found), sum(one.failed for one in found), told)
 
-    found = play()
-    for name, outcome in found:
-        if outcome.failed:
-            outcome.again = (lambda name=name: one(name)) if name else (lambda: one("."))
-    outcomes = [outcome for _, outcome in found]
-    tally.units("web tests", outcomes or [Outcome(0, 1, [("vitest", "no test ran")])], began)
+    tally.units("web tests", play() or [Outcome(0, 1, [("vitest", "no test ran")])], began)

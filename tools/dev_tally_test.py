@@ -3,7 +3,9 @@
 
 import contextlib
 import io
-import json
+import os
+import pathlib
+import tempfile
 import time
 import unittest
 
@@ -126,7 +128,7 @@ class Runners(unittest.TestCase):
           <testcase name="a.Four" status="notrun"/></testsuite>"""
         again = []
         with contextlib.redirect_stdout(io.StringIO()):
-            found = list(dev_play.ctest_outcomes(report, again.append))
+            found = list(dev_play.ctest_outcomes(report, again.append, {}))
         self.assertEqual([(one.passed, one.failed) for one in found], [(1, 0), (0, 1), (0, 1), (0, 1)])
         self.assertEqual(found[1].reasons, [("a.Two", "x.cc:3: Failure")])
         self.assertIsNone(found[2].again, "a race that was seen is there")
@@ -134,6 +136,38 @@ class Runners(unittest.TestCase):
         found[3].again()
         self.assertEqual(again, ["a.Two", "a.Four"])
         self.assertEqual(dev_play.exactly("a.One/0(x)"), r"^a\.One/0\(x\)$")
+
+    def test_ctest_does_not_play_again_what_is_found_by_chance(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            tests = {
+                "a.fails": "exit 1",
+                "a.slow": "sleep 9",
+                "a.signal": "kill -SEGV $$",
+                "a.kill": "kill -KILL $$",
+                "a.check": "echo 'CHECK failed: a at b.cc:1'; kill -ABRT $$",
+                "a.property": "echo 'Falsifiable after 3 tests'; exit 1",
+                "a.passes": "exit 0",
+            }
+            lines = [f'add_test({test} sh -c "{text}")\n' for test, text in tests.items()]
+            lines += ["set_tests_properties(a.slow PROPERTIES TIMEOUT 1)\n"]
+            (folder / "CTestTestfile.cmake").write_text("".join(lines))
+            with contextlib.redirect_stdout(io.StringIO()):
+                found = dev_play.ctest_folder(folder, dict(os.environ))
+        again = {one.reasons[0][0]: one.again for one in found if one.failed}
+        self.assertEqual(again.keys(), tests.keys() - {"a.passes"})
+        self.assertEqual({test for test, play in again.items() if play}, {"a.fails", "a.slow"})
+        said = {test: reason for one in found for test, reason in one.reasons}
+        self.assertEqual((said["a.signal"], said["a.kill"]), ("SEGFAULT", "Subprocess killed"))
+
+    def test_node_does_not_play_again_what_is_found_by_chance(self):
+        for text, again in [("no luck", True), ("CHECK failed: a at b.cc:1", False)]:
+            with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+                folder = pathlib.Path(name)
+                test = f"import {{ it }} from 'node:test'; it('x', () => {{ throw new Error('{text}'); }});"
+                (folder / "x.test.mjs").write_text(test)
+                outcome = dev_play.node_file(folder, "x.test.mjs", dict(os.environ))
+            self.assertEqual((outcome.failed, outcome.again is not None), (1, again), text)
 
     def test_node(self):
         def outcome(fail=0, cancelled=0, skipped=0, code=0):
@@ -168,10 +202,14 @@ class Runners(unittest.TestCase):
                 file("d"),
             ]
         }
-        found = dict(dev_play.vitest_outcomes(json.loads(json.dumps(report)), "/web"))
-        counts = {name: (one.passed, one.failed) for name, one in found.items()}
-        self.assertEqual(counts, {"a": (2, 0), "b": (1, 2), "c": (0, 1), "d": (0, 1)})
-        self.assertEqual(found["b"].reasons, [("b: 1", "failed"), ("b: 2", "skipped")])
+        found = list(dev_play.vitest_outcomes(report, "/web", str.upper))
+        counts = [(one.passed, one.failed) for one in found]
+        self.assertEqual(counts, [(2, 0), (1, 2), (0, 1), (0, 1)])
+        self.assertEqual(found[1].reasons, [("b: 1", "failed"), ("b: 2", "skipped")])
+        self.assertEqual(found[1].again(), "B")
+        by_chance = ["Error: Property failed after 1 tests\n{ seed: 1 }"]
+        report["testResults"][1]["assertionResults"][1]["failureMessages"] = by_chance
+        self.assertIsNone(list(dev_play.vitest_outcomes(report, "/web", str.upper))[1].again)
 
 
 if __name__ == "__main__":
