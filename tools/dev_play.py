@@ -9,7 +9,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 
-from dev_tally import Outcome
+from dev_tally import Outcome, together
 
 FILE_SECONDS = 420  # of a file of tests; T8 alone is minutes
 # What was seen by chance is there, whether it is seen again or not: by a sanitizer, by a CHECK, or by a
@@ -39,7 +39,7 @@ def ctest_outcomes(report, one, signals):
     for case in ElementTree.fromstring(report).iter("testcase"):
         name, output = case.get("name"), case.findtext("system-out") or ""
         if case.get("status") == "run":
-            yield Outcome(1, 0)
+            yield Outcome(1, 0, names=[name])
             continue
         print(f"FAILED {name}")
         print(output[-4000:])
@@ -61,7 +61,7 @@ def ctest_folder(folder, environment, names=None):
     subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
 
     def one(name):
-        return (ctest_folder(folder, environment, exactly(name)) or [Outcome(0, 1)])[0]
+        return together(ctest_folder(folder, environment, exactly(name)))
 
     signals = ctest_signals(log.read_text(errors="replace") if log.exists() else "")
     return list(ctest_outcomes(report.read_text(), one, signals)) if report.exists() else []
@@ -90,12 +90,25 @@ def failures(tap):
     return "\n".join(out)[:40000]
 
 
+def results(tap):
+    """Of TAP, for each test and suite: (its name behind those of its suites, "ok" or not, what is said)."""
+    suites = []
+    result = r"^( *)(?:# Subtest: (.*)|(not ok|ok) \d+ - (.*?)( # .*)?\n((?:\1  .*\n)*))"
+    for found in re.finditer(result, tap, re.M):
+        depth = len(found[1]) // 4
+        if found[2] is not None:
+            suites[depth:] = [found[2]]
+        else:
+            ending = "skipped" if found[5] and found[3] == "ok" else found[3]
+            yield " > ".join([*suites[:depth], found[4]]), ending, found[6]
+
+
 def reasons(tap):
     """Of TAP: (name, error) of each test that failed by itself, not because one inside or around it did."""
-    for found in re.finditer(r"^( *)not ok \d+ - (.*)\n((?:\1  .*\n)*)", tap, re.M):
-        error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", found[3], re.M)
-        if not re.search("failureType: '(subtestsFailed|cancelledByParent)'", found[3]):
-            yield found[2], error[1] if error else "no error was told"
+    for name, ending, said in results(tap):
+        error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", said, re.M)
+        if ending == "not ok" and not re.search("failureType: '(subtestsFailed|cancelledByParent)'", said):
+            yield name, error[1] if error else "no error was told"
 
 
 def tap_outcome(tap, code, name):
@@ -108,7 +121,8 @@ def tap_outcome(tap, code, name):
     told = [(f"{name}: {test}", error) for test, error in reasons(tap)] if failed else []
     if failed and not told:
         told = [(name, "a test was skipped" if code == 0 else "it ended without a word")]
-    return Outcome(counts.get("pass", 0), failed, told)
+    passed = [f"{name}: {test}" for test, ending, _ in results(tap) if ending == "ok"]
+    return Outcome(counts.get("pass", 0), failed, told, names=passed if failed else [name, *passed])
 
 
 def node_file(folder, name, environment):
@@ -163,17 +177,19 @@ def vitest_outcomes(report, folder, one):
     """Of vitest's report: an outcome for each file, which `one` plays again. What was skipped has failed."""
     for file in report.get("testResults", []):
         name = os.path.relpath(file["name"], folder)
-        wrong = [test for test in file["assertionResults"] if test["status"] != "passed"]
+        tests = file["assertionResults"]
+        wrong = [test for test in tests if test["status"] != "passed"]
         told = [
             (f"{name}: {test['fullName']}", (test.get("failureMessages") or [test["status"]])[0])
             for test in wrong
         ]
-        passed = len(file["assertionResults"]) - len(wrong)
-        if not wrong and (file["status"] != "passed" or passed == 0):
+        passed = [f"{name}: {test['fullName']}" for test in tests if test["status"] == "passed"]
+        if not wrong and (file["status"] != "passed" or not passed):
             told = [(name, file.get("message") or "it holds no test")]
         chance = any(FOUND.search(error) for _, error in told)
         again = None if chance or not told else lambda name=name: one(name)
-        yield Outcome(passed, len(told), [(test, error.split("\n")[0]) for test, error in told], again)
+        told = [(test, error.split("\n")[0]) for test, error in told]
+        yield Outcome(len(passed), len(told), told, again, passed if told else [name, *passed])
 
 
 def vitest(folder, environment, program, tally, report):
@@ -197,13 +213,13 @@ def vitest(folder, environment, program, tally, report):
         if done.returncode != 0 and not any(outcome.failed for outcome in found):
             ended = [("vitest", f"ended with {done.returncode}")]
             found.append(Outcome(0, 1, ended, lambda: one(".")))
+        elif found and done.returncode == 0:
+            found.append(Outcome(0, 0, names=["vitest"]))
         if any(outcome.failed for outcome in found):
             print(done.stdout[-20000:], done.stderr[-4000:], sep="\n", flush=True)
         return found
 
     def one(name):
-        found = play(name)
-        told = [reason for outcome in found for reason in outcome.reasons]
-        return Outcome(sum(one.passed for one in found), sum(one.failed for one in found), told)
+        return together(play(name))
 
     tally.units("web tests", play() or [Outcome(0, 1, [("vitest", "no test ran")])], began)

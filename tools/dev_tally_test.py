@@ -15,9 +15,9 @@ from dev_tally import FLAKY_MAX, REPLAYED_MAX, Outcome, Tally
 PASSED = Outcome(1, 0)
 
 
-def failed(name, then):
-    """A test that fails, and that comes to `then` the second time."""
-    return Outcome(0, 1, [(name, "no luck")], lambda: then)
+def failed(name):
+    """A test that fails, and passes the second time."""
+    return Outcome(0, 1, [(name, "no luck")], lambda: Outcome(1, 0, names=[name]))
 
 
 def end_of(*floors):
@@ -32,14 +32,14 @@ def end_of(*floors):
 
 class Replays(unittest.TestCase):
     def test_what_passes_the_second_time_is_flaky(self):
-        code, text, tally = end_of(("release", [PASSED, failed("one", PASSED)]))
+        code, text, tally = end_of(("release", [PASSED, failed("one")]))
         self.assertEqual(code, 0)
         self.assertIn("\n2 passed, 0 failed, 1 flaky\nFLAKY release: one: no luck\n", text)
         self.assertEqual((tally.rows[0].passed, tally.rows[0].failed), (2, 0))
         self.assertNotIn("FAILED", text)
 
     def test_more_than_three_of_them_fail_the_run(self):
-        flaky = [failed(f"test {number}", PASSED) for number in range(FLAKY_MAX + 1)]
+        flaky = [failed(f"test {number}") for number in range(FLAKY_MAX + 1)]
         code, text, _ = end_of(("release", [PASSED, *flaky[:FLAKY_MAX]]))
         self.assertEqual(code, 0, text)
         code, text, _ = end_of(("release", [PASSED, *flaky[:2]]), ("web", flaky[2:]))
@@ -50,7 +50,8 @@ class Replays(unittest.TestCase):
 
     def test_the_tests_of_one_file_count_each(self):
         names = [(f"file: {number}", "") for number in range(4)]
-        code, text, _ = end_of(("protocol", [Outcome(6, 4, names, lambda: Outcome(10, 0))]))
+        then = Outcome(10, 0, names=[f"file: {number}" for number in range(10)])
+        code, text, _ = end_of(("protocol", [Outcome(6, 4, names, lambda: then)]))
         self.assertEqual(code, 1)
         self.assertIn("10 passed, 0 failed, 4 flaky", text)
 
@@ -62,11 +63,25 @@ class Replays(unittest.TestCase):
             self.assertIn("\n6 passed, 1 failed\nFAILED protocol: one: no luck\n", text)
             self.assertEqual(tally.flaky, [])
 
+    def test_who_is_missing_the_second_time_has_not_passed(self):
+        def flaky(before, after, reasons=("one",)):
+            then = Outcome(len(after), 0, names=list(after))
+            told = [(name, "no luck") for name in reasons]
+            first = Outcome(len(before), len(told), told, lambda: then, list(before))
+            return end_of(("protocol", [first]))[0] == 0
+
+        self.assertTrue(flaky(["two"], ["one", "two"]))
+        self.assertFalse(flaky(["two"], ["two", "three"]))
+        self.assertFalse(flaky(["two"], ["two"]))
+        self.assertFalse(flaky([], ["one"], ["one", "two"]))
+        self.assertFalse(flaky(["one"], ["one"]), "of two that have one name, one is missing")
+        self.assertTrue(flaky(["one"], ["one", "one"]))
+
     def test_it_is_played_at_the_end_one_after_the_other(self):
         story = []
 
         def again(name):
-            return lambda: story.append(name) or PASSED
+            return lambda: story.append(name) or Outcome(1, 0, names=[name])
 
         tally = Tally()
         with contextlib.redirect_stdout(io.StringIO()):
@@ -83,7 +98,7 @@ class Replays(unittest.TestCase):
         self.assertNotIn("once more", text)
 
     def test_many_failures_are_no_accident(self):
-        many = [failed(f"test {number}", PASSED) for number in range(REPLAYED_MAX + 1)]
+        many = [failed(f"test {number}") for number in range(REPLAYED_MAX + 1)]
         code, text, tally = end_of(("release", [PASSED, *many]))
         self.assertEqual((code, tally.flaky), (1, []))
         self.assertNotIn("once more", text)
@@ -130,6 +145,7 @@ class Runners(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()):
             found = list(dev_play.ctest_outcomes(report, again.append, {}))
         self.assertEqual([(one.passed, one.failed) for one in found], [(1, 0), (0, 1), (0, 1), (0, 1)])
+        self.assertEqual([one.names for one in found], [["a.One/0"], [], [], []])
         self.assertEqual(found[1].reasons, [("a.Two", "x.cc:3: Failure")])
         self.assertIsNone(found[2].again, "a race that was seen is there")
         found[1].again()
@@ -175,7 +191,7 @@ class Runners(unittest.TestCase):
             one = dev_play.tap_outcome(text, code, "x.test.mjs")
             return one.passed, one.failed, one.reasons
 
-        told = [("x.test.mjs: does it", "'it did not'")]
+        told = [("x.test.mjs: a suite > does it", "'it did not'")]
         self.assertEqual(outcome(fail=1, code=1), (3, 1, told))
         self.assertEqual(outcome(fail=1, cancelled=2, code=1), (3, 3, told))
         self.assertEqual(outcome(skipped=1)[:2], (3, 1), "what was skipped has failed")
@@ -183,6 +199,15 @@ class Runners(unittest.TestCase):
         self.assertEqual(outcome(code=1)[:2], (3, 1))
         empty = dev_play.tap_outcome("", 0, "x.test.mjs")
         self.assertEqual((empty.passed, empty.failed), (0, 1), "a file without a test")
+
+    def test_node_names_what_passed(self):
+        ok, skipped = "ok 1 - {0}\n  ---\n  duration_ms: 1\n  ...\n", "ok 1 - c # SKIP\n"
+        inner = "# Subtest: a\n    # Subtest: b\n    ok 1 - b\n" + ok.format("a")
+        tap = inner + inner.replace("a\n", "other\n") + "# Subtest: c\n" + skipped + "# pass 2\n"
+        passed = ["a > b", "a", "other > b", "other"]
+        expected = ["x.test.mjs", *(f"x.test.mjs: {name}" for name in passed)]
+        self.assertEqual(dev_play.tap_outcome(tap, 0, "x.test.mjs").names, expected)
+        self.assertEqual(dev_play.tap_outcome(tap, 1, "x.test.mjs").names, expected[1:])
 
     def test_a_hook_that_fails_is_one_failure(self):
         one = "    not ok 1 - inner\n      failureType: '{}'\n      error: 'why'\n"
@@ -207,6 +232,7 @@ class Runners(unittest.TestCase):
         self.assertEqual(counts, [(2, 0), (1, 2), (0, 1), (0, 1)])
         self.assertEqual(found[1].reasons, [("b: 1", "failed"), ("b: 2", "skipped")])
         self.assertEqual(found[1].again(), "B")
+        self.assertEqual([one.names for one in found], [["a", "a: 0", "a: 1"], ["b: 0"], [], []])
         by_chance = ["Error: Property failed after 1 tests\n{ seed: 1 }"]
         report["testResults"][1]["assertionResults"][1]["failureMessages"] = by_chance
         self.assertIsNone(list(dev_play.vitest_outcomes(report, "/web", str.upper))[1].again)
