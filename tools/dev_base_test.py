@@ -114,6 +114,20 @@ class Base(unittest.TestCase):
         self.assertEqual(self.clone("--depth=1").change(), (None, None), "a shallow clone")
         self.assertEqual(dev_fuzz.touched(None), sorted(dev_fuzz.SOURCES))
 
+    def test_a_shallow_clone_that_cuts_off_where_it_left_main_knows_nothing(self):
+        self.repository.commit("a", 0)
+        self.repository.git("checkout", "--quiet", "-b", "work")
+        for hours in (1, 50, 100):
+            self.repository.commit(f"b{hours}", hours)
+        self.repository.git("checkout", "--quiet", "main")
+        self.repository.commit("c", 60)
+        self.repository.git("checkout", "--quiet", "work")
+        copy = self.clone("--depth=2", "--no-single-branch")
+        self.assertIsNotNone(dev_base.commit(copy.root, "origin/main"))
+        self.assertEqual(copy.change(), (None, None))
+        copy.git("branch", "main", "HEAD")  # a main that stands beside it knows no more
+        self.assertEqual(copy.change(), (None, None))
+
     def test_who_knows_better_says_so(self):
         base = self.repository.commit("a", 0)
         self.repository.commit("b", 1)
