@@ -57,6 +57,7 @@ class Tally:
     def __init__(self):
         self.rows = []
         self.flaky = []
+        self.last = []  # (floor, what tells its outcome when everything was played, a second time too)
 
     def add(self, floor, passed, failed, began, reasons=(), again=None):
         """A floor that is one unit."""
@@ -65,6 +66,9 @@ class Tally:
     def units(self, floor, outcomes, began):
         self.rows.append(Row(floor, outcomes, began))
         print(f"-- {floor}: {self.rows[-1].passed} passed, {self.rows[-1].failed} failed", flush=True)
+
+    def at_the_end(self, floor, told):
+        self.last.append((floor, told))
 
     def nothing(self, floor, note):
         """A floor on which nothing was to be played, which is not the same as success."""
@@ -91,6 +95,8 @@ class Tally:
 
     def end(self):
         self.replay()
+        for floor, told in self.last:
+            self.units(floor, [told()], time.monotonic())
         print("\nfloor          passed  failed  seconds")
         for row in self.rows:
             print(f"{row.floor:13} {row.passed:7} {row.failed:7} {row.seconds:8.0f}  {row.note}".rstrip())

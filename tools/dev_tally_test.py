@@ -10,6 +10,7 @@ import time
 import unittest
 
 import dev_play
+import dev_test
 from dev_tally import FLAKY_MAX, REPLAYED_MAX, Outcome, Tally
 
 PASSED = Outcome(1, 0)
@@ -102,6 +103,22 @@ class Replays(unittest.TestCase):
         code, text, tally = end_of(("release", [PASSED, *many]))
         self.assertEqual((code, tally.flaky), (1, []))
         self.assertNotIn("once more", text)
+
+    def test_a_race_of_the_second_play_fails_the_run(self):
+        tally = Tally()
+        with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+
+            def again():
+                (pathlib.Path(name) / "race.1").write_text("WARNING: ThreadSanitizer: data race")
+                return Outcome(1, 0, names=["one"])
+
+            tally.at_the_end("tsan races", lambda: dev_test.reported(pathlib.Path(name)))
+            tally.units("tsan server", [Outcome(0, 1, [("one", "")], again)], time.monotonic())
+            code = tally.end()
+        self.assertEqual(code, 1)
+        rows = [(row.floor, row.failed) for row in tally.rows]
+        self.assertEqual(rows, [("tsan server", 0), ("tsan races", 1)])
+        self.assertEqual(tally.rows[1].outcomes[0].reasons, [("race.1", "a race: see above")])
 
     def test_nothing_played_is_no_success(self):
         tally, out = Tally(), io.StringIO()
