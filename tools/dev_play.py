@@ -54,21 +54,31 @@ def ctest_folder(folder, environment, names=None):
     report, log = folder / "tests.xml", folder / "tests.log"
     for old in (report, log):
         old.unlink(missing_ok=True)
-    command = ["ctest", "--test-dir", str(folder), "--quiet", "--output-on-failure"]
+    command = ["ctest", "--test-dir", str(folder), "--quiet", "--no-tests=error", "--output-on-failure"]
     command += ["--output-junit", str(report), "--output-log", str(log)]
     command += ["-j", str(os.cpu_count() or 2), "--timeout", "600"]
     command += ["-R", names] if names else []
-    subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
+    code = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
 
     def one(name):
         return together(ctest_folder(folder, environment, exactly(name)))
 
     signals = ctest_signals(log.read_text(errors="replace") if log.exists() else "")
-    return list(ctest_outcomes(report.read_text(), one, signals)) if report.exists() else []
+    outcomes = list(ctest_outcomes(report.read_text(), one, signals)) if report.exists() else []
+    if not any(outcome.failed for outcome in outcomes) and (code != 0 or not outcomes):
+        outcomes.append(Outcome(0, 1, [("ctest", f"ended with {code} after {len(outcomes)} tests")]))
+    return outcomes
 
 
-def ctest(root, preset, tally, chosen=None, images=None):
-    """The tests of a preset, or those whose names match."""
+def unplayed(rooms, outcomes):
+    """A failure for each room of which no test was played, passed or not."""
+    played = {name.split(".")[0] for one in outcomes for name in [*one.names, *dict(one.reasons)]}
+    for room in sorted(set(rooms) - played):
+        yield Outcome(0, 1, [(room, "none of its tests was played")])
+
+
+def ctest(root, preset, tally, rooms=(), images=None):
+    """The tests of a preset, or those of some rooms."""
     began = time.monotonic()
     environment = dict(
         os.environ,
@@ -77,8 +87,9 @@ def ctest(root, preset, tally, chosen=None, images=None):
         TSAN_OPTIONS="halt_on_error=1",
         **({"BELFRY_POWER_IMAGES": str(images)} if images else {}),
     )
+    chosen = f"^({'|'.join(rooms)})[.]" if rooms else None
     outcomes = ctest_folder(root / "build" / preset, environment, chosen)
-    tally.units(preset, outcomes or [Outcome(0, 1, [(preset, "no test ran")])], began)
+    tally.units(preset, [*outcomes, *unplayed(rooms, outcomes)], began)
 
 
 def failures(tap):

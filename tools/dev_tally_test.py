@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 import dev_play
 import dev_test
@@ -192,6 +193,37 @@ class Runners(unittest.TestCase):
         self.assertEqual({test for test, play in again.items() if play}, {"a.fails", "a.slow"})
         said = {test: reason for one in found for test, reason in one.reasons}
         self.assertEqual((said["a.signal"], said["a.kill"]), ("SEGFAULT", "Subprocess killed"))
+
+    def of_rooms(self, rooms, *lines):
+        """What ctest comes to, of those rooms, where these lines say which tests there are."""
+        tally = Tally()
+        with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+            folder = pathlib.Path(name) / "build" / "tsan"
+            folder.mkdir(parents=True)
+            (folder / "CTestTestfile.cmake").write_text("\n".join(lines))
+            dev_play.ctest(pathlib.Path(name), "tsan", tally, rooms)
+        row = tally.rows[0]
+        return row.passed, row.failed, [reason for one in row.outcomes for reason in one.reasons]
+
+    def test_of_each_room_that_was_asked_for_a_test_is_played(self):
+        tests = ["add_test(base.A true)", "add_test(log.A false)", "add_test(log_not.A true)"]
+        self.assertEqual(self.of_rooms(["base"], *tests), (1, 0, []))
+        self.assertEqual(self.of_rooms(["base", "log"], *tests)[:2], (1, 1))
+        told = [("net", "none of its tests was played")]
+        self.assertEqual(self.of_rooms(["base", "net"], *tests), (1, 1, told))
+        self.assertEqual(self.of_rooms([], *tests)[:2], (2, 1))
+
+    def test_the_code_of_ctest_counts(self):
+        told = [("ctest", "ended with 8 after 0 tests")]
+        self.assertEqual(self.of_rooms([], ""), (0, 1, told), "no test at all")
+        with tempfile.TemporaryDirectory() as name:
+            stub = pathlib.Path(name) / "ctest"
+            case = '<testsuite><testcase name="base.A" status="run"/></testsuite>'
+            stub.write_text(f"#!/bin/sh\necho '{case}' > $2/tests.xml\nexit 3\n")
+            stub.chmod(0o755)
+            with mock.patch.dict(os.environ, PATH=f"{name}:{os.environ['PATH']}"):
+                played = self.of_rooms([], "")
+        self.assertEqual(played, (1, 1, [("ctest", "ended with 3 after 1 tests")]))
 
     def test_node_does_not_play_again_what_is_found_by_chance(self):
         for text, again in [("no luck", True), ("CHECK failed: a at b.cc:1", False)]:
