@@ -120,6 +120,24 @@ class Mutate(unittest.TestCase):
         self.assertEqual(set(before), set(after))
         self.assertEqual(len(before), len(read(SOURCE)[1]))
 
+    def test_names_stay_when_the_same_change_comes_before(self):
+        before = dict(choose.identify(read(SOURCE)[1]))
+        inner = "{\n  room.rows = b;\n  return true ? a * b : b;\n}\n"
+        for more in (
+            SOURCE.replace("int f(", f"int e(Room& room, int a, int b) {inner}int f("),
+            SOURCE.replace("int f(", f"struct E {{\nint f(Room& room, int a, int b) {inner}}};\nint f("),
+            SOURCE.replace("  if (a < b &&", "  b = ask(a - 1);\n  if (a < b &&"),
+        ):
+            after = dict(choose.identify(read(more)[1]))
+            self.assertGreater(len(after), len(before))
+            for name, one in before.items():
+                self.assertEqual((after[name].whole, after[name].after), (one.whole, one.after))
+                self.assertEqual(one.line - after[name].line, SOURCE.count("\n") - more.count("\n"))
+
+    def test_names_tell_apart_what_is_the_same(self):
+        twice = SOURCE.replace("    room.rows = b;\n", "    room.rows = b;\n" * 2)
+        self.assertEqual(len(dict(choose.identify(read(twice)[1]))), len(read(twice)[1]))
+
     def test_the_lot_is_the_same_for_the_same_seed(self):
         mutants = dict(choose.identify(read(SOURCE)[1]))
         first = list(choose.pick(mutants, 5, 1))
