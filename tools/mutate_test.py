@@ -288,6 +288,11 @@ class Mutate(unittest.TestCase):
         done = play.play(["sh", "-c", "echo ok; sleep 0.4; echo more"], stop=stop)
         self.assertEqual((done.code, done.text), (0, "ok\nmore\n"))
 
+    def test_what_is_left_in_files_goes_too(self):
+        done = play.play(["sh", "-c", "mktemp -d; sleep 9"], stop=re.compile("\n"))
+        self.assertEqual((done.code, done.text[:7]), (1, f"{tempfile.gettempdir()}/m-"[:7]))
+        self.assertFalse(pathlib.Path(done.text.strip()).exists())
+
     def test_what_cannot_start_has_failed(self):
         self.assertEqual(play.play(["/no/such/program"]).code, play.CANNOT_START)
 

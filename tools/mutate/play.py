@@ -51,11 +51,16 @@ def end(process, mark):
     except ProcessLookupError:
         pass
     process.wait()
-    for left in started_by(mark):
-        try:
-            os.kill(left, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    for _ in range(20):  # a daemon may be starting another while it is ended
+        left = list(started_by(mark))
+        for one in left:
+            try:
+                os.kill(one, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if not left:
+            return
+        time.sleep(0.05)
 
 
 class Played:
@@ -92,7 +97,12 @@ def play(
     if reached is not None:
         environment["MUTANTS_REACHED"] = str(reached)
     began = time.monotonic()
-    with tempfile.TemporaryFile() as output:
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryDirectory(prefix="m-", ignore_cleanup_errors=True) as temporary,
+    ):
+        os.chmod(temporary, 0o1777)  # some tests start a program as another user
+        environment["TMPDIR"] = temporary  # what is ended early does not tidy up
 
         def said():  # read at a place, for the command writes where this file stands
             return os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0).decode(errors="replace")
