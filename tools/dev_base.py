@@ -8,7 +8,8 @@ The base is, the first of these that is known:
    least 24 hours older than HEAD. What counts is the dates of the commits, not today's: the same commit has
    the same base whenever and wherever it is asked. A branch that was merged counts from its merge on.
 4. If there is none, because the history is younger or a shallow clone has cut it off, nothing is known, and
-   everything counts as changed.
+   everything counts as changed. So it is where HEAD and that branch have nothing in common that this clone
+   holds: where HEAD left it is then not known, and its last day would be an answer to another question.
 
 What is not committed yet belongs to the change, too.
 """
@@ -37,10 +38,13 @@ def base_of(root, environment=os.environ):
         found = commit(root, named)
         return (found, "BELFRY_BASE") if found else (None, f"no commit is called {named}: all has changed")
     head = commit(root, "HEAD")
-    for branch in LANDING:
-        base = git(root, "merge-base", "HEAD", branch) if commit(root, branch) else None
+    bases = {branch: git(root, "merge-base", "HEAD", branch) for branch in LANDING if commit(root, branch)}
+    for branch, base in bases.items():
         if base and base != head:
             return base, f"where HEAD left {branch}"
+    for branch, base in bases.items():
+        if base is None:
+            return None, f"where HEAD left {branch} is not in this clone: all has changed"
     line = git(root, "log", "--first-parent", "--format=%H %ct", "HEAD") or ""
     dated = [(name, int(date)) for name, date in (row.split() for row in line.splitlines())]
     for name, date in dated:

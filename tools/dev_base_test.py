@@ -114,6 +114,20 @@ class Base(unittest.TestCase):
         self.assertEqual(self.clone("--depth=1").change(), (None, None), "a shallow clone")
         self.assertEqual(dev_fuzz.touched(None), sorted(dev_fuzz.SOURCES))
 
+    def test_a_shallow_clone_that_cuts_off_where_it_left_main_knows_nothing(self):
+        self.repository.commit("a", 0)
+        self.repository.git("checkout", "--quiet", "-b", "work")
+        for hours in (1, 50, 100):
+            self.repository.commit(f"b{hours}", hours)
+        self.repository.git("checkout", "--quiet", "main")
+        self.repository.commit("c", 60)
+        self.repository.git("checkout", "--quiet", "work")
+        copy = self.clone("--depth=2", "--no-single-branch")
+        self.assertIsNotNone(dev_base.commit(copy.root, "origin/main"))
+        self.assertEqual(copy.change(), (None, None))
+        copy.git("branch", "main", "HEAD")  # a main that stands beside it knows no more
+        self.assertEqual(copy.change(), (None, None))
+
     def test_who_knows_better_says_so(self):
         base = self.repository.commit("a", 0)
         self.repository.commit("b", 1)
@@ -130,7 +144,34 @@ class Targets(unittest.TestCase):
         shared = ["client_message", "cloud_event", "publish"]
         self.assertEqual(dev_fuzz.touched(["src/wire/json_text.h"]), shared)
         self.assertEqual(dev_fuzz.touched(["tests/fuzz/webhook_harness.h"]), ["event_grid", "signature"])
-        self.assertEqual(dev_fuzz.touched(["tests/fuzz/fuzz.h"]), sorted(dev_fuzz.SOURCES))
+        self.assertEqual(dev_fuzz.touched(["src/model/CMakeLists.txt"]), ["cursor", "pattern"])
+        self.assertEqual(dev_fuzz.touched(["tests/fuzz/corpus/http1/0a"]), ["http1"])
+        self.assertEqual(dev_fuzz.touched(["tests/CMakeLists.txt", "web/cmake/x"]), [])
+
+    def test_what_all_are_made_of_touches_all(self):
+        for path in (
+            "src/base/limits.h",
+            "src/base/hash.cc",
+            "CMakeLists.txt",
+            "CMakePresets.json",
+            "cmake/Dependencies.cmake",
+            "tests/fuzz/CMakeLists.txt",
+            "tests/fuzz/fuzz.h",
+        ):
+            self.assertEqual(dev_fuzz.touched([path]), sorted(dev_fuzz.SOURCES), path)
+
+    def test_what_a_target_includes_touches_it(self):
+        def included(file):
+            for name in re.findall(r'^#include "([\w./]+)"', file.read_text(), re.M):
+                found = [ROOT / place / name for place in ("src", "tests", "tests/fuzz")]
+                path = next(path for path in found if path.is_file())
+                yield path
+                if path.parent == ROOT / "tests" / "fuzz":
+                    yield from included(path)
+
+        for name in dev_fuzz.SOURCES:
+            for path in included(ROOT / "tests" / "fuzz" / f"{name}.cc"):
+                self.assertIn(name, dev_fuzz.touched([str(path.relative_to(ROOT))]), path)
 
     def test_every_beginning_of_a_path_is_one_of_a_file(self):
         files = [str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.*")]
@@ -140,7 +181,7 @@ class Targets(unittest.TestCase):
                     any(path.startswith(source) for path in files), f"{name}: nothing begins with {source}"
                 )
         for path, names in dev_fuzz.SHARED.items():
-            self.assertTrue((ROOT / path).is_file(), path)
+            self.assertTrue((ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file(), path)
             self.assertEqual(set(names) - set(dev_fuzz.SOURCES), set())
 
     def test_every_target_is_known(self):

@@ -8,46 +8,78 @@ from concurrent.futures import ThreadPoolExecutor
 
 import dev_base
 
-# Which sources a target is about, as beginnings of their paths.
+MAPPED = ("src/ingest/mapping", "src/ingest/read_json")
+# Which sources a target is about, with the doors of their rooms, as beginnings of their paths.
 SOURCES = {
-    "http1": ["src/net/http1", "src/net/http_parser", "src/net/connection", "src/net/websocket"],
-    "http2": ["src/net/http2", "src/net/connection"],
-    "tls": ["src/net/tls", "src/net/connection", "src/net/http1", "src/net/http2"],
+    "http1": [
+        "src/net/http1",
+        "src/net/http_parser",
+        "src/net/connection",
+        "src/net/websocket",
+        "src/net/net.",
+    ],
+    "http2": ["src/net/http2", "src/net/connection", "src/net/net."],
+    "tls": ["src/net/tls", "src/net/connection", "src/net/http1", "src/net/http2", "src/net/net."],
     "target": ["src/net/client_address", "src/net/http_parser", "src/api/accept", "src/api/ticket"],
     "websocket": ["src/net/websocket"],
-    "publish": ["src/wire/publish_body", "src/wire/json_text", "src/wire/event_frame"],
-    "cloud_event": ["src/wire/cloud_event", "src/wire/json_text"],
-    "client_message": ["src/wire/client_message", "src/wire/feed_text", "src/wire/json_text"],
-    "token": ["src/api/token", "src/api/ticket"],
+    "publish": ["src/wire/publish_body", "src/wire/json_text", "src/wire/event_frame", "src/wire/wire."],
+    "cloud_event": ["src/wire/cloud_event", "src/wire/json_text", "src/wire/wire."],
+    "client_message": [
+        "src/wire/client_message",
+        "src/wire/feed_text",
+        "src/wire/json_text",
+        "src/wire/wire.",
+    ],
+    "token": ["src/api/token", "src/api/ticket", "src/api/keyring"],
     "jwks": ["src/api/signing_key"],
-    "cursor": ["src/model/cursor"],
-    "pattern": ["src/model/topic"],
+    "cursor": ["src/model/cursor", "src/model/model."],
+    "pattern": ["src/model/topic", "src/model/model."],
     "config": ["src/server/config"],
-    "hub": ["src/hub/", "src/log/tail"],
-    "pg_output": ["src/ingest/pg_output", "src/ingest/path"],
-    "kafka_record": ["src/ingest/kafka_record", "src/ingest/mapping", "src/ingest/read_json"],
-    "template": ["src/ingest/template", "src/ingest/condition", "src/ingest/path", "src/ingest/mapping"],
-    "event_grid": ["src/ingest/webhook", "src/ingest/mapping", "src/ingest/read_json"],
-    "signature": ["src/ingest/signature", "src/ingest/webhook"],
+    "hub": ["src/hub/", "src/log/tail", "src/store/memory_store"],
+    "pg_output": ["src/ingest/pg_output", "src/ingest/path", "src/ingest/ingest."],
+    "kafka_record": ["src/ingest/kafka_record", *MAPPED, "src/ingest/ingest."],
+    "template": [
+        "src/ingest/template",
+        "src/ingest/condition",
+        "src/ingest/path",
+        *MAPPED,
+        "src/ingest/ingest.",
+    ],
+    "event_grid": ["src/ingest/webhook", *MAPPED, "src/ingest/ingest."],
+    "signature": ["src/ingest/signature", "src/ingest/webhook", "src/ingest/ingest."],
 }
-SHARED = {  # what stands beside several targets
-    "tests/fuzz/fuzz.h": list(SOURCES),
+ALL = list(SOURCES)
+SHARED = {  # what several targets are made of, as beginnings of paths, too
+    "src/base/": ALL,
+    "CMakeLists.txt": ALL,
+    "CMakePresets.json": ALL,
+    "cmake/": ALL,
+    "tests/fuzz/CMakeLists.txt": ALL,
+    "tests/fuzz/fuzz.h": ALL,
     "tests/fuzz/connection_harness.h": ["http1", "http2", "tls"],
     "tests/fuzz/webhook_harness.h": ["event_grid", "signature"],
+    "tests/testing/temporary_folder.h": ["event_grid", "signature"],
 }
 CI_SECONDS = 30
 
 
+def about(name):
+    """Beginnings of the paths that a target is made of."""
+    rooms = {source.split("/")[1] for source in SOURCES[name]}
+    return (
+        *SOURCES[name],
+        *(f"src/{room}/CMakeLists.txt" for room in rooms),
+        *(path for path, names in SHARED.items() if name in names),
+        f"tests/fuzz/{name}.",
+        f"tests/fuzz/corpus/{name}/",
+    )
+
+
 def touched(changed):
-    """Targets whose sources, or who themselves, are among what changed; all, if that is not known."""
+    """Targets that are made of what changed, or play it; all, if that is not known."""
     if changed is None:
         return sorted(SOURCES)
-    shared = {name for path in changed for name in SHARED.get(path, ())}
-    return sorted(
-        name
-        for name, sources in SOURCES.items()
-        if name in shared or any(path.startswith((*sources, f"tests/fuzz/{name}.")) for path in changed)
-    )
+    return sorted(name for name in SOURCES if any(path.startswith(about(name)) for path in changed))
 
 
 def fuzz(root, name, seconds, runs=None, artifacts=None):

@@ -6,7 +6,10 @@ import os
 def options(parser):
     parser.add_argument("--count", type=int, default=280, help="mutants, at least [280]")
     parser.add_argument("--seed", type=int, default=1, help="of the lot that chooses them [1]")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="[one for each core]")
+    cores = os.cpu_count() or 2
+    parser.add_argument(
+        "--jobs", type=int, default=cores, help="[one for each core], of --protocol at most 2"
+    )
     parser.add_argument("--protocol", action="store_true", help="those that survive by the protocol's tests")
     parser.add_argument("--anew", action="store_true", help="forget every verdict")
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="some mutants")
@@ -30,6 +33,6 @@ def run(root, wanted):
     steps = () if wanted.report else (*judge.FIRST, *(judge.SECOND if wanted.protocol else ()))
     for floors in steps:
         judge.judge(works, mutants, states, floors, wanted.jobs, wanted.only)
-    killed, count = report.write(works, mutants, wanted.seed, play.SEEDS)
+    killed, count = report.write(works, mutants, wanted.seed, play.SEEDS, states[0])
     print(f"\n{killed} of {count} killed; docs/reports/mutants.md tells of the others")
     return 0

@@ -9,11 +9,17 @@ import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 
-from dev_tally import Outcome
+from dev_tally import Outcome, together
 
 FILE_SECONDS = 420  # of a file of tests; T8 alone is minutes
-# What a sanitizer has seen is there, whether it sees it again or not.
-SANITIZER = re.compile(r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: ")
+# What was seen by chance is there, whether it is seen again or not: by a sanitizer, by a CHECK, or by a
+# property (RapidCheck's, fast-check's), which draws other values each time.
+FOUND = re.compile(
+    r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: "
+    r"|\bCHECK failed\b|\bFalsifiable\b|\bProperty failed\b"
+)
+# What ctest says of a test that ended by itself, or never ran. All else that it says are signals.
+WITHOUT_SIGNAL = {"Failed", "Timeout", "Not Run", "Disabled"}
 
 
 def exactly(name):
@@ -21,24 +27,59 @@ def exactly(name):
     return "^" + re.sub(r"([][.^$*+?()|\\])", r"\\\1", name) + "$"
 
 
-def ctest_outcomes(report, one):
+def ctest_signals(log):
+    """Of what ctest says at its end, since its report does not tell it: the signals that ended tests."""
+    last = log.rpartition("The following tests FAILED:")[2]
+    endings = dict(re.findall(r"^\t *\d+ - (.+?) \(([\w ]+)\)", last, re.M))
+    return {name: ending for name, ending in endings.items() if ending not in WITHOUT_SIGNAL}
+
+
+def ctest_outcomes(report, one, signals):
     """Of ctest's report: an outcome for each test."""
     for case in ElementTree.fromstring(report).iter("testcase"):
         name, output = case.get("name"), case.findtext("system-out") or ""
         if case.get("status") == "run":
-            yield Outcome(1, 0)
+            yield Outcome(1, 0, names=[name])
             continue
         print(f"FAILED {name}")
         print(output[-4000:])
         said = [line for line in output.split("\n") if "Failure" in line or "ERROR" in line]
-        again = None if SANITIZER.search(output) else lambda name=name: one(name)
-        yield Outcome(0, 1, [(name, said[0].strip() if said else "see above")], again)
+        again = None if name in signals or FOUND.search(output) else lambda name=name: one(name)
+        reason = said[0].strip() if said else signals.get(name, "see above")
+        yield Outcome(0, 1, [(name, reason)], again)
 
 
-def ctest(root, preset, tally, chosen=None, images=None):
-    """The tests of a preset, or those whose names match."""
+def ctest_folder(folder, environment, names=None):
+    """Outcomes of the tests of a build folder, or of those whose names match."""
+    report, log = folder / "tests.xml", folder / "tests.log"
+    for old in (report, log):
+        old.unlink(missing_ok=True)
+    command = ["ctest", "--test-dir", str(folder), "--quiet", "--no-tests=error", "--output-on-failure"]
+    command += ["--output-junit", str(report), "--output-log", str(log)]
+    command += ["-j", str(os.cpu_count() or 2), "--timeout", "600"]
+    command += ["-R", names] if names else []
+    code = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+
+    def one(name):
+        return together(ctest_folder(folder, environment, exactly(name)))
+
+    signals = ctest_signals(log.read_text(errors="replace") if log.exists() else "")
+    outcomes = list(ctest_outcomes(report.read_text(), one, signals)) if report.exists() else []
+    if not any(outcome.failed for outcome in outcomes) and (code != 0 or not outcomes):
+        outcomes.append(Outcome(0, 1, [("ctest", f"ended with {code} after {len(outcomes)} tests")]))
+    return outcomes
+
+
+def unplayed(rooms, outcomes):
+    """A failure for each room of which no test was played, passed or not."""
+    played = {name.split(".")[0] for one in outcomes for name in [*one.names, *dict(one.reasons)]}
+    for room in sorted(set(rooms) - played):
+        yield Outcome(0, 1, [(room, "none of its tests was played")])
+
+
+def ctest(root, preset, tally, rooms=(), images=None):
+    """The tests of a preset, or those of some rooms."""
     began = time.monotonic()
-    report = root / "build" / preset / "tests.xml"
     environment = dict(
         os.environ,
         ASAN_OPTIONS="detect_leaks=1",
@@ -46,20 +87,9 @@ def ctest(root, preset, tally, chosen=None, images=None):
         TSAN_OPTIONS="halt_on_error=1",
         **({"BELFRY_POWER_IMAGES": str(images)} if images else {}),
     )
-
-    def play(names):
-        report.unlink(missing_ok=True)
-        command = ["ctest", "--test-dir", str(root / "build" / preset), "--quiet"]
-        command += ["--output-on-failure", "--output-junit", str(report)]
-        command += ["-j", str(os.cpu_count() or 2), "--timeout", "600"]
-        command += ["-R", names] if names else []
-        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False)
-        return list(ctest_outcomes(report.read_text(), one)) if report.exists() else []
-
-    def one(name):
-        return (play(exactly(name)) or [Outcome(0, 1)])[0]
-
-    tally.units(preset, play(chosen) or [Outcome(0, 1, [(preset, "no test ran")])], began)
+    chosen = f"^({'|'.join(rooms)})[.]" if rooms else None
+    outcomes = ctest_folder(root / "build" / preset, environment, chosen)
+    tally.units(preset, [*outcomes, *unplayed(rooms, outcomes)], began)
 
 
 def failures(tap):
@@ -71,12 +101,25 @@ def failures(tap):
     return "\n".join(out)[:40000]
 
 
+def results(tap):
+    """Of TAP, for each test and suite: (its name behind those of its suites, "ok" or not, what is said)."""
+    suites = []
+    result = r"^( *)(?:# Subtest: (.*)|(not ok|ok) \d+ - (.*?)( # .*)?\n((?:\1  .*\n)*))"
+    for found in re.finditer(result, tap, re.M):
+        depth = len(found[1]) // 4
+        if found[2] is not None:
+            suites[depth:] = [found[2]]
+        else:
+            ending = "skipped" if found[5] and found[3] == "ok" else found[3]
+            yield " > ".join([*suites[:depth], found[4]]), ending, found[6]
+
+
 def reasons(tap):
     """Of TAP: (name, error) of each test that failed by itself, not because one inside or around it did."""
-    for found in re.finditer(r"^( *)not ok \d+ - (.*)\n((?:\1  .*\n)*)", tap, re.M):
-        error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", found[3], re.M)
-        if not re.search("failureType: '(subtestsFailed|cancelledByParent)'", found[3]):
-            yield found[2], error[1] if error else "no error was told"
+    for name, ending, said in results(tap):
+        error = re.search(r"^ *error: (?:\|-\n)?\s*(.*)$", said, re.M)
+        if ending == "not ok" and not re.search("failureType: '(subtestsFailed|cancelledByParent)'", said):
+            yield name, error[1] if error else "no error was told"
 
 
 def tap_outcome(tap, code, name):
@@ -89,7 +132,8 @@ def tap_outcome(tap, code, name):
     told = [(f"{name}: {test}", error) for test, error in reasons(tap)] if failed else []
     if failed and not told:
         told = [(name, "a test was skipped" if code == 0 else "it ended without a word")]
-    return Outcome(counts.get("pass", 0), failed, told)
+    passed = [f"{name}: {test}" for test, ending, _ in results(tap) if ending == "ok"]
+    return Outcome(counts.get("pass", 0), failed, told, names=passed if failed else [name, *passed])
 
 
 def node_file(folder, name, environment):
@@ -117,7 +161,8 @@ def node_file(folder, name, environment):
     outcome = tap_outcome(tap, code, name)
     if outcome.failed:
         print(failures(tap), said[-4000:], sep="\n", flush=True)
-        outcome.again = lambda: node_file(folder, name, environment)
+        if not FOUND.search(tap + said):
+            outcome.again = lambda: node_file(folder, name, environment)
     return outcome
 
 
@@ -139,19 +184,23 @@ def node_tests(floor, folder, environment, tally, concurrency=2, patterns=("*.te
     tally.units(floor, outcomes or [Outcome(0, 1, [(floor, "there is no test")])], began)
 
 
-def vitest_outcomes(report, folder):
-    """Of vitest's report: an outcome for each file. What was skipped has failed."""
+def vitest_outcomes(report, folder, one):
+    """Of vitest's report: an outcome for each file, which `one` plays again. What was skipped has failed."""
     for file in report.get("testResults", []):
         name = os.path.relpath(file["name"], folder)
-        wrong = [test for test in file["assertionResults"] if test["status"] != "passed"]
+        tests = file["assertionResults"]
+        wrong = [test for test in tests if test["status"] != "passed"]
         told = [
             (f"{name}: {test['fullName']}", (test.get("failureMessages") or [test["status"]])[0])
             for test in wrong
         ]
-        passed = len(file["assertionResults"]) - len(wrong)
-        if not wrong and (file["status"] != "passed" or passed == 0):
+        passed = [f"{name}: {test['fullName']}" for test in tests if test["status"] == "passed"]
+        if not wrong and (file["status"] != "passed" or not passed):
             told = [(name, file.get("message") or "it holds no test")]
-        yield name, Outcome(passed, len(told), [(test, error.split("\n")[0]) for test, error in told])
+        chance = any(FOUND.search(error) for _, error in told)
+        again = None if chance or not told else lambda name=name: one(name)
+        told = [(test, error.split("\n")[0]) for test, error in told]
+        yield Outcome(len(passed), len(told), told, again, passed if told else [name, *passed])
 
 
 def vitest(folder, environment, program, tally, report):
@@ -170,21 +219,18 @@ def vitest(folder, environment, program, tally, report):
             text=True,
             check=False,
         )
-        found = list(vitest_outcomes(json.loads(report.read_text()) if report.exists() else {}, folder))
-        if done.returncode != 0 and not any(outcome.failed for _, outcome in found):
-            found.append((None, Outcome(0, 1, [("vitest", f"ended with {done.returncode}")])))
-        if any(outcome.failed for _, outcome in found):
+        told = json.loads(report.read_text()) if report.exists() else {}
+        found = list(vitest_outcomes(told, folder, one))
+        if done.returncode != 0 and not any(outcome.failed for outcome in found):
+            ended = [("vitest", f"ended with {done.returncode}")]
+            found.append(Outcome(0, 1, ended, lambda: one(".")))
+        elif found and done.returncode == 0:
+            found.append(Outcome(0, 0, names=["vitest"]))
+        if any(outcome.failed for outcome in found):
             print(done.stdout[-20000:], done.stderr[-4000:], sep="\n", flush=True)
         return found
 
     def one(name):
-        found = [outcome for _, outcome in play(name)]
-        told = [reason for outcome in found for reason in outcome.reasons]
-        return Outcome(sum(one.passed for one in found), sum(one.failed for one in found), told)
+        return together(play(name))
 
-    found = play()
-    for name, outcome in found:
-        if outcome.failed:
-            outcome.again = (lambda name=name: one(name)) if name else (lambda: one("."))
-    outcomes = [outcome for _, outcome in found]
-    tally.units("web tests", outcomes or [Outcome(0, 1, [("vitest", "no test ran")])], began)
+    tally.units("web tests", play() or [Outcome(0, 1, [("vitest", "no test ran")])], began)

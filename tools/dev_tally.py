@@ -1,5 +1,6 @@
 """What the floors came to, in one summary. What failed is played once more at the end, alone."""
 
+import collections
 import dataclasses
 import time
 from collections.abc import Callable
@@ -15,7 +16,27 @@ class Outcome:
     passed: int
     failed: int
     reasons: list[tuple[str, str]] = dataclasses.field(default_factory=list)  # (test, what it said)
-    again: Callable[[], "Outcome"] | None = None  # plays it once more; None: it would come to the same
+    again: Callable[[], "Outcome"] | None = None  # plays it once more; None: it is not to be
+    names: list[str] = dataclasses.field(default_factory=list)  # the tests that passed, as reasons call them
+
+
+def together(outcomes):
+    outcomes = list(outcomes)
+    return Outcome(
+        sum(one.passed for one in outcomes),
+        sum(one.failed for one in outcomes),
+        [reason for one in outcomes for reason in one.reasons],
+        names=[name for one in outcomes for name in one.names],
+    )
+
+
+def made_good(first, second):
+    """Whether all that failed first passed the second time. A test that is missing then has not passed."""
+    if second.failed or second.passed < max(first.passed, 1):
+        return False
+    wanted = collections.Counter(name for name, _ in first.reasons)
+    before, after = collections.Counter(first.names), collections.Counter(second.names)
+    return all(after[name] >= before[name] + count for name, count in wanted.items())
 
 
 class Row:
@@ -36,6 +57,7 @@ class Tally:
     def __init__(self):
         self.rows = []
         self.flaky = []
+        self.last = []  # (floor, what tells its outcome when everything was played, a second time too)
 
     def add(self, floor, passed, failed, began, reasons=(), again=None):
         """A floor that is one unit."""
@@ -44,6 +66,9 @@ class Tally:
     def units(self, floor, outcomes, began):
         self.rows.append(Row(floor, outcomes, began))
         print(f"-- {floor}: {self.rows[-1].passed} passed, {self.rows[-1].failed} failed", flush=True)
+
+    def at_the_end(self, floor, told):
+        self.last.append((floor, told))
 
     def nothing(self, floor, note):
         """A floor on which nothing was to be played, which is not the same as success."""
@@ -64,13 +89,14 @@ class Tally:
             print(f"-- once more, alone: {row.floor}: {', '.join(names)}", flush=True)
             second = first.again()
             row.seconds += time.monotonic() - began
-            # A test that is missing the second time has not passed.
-            if second.failed == 0 and second.passed >= max(first.passed, 1):
-                row.outcomes[at] = Outcome(second.passed, 0)
+            if made_good(first, second):
+                row.outcomes[at] = second
                 self.flaky += [(row.floor, name, dict(first.reasons).get(name, "")) for name in names]
 
     def end(self):
         self.replay()
+        for floor, told in self.last:
+            self.units(floor, [told()], time.monotonic())
         print("\nfloor          passed  failed  seconds")
         for row in self.rows:
             print(f"{row.floor:13} {row.passed:7} {row.failed:7} {row.seconds:8.0f}  {row.note}".rstrip())

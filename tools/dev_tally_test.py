@@ -3,19 +3,23 @@
 
 import contextlib
 import io
-import json
+import os
+import pathlib
+import tempfile
 import time
 import unittest
+from unittest import mock
 
 import dev_play
+import dev_test
 from dev_tally import FLAKY_MAX, REPLAYED_MAX, Outcome, Tally
 
 PASSED = Outcome(1, 0)
 
 
-def failed(name, then):
-    """A test that fails, and that comes to `then` the second time."""
-    return Outcome(0, 1, [(name, "no luck")], lambda: then)
+def failed(name):
+    """A test that fails, and passes the second time."""
+    return Outcome(0, 1, [(name, "no luck")], lambda: Outcome(1, 0, names=[name]))
 
 
 def end_of(*floors):
@@ -30,14 +34,14 @@ def end_of(*floors):
 
 class Replays(unittest.TestCase):
     def test_what_passes_the_second_time_is_flaky(self):
-        code, text, tally = end_of(("release", [PASSED, failed("one", PASSED)]))
+        code, text, tally = end_of(("release", [PASSED, failed("one")]))
         self.assertEqual(code, 0)
         self.assertIn("\n2 passed, 0 failed, 1 flaky\nFLAKY release: one: no luck\n", text)
         self.assertEqual((tally.rows[0].passed, tally.rows[0].failed), (2, 0))
         self.assertNotIn("FAILED", text)
 
     def test_more_than_three_of_them_fail_the_run(self):
-        flaky = [failed(f"test {number}", PASSED) for number in range(FLAKY_MAX + 1)]
+        flaky = [failed(f"test {number}") for number in range(FLAKY_MAX + 1)]
         code, text, _ = end_of(("release", [PASSED, *flaky[:FLAKY_MAX]]))
         self.assertEqual(code, 0, text)
         code, text, _ = end_of(("release", [PASSED, *flaky[:2]]), ("web", flaky[2:]))
@@ -48,7 +52,8 @@ class Replays(unittest.TestCase):
 
     def test_the_tests_of_one_file_count_each(self):
         names = [(f"file: {number}", "") for number in range(4)]
-        code, text, _ = end_of(("protocol", [Outcome(6, 4, names, lambda: Outcome(10, 0))]))
+        then = Outcome(10, 0, names=[f"file: {number}" for number in range(10)])
+        code, text, _ = end_of(("protocol", [Outcome(6, 4, names, lambda: then)]))
         self.assertEqual(code, 1)
         self.assertIn("10 passed, 0 failed, 4 flaky", text)
 
@@ -60,11 +65,25 @@ class Replays(unittest.TestCase):
             self.assertIn("\n6 passed, 1 failed\nFAILED protocol: one: no luck\n", text)
             self.assertEqual(tally.flaky, [])
 
+    def test_who_is_missing_the_second_time_has_not_passed(self):
+        def flaky(before, after, reasons=("one",)):
+            then = Outcome(len(after), 0, names=list(after))
+            told = [(name, "no luck") for name in reasons]
+            first = Outcome(len(before), len(told), told, lambda: then, list(before))
+            return end_of(("protocol", [first]))[0] == 0
+
+        self.assertTrue(flaky(["two"], ["one", "two"]))
+        self.assertFalse(flaky(["two"], ["two", "three"]))
+        self.assertFalse(flaky(["two"], ["two"]))
+        self.assertFalse(flaky([], ["one"], ["one", "two"]))
+        self.assertFalse(flaky(["one"], ["one"]), "of two that have one name, one is missing")
+        self.assertTrue(flaky(["one"], ["one", "one"]))
+
     def test_it_is_played_at_the_end_one_after_the_other(self):
         story = []
 
         def again(name):
-            return lambda: story.append(name) or PASSED
+            return lambda: story.append(name) or Outcome(1, 0, names=[name])
 
         tally = Tally()
         with contextlib.redirect_stdout(io.StringIO()):
@@ -81,10 +100,26 @@ class Replays(unittest.TestCase):
         self.assertNotIn("once more", text)
 
     def test_many_failures_are_no_accident(self):
-        many = [failed(f"test {number}", PASSED) for number in range(REPLAYED_MAX + 1)]
+        many = [failed(f"test {number}") for number in range(REPLAYED_MAX + 1)]
         code, text, tally = end_of(("release", [PASSED, *many]))
         self.assertEqual((code, tally.flaky), (1, []))
         self.assertNotIn("once more", text)
+
+    def test_a_race_of_the_second_play_fails_the_run(self):
+        tally = Tally()
+        with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+
+            def again():
+                (pathlib.Path(name) / "race.1").write_text("WARNING: ThreadSanitizer: data race")
+                return Outcome(1, 0, names=["one"])
+
+            tally.at_the_end("tsan races", lambda: dev_test.reported(pathlib.Path(name)))
+            tally.units("tsan server", [Outcome(0, 1, [("one", "")], again)], time.monotonic())
+            code = tally.end()
+        self.assertEqual(code, 1)
+        rows = [(row.floor, row.failed) for row in tally.rows]
+        self.assertEqual(rows, [("tsan server", 0), ("tsan races", 1)])
+        self.assertEqual(tally.rows[1].outcomes[0].reasons, [("race.1", "a race: see above")])
 
     def test_nothing_played_is_no_success(self):
         tally, out = Tally(), io.StringIO()
@@ -126,8 +161,9 @@ class Runners(unittest.TestCase):
           <testcase name="a.Four" status="notrun"/></testsuite>"""
         again = []
         with contextlib.redirect_stdout(io.StringIO()):
-            found = list(dev_play.ctest_outcomes(report, again.append))
+            found = list(dev_play.ctest_outcomes(report, again.append, {}))
         self.assertEqual([(one.passed, one.failed) for one in found], [(1, 0), (0, 1), (0, 1), (0, 1)])
+        self.assertEqual([one.names for one in found], [["a.One/0"], [], [], []])
         self.assertEqual(found[1].reasons, [("a.Two", "x.cc:3: Failure")])
         self.assertIsNone(found[2].again, "a race that was seen is there")
         found[1].again()
@@ -135,13 +171,76 @@ class Runners(unittest.TestCase):
         self.assertEqual(again, ["a.Two", "a.Four"])
         self.assertEqual(dev_play.exactly("a.One/0(x)"), r"^a\.One/0\(x\)$")
 
+    def test_ctest_does_not_play_again_what_is_found_by_chance(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            tests = {
+                "a.fails": "exit 1",
+                "a.slow": "sleep 9",
+                "a.signal": "kill -SEGV $$",
+                "a.kill": "kill -KILL $$",
+                "a.check": "echo 'CHECK failed: a at b.cc:1'; kill -ABRT $$",
+                "a.property": "echo 'Falsifiable after 3 tests'; exit 1",
+                "a.passes": "exit 0",
+            }
+            lines = [f'add_test({test} sh -c "{text}")\n' for test, text in tests.items()]
+            lines += ["set_tests_properties(a.slow PROPERTIES TIMEOUT 1)\n"]
+            (folder / "CTestTestfile.cmake").write_text("".join(lines))
+            with contextlib.redirect_stdout(io.StringIO()):
+                found = dev_play.ctest_folder(folder, dict(os.environ))
+        again = {one.reasons[0][0]: one.again for one in found if one.failed}
+        self.assertEqual(again.keys(), tests.keys() - {"a.passes"})
+        self.assertEqual({test for test, play in again.items() if play}, {"a.fails", "a.slow"})
+        said = {test: reason for one in found for test, reason in one.reasons}
+        self.assertEqual((said["a.signal"], said["a.kill"]), ("SEGFAULT", "Subprocess killed"))
+
+    def of_rooms(self, rooms, *lines):
+        """What ctest comes to, of those rooms, where these lines say which tests there are."""
+        tally = Tally()
+        with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+            folder = pathlib.Path(name) / "build" / "tsan"
+            folder.mkdir(parents=True)
+            (folder / "CTestTestfile.cmake").write_text("\n".join(lines))
+            dev_play.ctest(pathlib.Path(name), "tsan", tally, rooms)
+        row = tally.rows[0]
+        return row.passed, row.failed, [reason for one in row.outcomes for reason in one.reasons]
+
+    def test_of_each_room_that_was_asked_for_a_test_is_played(self):
+        tests = ["add_test(base.A true)", "add_test(log.A false)", "add_test(log_not.A true)"]
+        self.assertEqual(self.of_rooms(["base"], *tests), (1, 0, []))
+        self.assertEqual(self.of_rooms(["base", "log"], *tests)[:2], (1, 1))
+        told = [("net", "none of its tests was played")]
+        self.assertEqual(self.of_rooms(["base", "net"], *tests), (1, 1, told))
+        self.assertEqual(self.of_rooms([], *tests)[:2], (2, 1))
+
+    def test_the_code_of_ctest_counts(self):
+        told = [("ctest", "ended with 8 after 0 tests")]
+        self.assertEqual(self.of_rooms([], ""), (0, 1, told), "no test at all")
+        with tempfile.TemporaryDirectory() as name:
+            stub = pathlib.Path(name) / "ctest"
+            case = '<testsuite><testcase name="base.A" status="run"/></testsuite>'
+            stub.write_text(f"#!/bin/sh\necho '{case}' > $2/tests.xml\nexit 3\n")
+            stub.chmod(0o755)
+            with mock.patch.dict(os.environ, PATH=f"{name}:{os.environ['PATH']}"):
+                played = self.of_rooms([], "")
+        self.assertEqual(played, (1, 1, [("ctest", "ended with 3 after 1 tests")]))
+
+    def test_node_does_not_play_again_what_is_found_by_chance(self):
+        for text, again in [("no luck", True), ("CHECK failed: a at b.cc:1", False)]:
+            with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
+                folder = pathlib.Path(name)
+                test = f"import {{ it }} from 'node:test'; it('x', () => {{ throw new Error('{text}'); }});"
+                (folder / "x.test.mjs").write_text(test)
+                outcome = dev_play.node_file(folder, "x.test.mjs", dict(os.environ))
+            self.assertEqual((outcome.failed, outcome.again is not None), (1, again), text)
+
     def test_node(self):
         def outcome(fail=0, cancelled=0, skipped=0, code=0):
             text = TAP.format(fail=fail, cancelled=cancelled, skipped=skipped)
             one = dev_play.tap_outcome(text, code, "x.test.mjs")
             return one.passed, one.failed, one.reasons
 
-        told = [("x.test.mjs: does it", "'it did not'")]
+        told = [("x.test.mjs: a suite > does it", "'it did not'")]
         self.assertEqual(outcome(fail=1, code=1), (3, 1, told))
         self.assertEqual(outcome(fail=1, cancelled=2, code=1), (3, 3, told))
         self.assertEqual(outcome(skipped=1)[:2], (3, 1), "what was skipped has failed")
@@ -149,6 +248,15 @@ class Runners(unittest.TestCase):
         self.assertEqual(outcome(code=1)[:2], (3, 1))
         empty = dev_play.tap_outcome("", 0, "x.test.mjs")
         self.assertEqual((empty.passed, empty.failed), (0, 1), "a file without a test")
+
+    def test_node_names_what_passed(self):
+        ok, skipped = "ok 1 - {0}\n  ---\n  duration_ms: 1\n  ...\n", "ok 1 - c # SKIP\n"
+        inner = "# Subtest: a\n    # Subtest: b\n    ok 1 - b\n" + ok.format("a")
+        tap = inner + inner.replace("a\n", "other\n") + "# Subtest: c\n" + skipped + "# pass 2\n"
+        passed = ["a > b", "a", "other > b", "other"]
+        expected = ["x.test.mjs", *(f"x.test.mjs: {name}" for name in passed)]
+        self.assertEqual(dev_play.tap_outcome(tap, 0, "x.test.mjs").names, expected)
+        self.assertEqual(dev_play.tap_outcome(tap, 1, "x.test.mjs").names, expected[1:])
 
     def test_a_hook_that_fails_is_one_failure(self):
         one = "    not ok 1 - inner\n      failureType: '{}'\n      error: 'why'\n"
@@ -168,10 +276,15 @@ class Runners(unittest.TestCase):
                 file("d"),
             ]
         }
-        found = dict(dev_play.vitest_outcomes(json.loads(json.dumps(report)), "/web"))
-        counts = {name: (one.passed, one.failed) for name, one in found.items()}
-        self.assertEqual(counts, {"a": (2, 0), "b": (1, 2), "c": (0, 1), "d": (0, 1)})
-        self.assertEqual(found["b"].reasons, [("b: 1", "failed"), ("b: 2", "skipped")])
+        found = list(dev_play.vitest_outcomes(report, "/web", str.upper))
+        counts = [(one.passed, one.failed) for one in found]
+        self.assertEqual(counts, [(2, 0), (1, 2), (0, 1), (0, 1)])
+        self.assertEqual(found[1].reasons, [("b: 1", "failed"), ("b: 2", "skipped")])
+        self.assertEqual(found[1].again(), "B")
+        self.assertEqual([one.names for one in found], [["a", "a: 0", "a: 1"], ["b: 0"], [], []])
+        by_chance = ["Error: Property failed after 1 tests\n{ seed: 1 }"]
+        report["testResults"][1]["assertionResults"][1]["failureMessages"] = by_chance
+        self.assertIsNone(list(dev_play.vitest_outcomes(report, "/web", str.upper))[1].again)
 
 
 if __name__ == "__main__":

@@ -142,6 +142,14 @@ def simulation(root):
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
 
 
+def reported(folder):
+    """The races that TSan reported in a folder."""
+    found = sorted(folder.iterdir())
+    for report in found:
+        print(report.read_text(errors="replace")[:6000])
+    return Outcome(int(not found), len(found), [(report.name, "a race: see above") for report in found])
+
+
 def races(root, tally):
     """The server itself under TSan, whose threads meet only there, in a few floors of the protocol."""
     reports = root / "build" / "tsan" / "races"
@@ -154,12 +162,7 @@ def races(root, tally):
     )
     folder = dev_web.install(root / "tests" / "protocol")
     dev_play.node_tests("tsan server", folder, environment, tally, 1, RACED)
-    began = time.monotonic()
-    found = sorted(reports.iterdir())
-    for report in found:
-        print(report.read_text(errors="replace")[:6000])
-    told = [(report.name, "a race: see above") for report in found]
-    tally.add("tsan races", int(not found), len(found), began, told)
+    tally.at_the_end("tsan races", lambda: reported(reports))
 
 
 def sanitized(root, build, tally, preset, long):
@@ -167,8 +170,8 @@ def sanitized(root, build, tally, preset, long):
     short = preset == "tsan" and not long
     targets = list(tidy.THREAD_TESTS) if short else ["belfry_tests"]
     build(preset, [*targets, *(["belfry"] if preset == "tsan" else [])])
-    rooms = "|".join(name.removesuffix("_test") for name in tidy.THREAD_TESTS)
-    dev_play.ctest(root, preset, tally, chosen=f"^({rooms})[.]" if short else None)
+    rooms = [name.removesuffix("_test") for name in tidy.THREAD_TESTS]
+    dev_play.ctest(root, preset, tally, rooms if short else ())
     if preset == "tsan":
         races(root, tally)
 

@@ -7,7 +7,6 @@ import subprocess
 
 from mutate import choose
 
-FLAGS = "-O1 -DNDEBUG -D_GLIBCXX_ASSERTIONS"
 NUMBERS_MAX = 3000  # then they begin anew; mutant.h has room for 4096
 SUITES = ["contract_test", "faults_test", "belfry_sim", "belfry"]
 
@@ -68,6 +67,14 @@ def room_tests(root):
     return [f"{room}_test" for room in sorted(rooms)]
 
 
+def flags(root):
+    """Those of a release, which a test looks for in the binary; but it is compiled in less time."""
+    presets = json.loads((root / "CMakePresets.json").read_text())["configurePresets"]
+    release = next(one for one in presets if one["name"] == "release")
+    kept = release["cacheVariables"]["CMAKE_CXX_FLAGS_RELEASE"].split()
+    return " ".join(["-O1", *(flag for flag in kept if not re.match(r"-[Og]\d$", flag))])
+
+
 def configure(works):
     options = {
         "CMAKE_BUILD_TYPE": "Release",
@@ -75,7 +82,7 @@ def configure(works):
         "CMAKE_CXX_STANDARD_REQUIRED": "ON",
         "CMAKE_CXX_EXTENSIONS": "OFF",
         "CMAKE_CXX_FLAGS": f"-w -include {works.root / 'tools/mutate/mutant.h'}",
-        "CMAKE_CXX_FLAGS_RELEASE": FLAGS,
+        "CMAKE_CXX_FLAGS_RELEASE": flags(works.root),
         "BELFRY_SDK": works.root / "build/web/sdk",
     }
     if shutil.which("ccache"):
@@ -132,8 +139,19 @@ def written(works, chosen, numbers):
     return texts, spans
 
 
+def commit_of(root):
+    """The commit, with a + if something is not committed."""
+    asked = (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain"])
+    head, changed = (
+        subprocess.run(["git", *one], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+        for one in asked
+    )
+    return head + ("+" if changed else "")
+
+
 def build(works, count, seed, jobs):
-    """All that compiles: number -> {"name", "room", and what the mutant is}; and what snapshot() returns."""
+    """All that compiles: number -> {"name", "room", "file" (its digest), and what the mutant is}; and the
+    state of the tree: what snapshot() returns, and the commit."""
     rooms = choose.candidates(works.root, works.folder / "found.json", jobs)
     shares = choose.quotas({room: choose.lines_of_code(works.root, room) for room in rooms}, count)
     known = works.load("chosen", {"numbers": {}, "refused": []})
@@ -147,14 +165,15 @@ def build(works, count, seed, jobs):
                 chosen[name], where[name] = one, room
                 numbers.setdefault(name, max(numbers.values(), default=0) + 1)
         texts, spans = written(works, chosen, numbers)
-        states = snapshot(works, texts)
+        files = {path: choose.digest((works.root / path).read_text()) for path in texts}
+        states = (*snapshot(works, texts), commit_of(works.root))
         configure(works)
         print(f"-- {len(chosen)} mutants; the compiler speaks into build/mutants/build.log", flush=True)
         well, said = compile_all(works, jobs)
         works.save("chosen", {"numbers": numbers, "refused": sorted(refused)})
         if well:
             return {
-                numbers[name]: {"name": name, "room": where[name], **vars(one)}
+                numbers[name]: {**vars(one), "name": name, "room": where[name], "file": files[one.path]}
                 for name, one in chosen.items()
             }, states
         wrong = blamed(said, works.tree, spans)

@@ -53,10 +53,11 @@ def find_in(root, room, path):
 
 
 def identify(mutants):
-    """The same change of the same text in the same file: told apart by which of them it is."""
+    """A name for each, which stays when others come or go, or lines move: of its file, its function, the
+    text of its line and what it changes there. What is the same in all that has a number, too."""
     seen = collections.Counter()
     for one in sorted(mutants, key=lambda one: (one.path, one.start, one.end)):
-        what = (one.path, one.operator, one.before, one.after)
+        what = (one.path, one.function, one.whole, one.operator, one.before, one.after)
         seen[what] += 1
         yield digest(*what, seen[what])[:12], one
 

@@ -48,6 +48,8 @@ class Mutant:
     before: str
     after: str
     text: str  # what stands there instead, with SWITCH where it asks
+    function: str = ""  # that it stands in
+    whole: str = ""  # the whole line that it begins in
 
 
 def closing(text, at):
@@ -85,7 +87,7 @@ class Finder:
         self.text = self.data.decode()
         self.ascii = len(self.text) == len(self.data)
         self.ranges = untouchable(self.text)
-        self.found = {}
+        self.found, self.function = {}, ""
 
     def place(self, location):
         """(name, characters): where it was written, also in an argument of a macro."""
@@ -109,17 +111,19 @@ class Finder:
 
     def add(self, operator, span, after, replacement):
         start, end = span
-        whole = operator in ("statement", "exit")
+        complete = operator in ("statement", "exit")
         for first, last in self.ranges:
-            if first <= start and end <= last or not whole and first < end and start < last:
+            if first <= start and end <= last or not complete and first < end and start < last:
                 return
         before = self.text[start:end]
         if not balanced(before) or "//" in before:
             return
         line = self.text.count("\n", 0, start) + 1
+        told = (operator, short(before), short(after), replacement)
+        whole = short(self.text.split("\n")[line - 1])
         self.found.setdefault(
             (start, end, operator, after),
-            Mutant(self.path, start, end, line, operator, short(before), short(after), replacement),
+            Mutant(self.path, start, end, line, *told, self.function, whole),
         )
 
     def choice(self, operator, span, after):
@@ -138,6 +142,9 @@ class Finder:
             for child in cursor.get_children():
                 self.declaration(child)
             return
+        parent = cursor.semantic_parent
+        of = "" if parent.kind == KIND.TRANSLATION_UNIT else parent.spelling
+        self.function = f"{of}::{cursor.spelling}"
         for child in cursor.get_children():
             if child.kind == KIND.COMPOUND_STMT:
                 head = self.text[self.span(cursor)[0] : self.span(child)[0]]

@@ -12,6 +12,12 @@ from mutate import play
 UNIT, CONTRACT, SIMULATOR, POWER, PROTOCOL = "unit", "contract", "simulator", "power loss", "protocol"
 FIRST = ((UNIT, CONTRACT), (SIMULATOR,))  # step by step: what takes long sees only who survived the others
 SECOND = ((POWER,), (PROTOCOL,))
+GTEST = (UNIT, CONTRACT, POWER)
+PROTOCOL_JOBS = 2  # so many of its files at once: they measure time
+PROTOCOL_SECONDS = 450  # of a file without a mutant
+WELL = 3  # a control that takes more than this part of the limit does not tell a hang from a slow machine
+NOT_OK = re.compile(r"^ *not ok \d+ - (.*?)(?: # .*)?$", re.M)
+VIOLATED = re.compile(r"^seed (\d+):", re.M)
 STOPPED = re.compile(r"^\[  FAILED  \] ([\w./]+)", re.M)
 STARTED = re.compile(r"^\[ RUN      \] ([\w./]+)", re.M)
 
@@ -38,7 +44,8 @@ def gtest_programs(works):
 
 
 def note_gtest(works, jobs):
-    plays = []
+    """(plays, names of those that fail without a mutant, and judge none)"""
+    plays, idle = [], []
     for floor, name, program in gtest_programs(works):
         began = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -49,9 +56,10 @@ def note_gtest(works, jobs):
                 if done.passed:
                     plays.append({**one, "reached": reached})
                 else:
-                    print(f"-- {name}: {case} fails without a mutant, and judges none", flush=True)
+                    idle.append(f"{name}: {case}")
+                    print(f"-- {idle[-1]} fails without a mutant, and judges none", flush=True)
         print(f"-- {name}: {len(names)} tests, {time.monotonic() - began:.0f} s", flush=True)
-    return plays
+    return plays, idle
 
 
 def note_simulator(works):
@@ -62,7 +70,7 @@ def note_simulator(works):
             raise SystemExit(f"./dev mutate: the simulator fails without a mutant:\n{done.text[-2000:]}")
         plays.append({"floor": SIMULATOR, "name": name, "seconds": done.seconds, "reached": reached})
         print(f"-- simulator, {name}: {done.seconds:.0f} s", flush=True)
-    return plays
+    return plays, []
 
 
 def protocol_options(works):
@@ -70,33 +78,37 @@ def protocol_options(works):
     return {"folder": works.root / "tests/protocol", "environment": environment, "memory": False}
 
 
-def note_protocol(works):
-    plays = []
-    for path in sorted(dev_web.install(works.root / "tests/protocol").glob("*.test.mjs")):
-        done, reached = play.noted(play.node(path.name, 420), seconds=450, **protocol_options(works))
-        if done.passed:
-            plays.append({"floor": PROTOCOL, "name": path.name, "seconds": done.seconds, "reached": reached})
-        said = "" if done.passed else " fails without a mutant, and judges none"
-        print(f"-- {path.name}: {done.seconds:.0f} s{said}", flush=True)
-    return plays
+def note_protocol(works, kept):
+    """The same, file by file: each is kept as soon as it is known. What fails is played once more."""
+    known = kept.setdefault("files", {})
+    names = sorted(path.name for path in (works.root / "tests/protocol").glob("*.test.mjs"))
+    for name in names:
+        for _ in range(2):
+            if known.get(name):
+                break
+            done, reached = play.noted(play.node(name), seconds=PROTOCOL_SECONDS, **protocol_options(works))
+            one = {"floor": PROTOCOL, "name": name, "seconds": done.seconds, "reached": reached}
+            known[name] = one if done.passed else None
+            works.save("reached", kept)
+            wrong = "" if done.passed else f"; {how(done)} without a mutant: {NOT_OK.findall(done.text)}"
+            print(f"-- {name}: {done.seconds:.0f} s{wrong}", flush=True)
+    return [known[name] for name in names if known[name]], [name for name in names if not known[name]]
 
 
 def notes(works, built, floors, jobs):
     """What reaches which mutants; known until something else is built."""
     kept = works.load("reached", {})
-    if kept.get("state") != built:
-        kept = {"state": built}
-    for name, note in (
-        ("gtest", lambda: note_gtest(works, jobs)),
-        ("simulator", lambda: note_simulator(works)),
-        ("protocol", lambda: note_protocol(works)),
+    if kept.get("state") != built or "plays" not in kept:
+        kept = {"state": built, "plays": {}, "idle": {}}
+    for name, mine, note in (
+        ("gtest", GTEST, lambda: note_gtest(works, jobs)),
+        ("simulator", (SIMULATOR,), lambda: note_simulator(works)),
+        ("protocol", (PROTOCOL,), lambda: note_protocol(works, kept)),
     ):
-        needed = {"simulator": SIMULATOR in floors, "protocol": PROTOCOL in floors}.get(name, True)
-        if needed and name not in kept:
-            kept[name] = note()
+        if set(mine) & set(floors) and name not in kept["plays"]:
+            kept["plays"][name], kept["idle"][name] = note()
             works.save("reached", kept)
-    plays = [one for name, one in kept.items() if name != "state"]
-    return [one for group in plays for one in group if one["floor"] in floors]
+    return [one for plays in kept["plays"].values() for one in plays if one["floor"] in floors]
 
 
 def stopped_by(done):
@@ -108,8 +120,21 @@ def stopped_by(done):
 
 def how(done):
     if done.code is None:
-        return "takes too long"
+        return "hangs"
     return "fails" if done.code > 0 else f"ends by signal {-done.code}"
+
+
+def confirm(alone, number, seconds):
+    """Of a test that failed: (how the mutant fails alone, None), or (None, why that is not its doing)."""
+    again = alone(number, seconds)
+    if again.passed:
+        return None, "passes alone"
+    control = alone(0, seconds)
+    if not control.passed:
+        return None, f"{how(control)} without a mutant, too"
+    if again.code is None and control.seconds * WELL > seconds:
+        return None, "is nearly as slow without a mutant"
+    return how(again), None
 
 
 class Judge:
@@ -117,33 +142,52 @@ class Judge:
         self.works, self.plays = works, plays
 
     def verdict(self, number, room, floors):
-        """The first that stops it: {"floor", "by", "how"}; or "survived", and by how many plays."""
-        asked = 0
+        """The first that stops it: {"floor", "by", "how"}; or how many were asked, and what failed that was
+        not the mutant's doing."""
+        asked, doubts = 0, []
         for floor in floors:
             mine = [one for one in self.plays if one["floor"] == floor and number in one["reached"]]
             asked += len(mine)
-            for found in self.play_floor(floor, mine, number, room):
-                return {"floor": floor, **found}
-        return {"floor": None, "asked": asked}
+            for by, seconds, alone in self.suspects(floor, mine, number, room):
+                fails, why = confirm(alone, number, seconds)
+                if fails:
+                    return {"floor": floor, "by": by, "how": fails}
+                doubts.append({"floor": floor, "by": by, "why": why})
+        return {"floor": None, "asked": asked, "doubts": doubts}
 
-    def play_floor(self, floor, mine, number, room):
-        if floor in (UNIT, CONTRACT, POWER):
-            yield from self.play_gtest(mine, number, room)
+    def suspects(self, floor, mine, number, room):
+        """What fails: (name, how long it may take, what plays it alone with a mutant)."""
+        if floor in GTEST:
+            yield from self.gtest(mine, number, room)
             return
         for one in sorted(mine, key=lambda one: one["seconds"]):
             seconds = play.patience(one["seconds"])
-            if floor == SIMULATOR:
-                command, options = play.simulation(self.works.build, one["name"]), {}
-            else:
-                command, options = play.node(one["name"], seconds), protocol_options(self.works)
-            done = play.play(command, number, seconds=seconds + 10, **options)
-            # Tests over sockets can fail by themselves, once.
-            if not done.passed and floor == PROTOCOL and done.code is not None:
-                done = play.play(command, number, seconds=seconds + 10, **options)
-            if not done.passed:
-                yield {"by": one["name"], "how": how(done)}
+            suspect = self.simulation if floor == SIMULATOR else self.file
+            yield from suspect(one["name"], number, seconds)
 
-    def play_gtest(self, mine, number, room):
+    def simulation(self, name, number, seconds):
+        def run(mutant, limit, seeds=play.SEEDS):
+            return play.play(play.simulation(self.works.build, name, seeds), mutant, seconds=limit)
+
+        done = run(number, seconds)
+        if not done.passed:  # the seeds begin with 1: those up to the one that failed are enough
+            seed = VIOLATED.search(done.text)
+            seeds = int(seed[1]) if seed else play.SEEDS
+            yield name, seconds, lambda mutant, limit: run(mutant, limit, seeds)
+
+    def file(self, name, number, seconds):
+        """Of the protocol's tests, up to the first that fails. The servers inherit MUTANT."""
+
+        def run(mutant, limit):
+            options = protocol_options(self.works)
+            return play.play(play.node(name), mutant, seconds=limit, stop=NOT_OK, **options)
+
+        done = run(number, seconds)
+        if not done.passed:
+            test = NOT_OK.search(done.text)
+            yield f"{name}: {test[1]}" if test else name, seconds, run
+
+    def gtest(self, mine, number, room):
         own = f"/src/{room.split('/')[0]}/"
         programs = {}
         for one in mine:
@@ -153,62 +197,83 @@ class Judge:
             key=lambda pair: (own not in pair[0], sum(one["seconds"] for one in pair[1])),
         )
         for program, tests in ordered:
-            left = [one["name"] for one in tests]
-            seconds = play.patience(sum(one["seconds"] for one in tests))
+            left = {one["name"]: one["seconds"] for one in tests}
             while left:
+                seconds = play.patience(sum(left.values()))
                 done = play.play(play.gtest(program, left), number, seconds=seconds)
                 if done.passed:
                     break
-                name = stopped_by(done)
-                again = done
-                if done.code is not None and name in left:  # what failed once may have failed by itself
-                    again = play.play(play.gtest(program, [name]), number, seconds=seconds)
-                if not again.passed:
-                    yield {"by": name, "how": how(again)}
-                    return
-                left = left[left.index(name) + 1 :]
+                by = stopped_by(done)
+                name = by if by in left else next(iter(left))
+                yield by, play.patience(left[name]), alone_in(program, name)
+                names = list(left)
+                left = {one: left[one] for one in names[names.index(name) + 1 :]}
+
+
+def alone_in(program, name):
+    """Plays one test of a gtest program. If it was not even begun, it has not passed."""
+
+    def run(mutant, seconds):
+        done = play.play(play.gtest(program, [name]), mutant, seconds=seconds)
+        if done.passed and name not in STARTED.findall(done.text):
+            return play.Played(1, done.text, done.seconds)
+        return done
+
+    return run
+
+
+def holds(result, file):
+    """A kill holds as long as the file that was changed is the same."""
+    return result is not None and (not result.get("floor") or result.get("file") == file)
+
+
+def wanted(result, file, state, floors):
+    """Killed stays killed. What survived is judged again when sources or tests have changed."""
+    if result is None or not holds(result, file):
+        return True
+    return not result.get("floor") and any(result["asked"].get(floor) != state for floor in floors)
+
+
+def record(old, verdict, mutant, floors, state, commit):
+    """What is kept of a verdict, with the state of the tree in which it was found."""
+    if verdict["floor"]:
+        return {**verdict, "file": mutant["file"], "state": state, "commit": commit}
+    old = old or {}
+    doubts = [one for one in old.get("doubts", ()) if one["floor"] not in floors]
+    asked = {**old.get("asked", {}), **{floor: state for floor in floors}}
+    return {"asked": asked, "doubts": doubts + verdict["doubts"]}
 
 
 def judge(works, mutants, states, floors, jobs, only=None):
     """Plays what was not judged yet by these floors, and keeps each verdict as soon as it is there."""
-    state, built = states
-    plays = notes(works, built, floors, jobs)
-    judge_one = Judge(works, plays)
+    state, built, commit = states
+    if PROTOCOL in floors:
+        dev_web.install(works.root / "tests/protocol")
+    judge_one = Judge(works, notes(works, built, floors, jobs))
     results = works.load("results", {})
     mutants = {
         number: one
         for number, one in mutants.items()
-        if wanted(results.get(one["name"]), state, floors) and (not only or number in only)
+        if wanted(results.get(one["name"]), one["file"], state, floors) and (not only or number in only)
     }
     progress, lock = Progress(len(mutants)), threading.Lock()
 
     def one(number, mutant):
         verdict = judge_one.verdict(number, mutant["room"], floors)
         with lock:
-            kept = results.setdefault(mutant["name"], {})
-            kept.setdefault("asked", {})
-            if verdict["floor"]:
-                kept.update(verdict)
-                kept.pop("asked")
-            else:
-                for floor in floors:
-                    kept["asked"][floor] = state
+            old = results.get(mutant["name"])
+            results[mutant["name"]] = record(old, verdict, mutant, floors, state, commit)
             works.save("results", results)
-            said = verdict["floor"] or "survives"
-            progress.step(
-                bool(verdict["floor"]), f"{said}: {mutant['path']}:{mutant['line']} {mutant['operator']}"
-            )
+            place = f"{mutant['path']}:{mutant['line']} {mutant['operator']}"
+            progress.step(bool(verdict["floor"]), f"{verdict['floor'] or 'survives'}: {place}")
+            for doubt in verdict.get("doubts", ()):
+                print(f"--   {doubt['by']} failed, but {doubt['why']}", flush=True)
 
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    jobs = min(jobs, PROTOCOL_JOBS) if PROTOCOL in floors else jobs
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    try:
         for done in [pool.submit(one, number, mutant) for number, mutant in mutants.items()]:
             done.result()
+    finally:  # nothing new is begun after a failure or Ctrl-C; what is known already is kept
+        pool.shutdown(cancel_futures=True)
     return results
-
-
-def wanted(result, state, floors):
-    """Killed stays killed. What survived is judged again when sources or tests have changed."""
-    if result is None:
-        return True
-    if result.get("floor"):
-        return False
-    return any(result["asked"].get(floor) != state for floor in floors)

@@ -12,6 +12,7 @@ HEAD = """# Mutants
 `{rooms}`, chosen by lot (seed {seed}) in proportion to the code, stand in one build behind a switch. Each is
 judged by the unit tests that reach it, the contract of the stores and {seeds} seeds of each world of the
 simulator; `./dev mutate --protocol` shows the power losses and the protocol's tests to those that survive.
+A test kills a mutant if it fails with it, fails with it once more alone, and passes alone without it.
 
 Killed: {killed} of {count} ({share:.1f} %); the goal is 90 %.{remarks}
 """
@@ -69,10 +70,24 @@ def survivors(mutants, results, reasons):
         yield row(f"`{one['name']}`", place, code(one["before"]), code(one["after"]), cell(said))
 
 
-def write(works, mutants, seed, seeds):
+def earlier(mutants, results, state):
+    """Kills that were seen in another state of the tree: the changed file is the same, tests may not be."""
+    for one in sorted(mutants.values(), key=lambda one: (one["path"], one["line"])):
+        result = results[one["name"]]
+        if result.get("floor") and result["state"] != state:
+            place = f"`{one['path']}:{one['line']}`"
+            by = f"{result['by']} {result['how']}"
+            yield row(f"`{one['name']}`", place, f"`{result['commit']}`", result["floor"], cell(by))
+
+
+def write(works, mutants, seed, seeds, state):
     """Writes docs/reports/mutants.md; returns (killed, all)."""
     results, reasons = works.load("results", {}), known(works.root / "tests/mutants.toml")
-    judged = {number: one for number, one in mutants.items() if one["name"] in results}
+    judged = {
+        number: one
+        for number, one in mutants.items()
+        if judge.holds(results.get(one["name"]), one["file"])
+    }
     waiting, mutants = len(mutants) - len(judged), judged
     alive = [one["name"] for one in mutants.values() if not results[one["name"]].get("floor")]
     count, killed = len(mutants), len(mutants) - len(alive)
@@ -80,6 +95,12 @@ def write(works, mutants, seed, seeds):
     unasked = sum(judge.PROTOCOL not in results[name]["asked"] for name in alive)
     remarks = f" {same} of the others do what the original does." if same else ""
     remarks += f" {unasked} of the others were not shown to the protocol's tests yet." if unasked else ""
+    doubted = sum(bool(results[name].get("doubts")) for name in alive)
+    remarks += f" With {doubted} of the others a test failed, which was not their doing." if doubted else ""
+    old = list(earlier(mutants, results, state))
+    remarks += f" {len(old)} were killed in an earlier state of the tree (below)." if old else ""
+    idle = [name for names in works.load("reached", {}).get("idle", {}).values() for name in names]
+    remarks += f" These fail without a mutant, and judge none: {', '.join(sorted(idle))}." if idle else ""
     remarks += f" {waiting} more are not judged yet." if waiting else ""
     text = HEAD.format(
         count=count,
@@ -94,5 +115,10 @@ def write(works, mutants, seed, seeds):
     if alive:
         text += "\n## Those that survive\n\nThe reasons stand in `tests/mutants.toml`.\n\n"
         text += "\n".join(survivors(mutants, results, reasons)) + "\n"
+    if old:
+        text += "\n## Killed in an earlier state\n\n"
+        text += "The file that is changed is the same since; tests may not be.\n\n"
+        text += row("mutant", "where", "commit", "floor", "by") + "\n|---|---|---|---|---|\n"
+        text += "\n".join(old) + "\n"
     (works.root / "docs/reports/mutants.md").write_text(text)
     return killed, count
