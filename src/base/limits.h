@@ -150,7 +150,7 @@ inline constexpr std::chrono::hours idempotency_time{24};
 // How far the log's time may run ahead of the clock. Beyond it the log's time steps back.
 inline constexpr seconds clock_ahead_max{10};
 inline constexpr std::chrono::minutes clock_settles{10};  // a jump ahead takes nothing out before
-inline constexpr std::size_t time_steps_max = 1024;  // of which the log knows, the newest
+inline constexpr std::size_t time_steps_max = 1024;  // of which the log knows, the largest
 inline constexpr milliseconds clock_earliest{1'767'225'600'000};  // 2026: a clock that is earlier is wrong
 // How long a topic is known that has no events any more; a cursor that is older gets a reset (horizon).
 inline constexpr std::chrono::hours remains_kept{24 * 30};

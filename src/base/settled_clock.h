@@ -6,6 +6,8 @@
 //
 // Owner: whoever takes things out. Thread: the owner's. Not known: a clock that was wrong before the start.
 
+#include <optional>
+
 #include "base/clock.h"
 #include "base/limits.h"
 
@@ -21,23 +23,30 @@ class SettledClock {
   Timestamp of(Instant now, Timestamp wall) {
     const Duration apart = wall.value - now.value;
     if (!believed_ || apart - *believed_ <= settles_) {
-      believed_ = apart;
-      jumped_.reset();
-    } else if (!jumped_) {
-      jumped_ = now;
-    } else if (now - *jumped_ >= settles_) {
-      believed_ = apart;
-      jumped_.reset();
+      believe(apart);
+    } else if (!jump_ || std::chrono::abs(apart - jump_->apart) > settles_) {
+      jump_ = {now, apart};
+    } else if (now - jump_->since >= settles_) {
+      believe(apart);
     }
     return {now.value + *believed_};
   }
   // A jump does not count yet.
-  bool waits() const { return jumped_.has_value(); }
+  bool waits() const { return jump_.has_value(); }
 
  private:
-  const Duration settles_;
+  struct Jump {
+    Instant since;
+    Duration apart;
+  };
+  void believe(Duration apart) {
+    believed_ = apart;
+    jump_.reset();
+  }
+
+  Duration settles_;
   std::optional<Duration> believed_;  // from the steady clock to the wall clock
-  std::optional<Instant> jumped_;
+  std::optional<Jump> jump_;
 };
 
 }  // namespace belfry

@@ -50,6 +50,18 @@ TEST_F(SettledClockTest, AJumpThatIsPutRightNeverCounts) {
   EXPECT_EQ(now(), clock.wall() + -hours(24));
 }
 
+TEST_F(SettledClockTest, AClockThatJumpsAgainHasNotStood) {
+  clock.set_wall(hours(24 * 365));
+  now();
+  clock.advance(minutes(9));
+  clock.set_wall(-hours(24 * 300));
+  now();
+  clock.advance(minutes(9));
+  EXPECT_EQ(now(), clock.wall() + -hours(24 * 65));
+  clock.advance(minutes(1));
+  EXPECT_EQ(now(), clock.wall());
+}
+
 TEST_F(SettledClockTest, AClockThatIsPutBackCountsAtOnce) {
   clock.set_wall(-hours(24 * 365));
   EXPECT_EQ(now(), clock.wall());

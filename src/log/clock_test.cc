@@ -86,6 +86,74 @@ TEST_F(LogClock, IsPutRightAfterAStartToo) {
   EXPECT_EQ(log->time_steps(), 0u);
 }
 
+// The newest rows may all be gone: withdrawn, or of a user who was erased.
+TEST_F(LogClock, AStepBehindAHoleIsSeenAfterAStart) {
+  LogOptions options;
+  options.retention = hours(24);
+  options.warm_rows = 4;
+  publish();
+  for (int i = 0; i < 10; ++i) {
+    publish("b");
+    const std::vector<Change> gone{Withdraw{disk.head}};
+    ASSERT_TRUE(store->commit({{}, {}, gone}));
+  }
+  ASSERT_TRUE(store->index_now());
+  log = open(options);
+  clock.set_wall(-hours(24 * 30));
+  publish();
+  EXPECT_EQ(log->time_steps(), 1u);
+  clock.set_wall(hours(24 * 30));
+  while (log->maintain(clock.wall()).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 2u);
+}
+
+TEST_F(LogClock, AJumpAheadMakesTrueWhatIsDueAndTakesNothingOut) {
+  LogOptions options;
+  options.retention = hours(24);
+  log = open(options);
+  PublishRequest brief;
+  brief.principal = "backend:test";
+  brief.events.resize(1);
+  brief.events[0].topic = "a";
+  brief.events[0].expires = clock.wall() + hours(2);
+  brief.idempotency_key = "k";
+  ASSERT_TRUE(log->publish({&brief, 1}, clock.wall())[0]);
+  PublishRequest later;
+  later.principal = "backend:test";
+  later.events.resize(1);
+  later.events[0].topic = "a";
+  later.deliver_at = {clock.wall() + hours(1)};
+  ASSERT_TRUE(log->publish({&later, 1}, clock.wall())[0]);
+  const Timestamp settled = clock.wall();
+  clock.set_wall(hours(24 * 365));
+  while (log->maintain({clock.wall(), settled}).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 2u);
+  EXPECT_EQ(disk.keys.size(), 1u);
+  while (log->maintain(clock.wall()).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 1u) << "it has stood";
+  EXPECT_EQ(disk.keys.size(), 0u);
+}
+
+// A clock that was behind goes on in the settled one for a while after it was put right.
+TEST_F(LogClock, WhatIsOldByOneClockAloneStays) {
+  LogOptions options;
+  options.retention = hours(24);
+  log = open(options);
+  publish();
+  clock.set_wall(-hours(24 * 30));
+  publish();
+  clock.set_wall(hours(24 * 30));
+  publish();
+  const Timestamp settled = clock.wall() + -seconds(60);
+  ASSERT_EQ(store->last_older(hours(24), settled).value(), 2u) << "by this one they are a month old";
+  while (log->maintain({clock.wall(), settled}).value()) {
+  }
+  EXPECT_EQ(disk.log.size(), 3u);
+}
+
 TEST_F(LogClock, AStepThatCouldNotBeStoredIsStoredWithTheNextEvent) {
   clock.set_wall(hours(1000));
   publish();

@@ -48,7 +48,7 @@ Result<std::size_t> Log::withdraw_expired(Timestamp now, std::size_t rows_max) {
   return expired.size();
 }
 
-Result<std::size_t> Log::trim(Timestamp now, std::size_t rows_max) {
+Result<std::size_t> Log::trim(const Now& now, std::size_t rows_max) {
   if (!options_.retention) return std::size_t{0};
   const Offset upto = TRY(store_.last_older(*options_.retention, now));
   const std::vector<Offset> gone = TRY(store_.trim(upto, rows_max));
@@ -56,12 +56,12 @@ Result<std::size_t> Log::trim(Timestamp now, std::size_t rows_max) {
   return gone.size();
 }
 
-Result<std::size_t> Log::do_chore(Chore chore, Timestamp now, std::size_t rows_max) {
+Result<std::size_t> Log::do_chore(Chore chore, const Now& now, std::size_t rows_max) {
   switch (chore) {
     case Chore::publish_due:
-      return publish_due(now, limits::commit_rows_max);
+      return publish_due(now.wall, limits::commit_rows_max);
     case Chore::withdraw_expired:
-      return withdraw_expired(now, rows_max);
+      return withdraw_expired(now.settled, rows_max);
     case Chore::trim:
       return trim(now, rows_max);
     case Chore::sweep: {
@@ -71,11 +71,11 @@ Result<std::size_t> Log::do_chore(Chore chore, Timestamp now, std::size_t rows_m
       return swept.size() + (!options_.rules.empty() && store_.sweep_unfinished() ? 1 : 0);
     }
     case Chore::forget_keys:
-      return store_.forget_keys(now + -limits::idempotency_time, rows_max);
+      return store_.forget_keys(now.settled + -limits::idempotency_time, rows_max);
     case Chore::forget_access:
-      return store_.forget_access(now, rows_max);
+      return store_.forget_access(now.settled, rows_max);
     case Chore::forget_remains:
-      return store_.forget_remains(now, rows_max);
+      return store_.forget_remains(now.settled, rows_max);
   }
   return std::size_t{0};
 }
@@ -87,7 +87,7 @@ void Log::tick(Timestamp now) {
   if (!events.empty()) tail_->append(std::make_shared<const Batch>(std::move(events)));
 }
 
-Result<bool> Log::maintain(Timestamp now, Timestamp settled) {
+Result<bool> Log::maintain(const Now& now) {
   if (failure_) return *failure_;
   for (std::size_t tried = 0; tried < chores; ++tried) {
     const std::size_t chore = next_chore_;
@@ -98,9 +98,7 @@ Result<bool> Log::maintain(Timestamp now, Timestamp settled) {
         options_.planted.unbounded_slice
             ? ~std::size_t{0} / 2
             : std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
-    const auto kind = static_cast<Chore>(chore);
-    const Timestamp then = kind == Chore::publish_due ? now : settled;
-    const std::size_t done = TRY(do_chore(kind, then, rows));
+    const std::size_t done = TRY(do_chore(static_cast<Chore>(chore), now, rows));
     arrived_[chore] -= came;
     if (done > 0) return true;
   }

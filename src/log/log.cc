@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
 constexpr std::uint64_t kWorkPerMarkedId = 24;  // FeedRows::work, at least
-constexpr std::size_t kWarmRows = 8192;  // at least the newest of these are in memory after a start
 
 // A row that is not there any more: it keeps the offsets consecutive, no topic matches it.
 Event hole(Offset offset) {
@@ -35,12 +34,14 @@ Result<std::unique_ptr<Log>> Log::open(Store& store, LogOptions options, Epoch f
 
 Result<void> Log::fill_tail(const Opened& opened) {
   const Offset upto = options_.planted.drop_unindexed ? opened.indexed : opened.head;
-  Offset after = std::min(opened.indexed, opened.head > kWarmRows ? opened.head - kWarmRows : 0);
+  const std::size_t warm = options_.warm_rows;
+  Offset after = std::min(opened.indexed, opened.head > warm ? opened.head - warm : 0);
   std::vector<Event> rows = TRY(store_.read_log(after, upto, kFillRows));
   // What lies below the first row that is still there was trimmed: the tail begins after it.
   const Offset first = rows.empty() ? opened.head + 1 : rows.front().offset;
   if (first - 1 <= opened.indexed) after = std::max(after, first - 1);
   tail_ = std::make_unique<Tail>(after, options_.tail_bytes_max);
+  if (!options_.planted.forget_time || !rows.empty()) last_time_ = opened.newest;
   // Which topics have lost what lies below, is known to the store alone.
   // Its pages end where the index ends, so that has to reach as far.
   const Offset floor = options_.planted.forget_floors ? 0 : TRY(store_.highest_floor());
@@ -51,7 +52,6 @@ Result<void> Log::fill_tail(const Opened& opened) {
     for (auto& row : rows) {
       while (after + 1 < row.offset) filled.push_back(hole(++after));
       after = row.offset;
-      last_time_ = row.time;
       filled.push_back(std::move(row));
     }
     if (rows.empty())

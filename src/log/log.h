@@ -71,6 +71,7 @@ struct LogPlanted {
   bool forget_floors = false;              // a refilled tail knows nothing of what retention took
   bool drop_unindexed = false;             // a refilled tail has no rows above it
   bool trim_beyond_index = false;          // the tail lets go what no page holds yet
+  bool forget_time = false;                // a refilled tail without rows begins at no time
   bool unbounded_group = false;            // a group takes whatever waits
   bool unbounded_slice = false;            // a slice of housekeeping takes all there is
   bool believe_any_clock = false;          // times follow the clock without a step
@@ -78,6 +79,7 @@ struct LogPlanted {
 
 struct LogOptions {
   std::size_t tail_bytes_max = limits::tail_bytes_max;
+  std::size_t warm_rows = 8192;  // at least the newest of these are in memory after a start
   std::vector<std::string> ephemeral;   // topic patterns whose events are not stored
   std::optional<Duration> retention{};  // events older than this are trimmed; none: kept for ever
   std::vector<RetentionRule> rules{};   // shorter for some topics
@@ -115,9 +117,8 @@ class Log {
   // what is old goes, what rules let go, keys are forgotten; each kind in turn. A slice is as large as
   // what was committed since the last one of its kind, so that housekeeping keeps pace with publishing.
   // False: nothing is left to do now.
-  // `settled`: by which things are taken out (base/settled_clock.h); what is due goes by `now`.
-  Result<bool> maintain(Timestamp now, Timestamp settled);
-  Result<bool> maintain(Timestamp now) { return maintain(now, now); }
+  // Things are taken out by both clocks; what is due is published by the wall clock.
+  Result<bool> maintain(const Now& now);
 
   // Retention as of now; the other options stay.
   void set_retention(std::optional<Duration> retention, std::vector<RetentionRule> rules) {
@@ -182,10 +183,10 @@ class Log {
   };
   static constexpr std::size_t chores = 7;
   // How many rows it took out or brought.
-  Result<std::size_t> do_chore(Chore chore, Timestamp now, std::size_t rows_max);
+  Result<std::size_t> do_chore(Chore chore, const Now& now, std::size_t rows_max);
   Result<std::size_t> publish_due(Timestamp now, std::size_t rows_max);
   Result<std::size_t> withdraw_expired(Timestamp now, std::size_t rows_max);
-  Result<std::size_t> trim(Timestamp now, std::size_t rows_max);
+  Result<std::size_t> trim(const Now& now, std::size_t rows_max);
 
   Store& store_;
   LogOptions options_;

@@ -89,6 +89,7 @@ LogWriter::~LogWriter() {
 
 void LogWriter::run() {
   Instant maintained = clock_.now();
+  settled_.of(maintained, clock_.wall());
   bool more = false;  // housekeeping to do
   while (mailbox_.wait(more ? std::chrono::seconds{0} : kMaintainInterval)) {
     try {
@@ -187,7 +188,7 @@ bool LogWriter::housekeep() {
   if (settled_.waits() && !waited)
     log_warn("the clock jumped ahead; nothing is taken out before it has stood there for ten minutes",
              {{"from", format_rfc3339(settled)}, {"to", format_rfc3339(clock_.wall())}});
-  const auto more = log_.maintain(clock_.wall(), settled);
+  const auto more = log_.maintain({clock_.wall(), settled});
   // What was due or lost is in the tail.
   callbacks_.wake_shards();
   if (more) return more.value();

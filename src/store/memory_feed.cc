@@ -189,7 +189,7 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
   }
 }
 
-std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule> rules, Timestamp now,
+std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule> rules, const Now& now,
                           std::size_t rows_max) {
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> last;  // plain, own; of each topic
   for (const auto& [offset, event] : disk.log)
@@ -204,7 +204,7 @@ std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule>
     if (rule == rules.end()) continue;
     const std::uint64_t plain = disk.plain.at(offset);
     const auto [last_plain, last_own] = last[event.topic];
-    const bool old = rule->age && disk.time_line.of(offset, event.time, now) < now + -*rule->age;
+    const bool old = rule->age && disk.time_line.older(offset, event.time, *rule->age, now);
     const bool surplus = rule->events && plain + *rule->events <= last_plain;
     const bool own = event.type.starts_with(own_types);
     const bool surplus_own = own && rule->events && event.seq - plain + *rule->events <= last_own;

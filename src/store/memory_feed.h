@@ -37,7 +37,7 @@ Result<std::size_t> forget_remains(MemoryDisk& disk, Timestamp now, std::size_t 
 // A start in which no event was written leaves no epoch behind, and of all only the newest are kept.
 void drop_epochs(std::vector<EpochRow>& epochs);
 // The events that rules let go.
-std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule> rules, Timestamp now,
+std::vector<Offset> swept(const MemoryDisk& disk, std::span<const RetentionRule> rules, const Now& now,
                           std::size_t rows_max);
 
 }  // namespace belfry

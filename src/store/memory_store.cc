@@ -106,7 +106,8 @@ class MemoryStore final : public Store {
     disk().epochs.push_back({fresh, disk().head + 1});
     drop_epochs(disk().epochs);
     shared_->indexed = disk().indexed;
-    return Opened{disk().epochs, disk().head, disk().indexed};
+    const Timestamp newest = disk().log.empty() ? Timestamp{} : disk().log.rbegin()->second.time;
+    return Opened{disk().epochs, disk().head, disk().indexed, newest};
   }
 
   Result<Committed> commit(const Commit& commit) override {
@@ -179,7 +180,7 @@ class MemoryStore final : public Store {
     });
   }
 
-  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, const Now& now,
                                     std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
     std::vector<Offset> gone = swept(disk(), rules, now, rows_max);
@@ -269,11 +270,11 @@ class MemoryStore final : public Store {
     return *feed_rows_;
   }
 
-  Result<Offset> last_older(Duration age, Timestamp now) override {
+  Result<Offset> last_older(Duration age, const Now& now) override {
     std::lock_guard lock(shared_->mutex);
     Offset last = 0;
     for (const auto& [offset, event] : disk().log) {
-      if (published_at(offset, event, now) >= now + -age) break;
+      if (!older(offset, event, age, now)) break;
       last = offset;
     }
     return last;
@@ -290,8 +291,9 @@ class MemoryStore final : public Store {
     Offset& floor = disk().topics[topic].floor;
     floor = std::max(floor, offset);
   }
-  Timestamp published_at(Offset offset, const Event& event, Timestamp now) {
-    return disk().planted.dates_alone ? event.time : disk().time_line.of(offset, event.time, now);
+  bool older(Offset offset, const Event& event, Duration age, const Now& now) {
+    static const TimeLine no_steps;
+    return (disk().planted.dates_alone ? no_steps : disk().time_line).older(offset, event.time, age, now);
   }
   void forget_time_steps() {
     if (disk().log.empty()) return;

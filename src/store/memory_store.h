@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "store/store.h"
-#include "store/time_line.h"
 
 namespace belfry {
 

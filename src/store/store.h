@@ -27,6 +27,7 @@
 
 #include "base/base.h"
 #include "model/model.h"
+#include "store/time_line.h"
 
 namespace belfry {
 
@@ -173,6 +174,7 @@ struct Opened {
   std::vector<EpochRow> epochs;  // the fresh one last
   Offset head = 0;               // of the log
   Offset indexed = 0;            // rows (indexed, head] belong into the tail
+  Timestamp newest{};            // of the newest event that is left; zero if none is
 };
 
 // A question for what follows `after`. Selectors as in a session; an event is in the page if one of them
@@ -290,7 +292,7 @@ class Store {
   virtual Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) = 0;
   // The same by rules: looks at topics that got events since it last did, and at some others, round and
   // round, and removes at most `rows_max` events. None is too new to go. Returns those that went.
-  virtual Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+  virtual Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, const Now& now,
                                             std::size_t rows_max) = 0;
   // Whether topics that got events still wait to be looked at by sweep.
   virtual bool sweep_unfinished() const = 0;
@@ -319,7 +321,7 @@ class Store {
   // For the log-writer: what is committed so far.
   virtual FeedRows& feed_rows() = 0;
   // The newest offset whose event is older than `age`; 0 if none is. How steps of the clock count: TimeLine.
-  virtual Result<Offset> last_older(Duration age, Timestamp now) = 0;
+  virtual Result<Offset> last_older(Duration age, const Now& now) = 0;
 
   // Any thread, after open; the store outlives its readers.
   virtual Result<std::unique_ptr<StoreReader>> open_reader() = 0;

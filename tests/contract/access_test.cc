@@ -51,6 +51,18 @@ TYPED_TEST_SUITE(AccessContract, Shelves);
 
 constexpr Timestamp at(long ms) { return {Duration{ms}}; }
 
+// What the log's time goes on from, though the newest offsets may have no rows any more.
+TYPED_TEST(AccessContract, AnOpeningTellsTheTimeOfTheNewestEventThatIsLeft) {
+  EXPECT_EQ(this->store->open(Epoch{50}).value().newest, at(0));
+  this->publish("a", 100);
+  this->publish("a", 200);
+  this->publish("b", 300);
+  this->apply(Withdraw{3});
+  const Opened opened = this->store->open(Epoch{51}).value();
+  EXPECT_EQ(opened.head, 3u);
+  EXPECT_EQ(opened.newest, at(200));
+}
+
 TYPED_TEST(AccessContract, ARevocationOnlyGrowsStronger) {
   this->apply(PutRevocation{{"ana", {}, at(100), at(1000)}});
   this->apply(PutRevocation{{"ana", {}, at(50), at(900)}});
@@ -196,9 +208,10 @@ TEST(TimeSteps, AreRowsThatGo) {
   events[2].time = at(900);
   const std::vector<Change> changes{PutTimeStep{at(900), at(300), 1}};
   ASSERT_TRUE(store->commit({events, {}, changes}));
-  const auto steps = [&] {
+  const auto steps = [&](const std::string& which = "true") {
     auto database = sqlite::Database::open(shelf.folder.path("belfry.db"), SQLITE_OPEN_READONLY, {});
-    sqlite::Statement count = database.value().prepare("SELECT count(*) FROM time_steps").value();
+    const std::string text = "SELECT count(*) FROM time_steps WHERE " + which;
+    sqlite::Statement count = database.value().prepare(text).value();
     EXPECT_TRUE(count.step().value());
     return count.integer(0);
   };
@@ -210,12 +223,16 @@ TEST(TimeSteps, AreRowsThatGo) {
   for (std::size_t i = 0; i <= limits::time_steps_max; ++i) {
     std::vector<Event> one(1);
     one[0].topic = "a";
-    const std::vector<Change> step{PutTimeStep{at(900), at(300), 0}};
+    const long was = i == 0 ? 5000 : i == 7 ? 400 : 900;
+    const std::vector<Change> step{PutTimeStep{at(was), at(300), 0}};
     ASSERT_TRUE(store->commit({one, {}, step}));
-    line.add(4 + i, at(900), at(300));
+    line.add(4 + i, at(was), at(300));
   }
-  EXPECT_EQ(steps(), static_cast<std::int64_t>(limits::time_steps_max)) << "the newest are kept";
+  EXPECT_EQ(steps(), static_cast<std::int64_t>(limits::time_steps_max)) << "the largest are kept";
+  EXPECT_EQ(steps("was = 5000"), 1) << "the oldest may be the largest";
+  EXPECT_EQ(steps("was = 400"), 0);
   EXPECT_EQ(line.size(), limits::time_steps_max);
+  EXPECT_EQ(line.of(5, at(310), at(6000)), at(5000));
 }
 
 }  // namespace

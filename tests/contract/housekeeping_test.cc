@@ -100,7 +100,8 @@ TEST_F(Housekeeping, OneTopicWithMuchToLoseHoldsNobodyUp) {
   for (int i = 0; i < 3; ++i) publish(request("a", limits::batch_events_max));
   publish(request("b", 20));
   log->set_retention({}, {{"#", {}, 1}});
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->sweep(std::vector<RetentionRule>{{"#", {}, 1}}, {}, 64));
+  const std::vector<RetentionRule> one{{"#", {}, 1}};
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->sweep(one, Timestamp{}, 64));
   EXPECT_EQ(rows_of("b"), 1u);
   EXPECT_GT(rows_of("a"), 2000u);
 }
@@ -111,9 +112,9 @@ TEST_F(Housekeeping, TopicsThatGotEventsComeFirst) {
   PublishRequest many = request("", limits::batch_events_max);
   for (std::size_t i = 0; i < many.events.size(); ++i) many.events[i].topic = "t/" + std::to_string(i);
   publish(std::move(many));
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(store->sweep(rules, {}, 64));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(store->sweep(rules, Timestamp{}, 64));
   publish(request("t/900", 10));
-  ASSERT_EQ(store->sweep(rules, {}, 64).value().size(), 10u);
+  ASSERT_EQ(store->sweep(rules, Timestamp{}, 64).value().size(), 10u);
   EXPECT_EQ(rows_of("t/900"), 1u);
 }
 

@@ -195,22 +195,68 @@ describe('T10: the link goes down without a word', () => {
   });
 });
 
+// A server whose wall clock is put elsewhere by the file.
+async function startWithClock(file, options = {}) {
+  const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+  assert.ok(existsSync(library));
+  return Server.start({
+    ...options,
+    environment: {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    },
+  });
+}
+
 describe('T14: the wall clock jumps', () => {
+  it('a jump ahead that is put right takes nothing out', { timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
+    const file = join(folder, 'time');
+    writeFileSync(file, '+0s\n');
+    const server = await startWithClock(file, { config: { log: 'retention_days = 1\n' } });
+    try {
+      const token = server.token(['#'], { ttl: 86_400 * 50 });
+      const client = await new WebSocketClient(server, ['a'], { token }).open();
+      const at = (ms) => new Date(Date.now() + ms).toISOString();
+      const later = at(3_600_000);
+      await server.publish([
+        { topic: 'a', data: 'kept' },
+        { topic: 'a', data: 'kept, too', expires: later },
+      ]);
+      await server.publish({ topic: 'a', data: 'due', deliver_at: later });
+      writeFileSync(file, '+40d\n');
+      const told = (data) => client.events.some((event) => event.data === data);
+      await until(() => told('due'), 'what is due by the wall clock');
+      // Each kind of housekeeping has its turn before there is nothing to do, and another one is due.
+      await server.publish({
+        topic: 'a',
+        data: 'by the wrong clock',
+        deliver_at: at(40 * 86_400_000 + 500),
+      });
+      await until(() => told('by the wrong clock'), 'another round of housekeeping');
+      assert.match(server.log, /the clock jumped ahead/);
+      writeFileSync(file, '+0s\n');
+      await server.publish({ topic: 'a', data: 'after it' });
+      const page = await (await server.get('a', { since: 'earliest' })).json();
+      assert.deepEqual(
+        page.events.map((event) => event.data),
+        ['kept', 'kept, too', 'due', 'by the wrong clock', 'after it'],
+      );
+      client.close();
+    } finally {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('order and streams stay, expiry follows the wall', { timeout: count(60_000, 3_600_000) }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
     const file = join(folder, 'time');
     const set = (offset) => writeFileSync(file, `${offset}\n`);
     set('+0s');
-    const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
-    assert.ok(existsSync(library));
-    const server = await Server.start({
-      environment: {
-        LD_PRELOAD: library,
-        FAKETIME_TIMESTAMP_FILE: file,
-        FAKETIME_NO_CACHE: '1',
-        FAKETIME_DONT_FAKE_MONOTONIC: '1',
-      },
-    });
+    const server = await startWithClock(file);
     const client = await new WebSocketClient(server, ['a'], {
       token: server.token(['#'], { ttl: 86_400 }),
     }).open();

@@ -45,6 +45,7 @@ inline std::vector<PlantedBug> planted_bugs() {
   log("a refilled tail knows nothing of what retention took", &LogPlanted::forget_floors);
   log("a refilled tail has no rows above the index", &LogPlanted::drop_unindexed);
   log("the tail lets go what no page holds yet", &LogPlanted::trim_beyond_index);
+  log("a log whose newest events are gone begins at no time", &LogPlanted::forget_time);
   log("a group takes whatever waits", &LogPlanted::unbounded_group);
   log("a slice of housekeeping takes all there is", &LogPlanted::unbounded_slice);
   log("times follow the clock without a step", &LogPlanted::believe_any_clock);

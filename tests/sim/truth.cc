@@ -6,7 +6,12 @@ namespace belfry::sim {
 
 void Truth::observe(const MemoryDisk& disk) {
   for (auto it = disk.log.upper_bound(head()); it != disk.log.end(); ++it)
-    history_.push_back({it->second, next_serial_++, 0, std::max(it->second.time, newest())});
+    history_.push_back({it->second, next_serial_++, 0, known_ = std::max(it->second.time, known_)});
+}
+
+void Truth::restart(const MemoryDisk& disk) {
+  observe(disk);
+  known_ = disk.log.empty() ? Timestamp{} : at(disk.log.rbegin()->first)->not_before;
 }
 
 void Truth::observe_gone(const MemoryDisk& disk) {
@@ -21,9 +26,31 @@ void Truth::rewind(const MemoryDisk& disk) {
   history_.resize(disk.head);
   for (Fact& fact : history_) fact.gone = 0;
   observe_gone(disk);
+  restart(disk);
 }
 
-Timestamp Truth::newest() const { return history_.empty() ? Timestamp{} : history_.back().not_before; }
+Timestamp Truth::newest() const {
+  Timestamp newest = known_;
+  for (const Fact& fact : history_) newest = std::max(newest, fact.not_before);
+  return newest;
+}
+
+Timestamp Truth::earliest_since(Offset offset) const {
+  Timestamp earliest{Duration::max()};
+  for (Offset at = offset; at <= head(); ++at)
+    earliest = std::min(earliest, history_[at - 1].event.time);
+  return earliest;
+}
+
+std::uint64_t Truth::newer(const Event& event) const {
+  const bool is_own = event.type.starts_with(own_types);
+  std::uint64_t own = 0, others = 0;
+  for (Offset at = event.offset + 1; at <= head(); ++at) {
+    const Event& later = history_[at - 1].event;
+    if (later.topic == event.topic) ++(later.type.starts_with(own_types) ? own : others);
+  }
+  return std::max(others, is_own ? own : 0);
+}
 
 const Fact* Truth::at(Offset offset) const {
   return offset >= 1 && offset <= head() ? &history_[offset - 1] : nullptr;

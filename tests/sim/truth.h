@@ -25,6 +25,8 @@ class Truth {
  public:
   // Looks at the disk after every step: what is new on it was committed.
   void observe(const MemoryDisk& disk);
+  // Another process begins with what is on the disk: what is gone dates nothing that follows.
+  void restart(const MemoryDisk& disk);
   // The same for what retention, or the end of its time, took away.
   void observe_gone(const MemoryDisk& disk);
   // The disk was replaced by an older copy of itself.
@@ -41,6 +43,10 @@ class Truth {
   std::uint64_t gone(Offset offset) const { return at(offset) == nullptr ? 0 : at(offset)->gone; }
   // The latest time that an event of the present history is dated.
   Timestamp newest() const;
+  // The earliest time that an event from the offset on is dated.
+  Timestamp earliest_since(Offset offset) const;
+  // How many events of its topic came after it, of its kind: the server's own, or others. The more of both.
+  std::uint64_t newer(const Event& event) const;
   std::uint64_t looks() const { return looks_; }
   // Topics are not known any more whose events went up to here.
   Offset forgotten() const { return forgotten_; }
@@ -52,6 +58,7 @@ class Truth {
   std::uint64_t next_serial_ = 1;
   std::uint64_t looks_ = 0;
   Offset forgotten_ = 0;
+  Timestamp known_{};  // of the newest event, to the process that runs
   Timestamp latest_{};
 };
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kClients = 6;
 constexpr int kShards = 2;
+constexpr std::size_t kFewWarmRows = 16;
 constexpr std::size_t kTailBytes =
     24'000;  // some dozens of events, so that falling out of the tail is common
 constexpr int kViolationsMax = 20;
@@ -43,6 +44,7 @@ void World::start() {
   LogOptions options;
   options.tail_bytes_max = kTailBytes;
   options.ephemeral = {"eph/#"};
+  options.warm_rows = chance(50) ? kFewWarmRows : options.warm_rows;
   options.planted = faults_.log;
   log_ = std::move(Log::open(*store_, options, Epoch{next_epoch_++})).value();
   reader_ = std::move(store_->open_reader()).value();
@@ -58,7 +60,7 @@ void World::start() {
 void World::crash(std::string_view why) {
   note("crash: " + std::string(why));
   ++outcome_.crashes;
-  truth_.observe(disk_);
+  truth_.restart(disk_);
   check_acknowledged();
   for (auto& shard : shards_) {
     outcome_.deliveries += shard->counts().delivered;
@@ -70,6 +72,7 @@ void World::crash(std::string_view why) {
   refused_.clear();
   published_.clear();
   for (auto& client : clients_) client->end_session();
+  settled_ = SettledClock();
   log_.reset();
   reader_.reset();
   store_.reset();
@@ -107,7 +110,8 @@ Event World::make_event() {
   } else {
     event.type = kind < 6 ? "t.one" : "t.two";
   }
-  if (chance(5)) event.expires = clock_.wall() + Duration{static_cast<std::int64_t>(pick(30'000))};
+  const std::uint64_t lives = brief_ ? 1000 : 30'000;
+  if (brief_ || chance(5)) event.expires = clock_.wall() + Duration{static_cast<std::int64_t>(pick(lives))};
   return event;
 }
 
@@ -377,6 +381,7 @@ void World::step() {
   if (chance(20)) return restore_backup();
   if (chance(30)) return crowd();
   if (chance(20)) return publish_flood();
+  if (chance(15)) return leave_nothing_new();
   return renew(*clients_[pick(clients_.size())]);
 }
 
@@ -416,6 +421,7 @@ void World::finish() {
       violation("everyone_catches_up: a client stays at " + std::to_string(*position));
     client->caught_up(truth_.head());
   }
+  grow_old();
 }
 
 Outcome World::play(int steps) {

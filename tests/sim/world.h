@@ -88,6 +88,8 @@ class World final : public PageSource {
   bool maintain();
   void check_gone();
   bool may_be_gone(const Fact& fact) const;
+  void leave_nothing_new();
+  void grow_old();
   void jump();
   void set_clock(Duration by);
   void revoke();
@@ -123,6 +125,8 @@ class World final : public PageSource {
   Offset maintained_at_ = 0;
   std::optional<Duration> retention_;  // as it was set last
   std::vector<RetentionRule> rules_;
+  SettledClock settled_;               // of this process
+  bool brief_ = false;       // whatever is published now expires soon
   Duration off_{0};          // how far the clock is ahead of the time that is true
   Duration off_of_keys_{0};  // how far it went since keys were let go
   std::deque<Waiting> pages_;

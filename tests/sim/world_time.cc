@@ -66,7 +66,7 @@ bool World::maintain() {
   if (published_.size() > 8) published_.pop_front();
   const std::size_t came = std::accumulate(published_.begin(), published_.end(), std::size_t{0});
   const std::size_t held = disk_.log.size();
-  const auto more = log_->maintain(clock_.wall());
+  const auto more = log_->maintain({clock_.wall(), settled_.of(clock_.now(), clock_.wall())});
   const std::size_t gone = held - disk_.log.size();
   if (gone > std::max(limits::housekeeping_rows_min, came + came / 4))
     violation("a_slice_is_bounded: " + std::to_string(gone) + " rows went, " + std::to_string(came) +
@@ -86,16 +86,55 @@ void World::check_gone() {
 }
 
 bool World::may_be_gone(const Fact& fact) const {
-  // A clock that is behind the log does not know how old the log is.
-  if (fact.event.expired(truth_.latest()) || clock_.wall() < truth_.newest()) return true;
+  if (fact.event.expired(truth_.latest())) return true;
   const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const RetentionRule& one) {
     return matches(one.pattern, fact.event.topic);
   });
-  if (rule != rules_.end() && rule->events) return true;
+  if (rule != rules_.end() && rule->events && truth_.newer(fact.event) >= *rule->events) return true;
   const Duration never = Duration::max();
   const Duration age = std::min(retention_.value_or(never),
                                 rule == rules_.end() ? never : rule->age.value_or(never));
-  return clock_.wall() - fact.not_before > age;
+  // By a clock that is behind the log, what follows may be dated rightly, and says how old this one is.
+  const bool behind = clock_.wall() < truth_.newest();
+  const Timestamp published = behind ? truth_.earliest_since(fact.event.offset) : fact.not_before;
+  return clock_.wall() - published > age;
+}
+
+// The newest offsets have no rows any more; then a start, by a clock that may be wrong.
+void World::leave_nothing_new() {
+  note("brief times");
+  brief_ = true;
+  publish_flood();
+  brief_ = false;
+  clock_.advance(std::chrono::seconds(1));
+  truth_.observe_time(clock_.wall());
+  bool more = maintain();
+  for (int slice = 0; slice < 10 && more; ++slice) more = maintain();
+  (void)store_->index_now();
+  crash("kill -9 in brief times");
+  jump();
+  if (chance(50)) return;
+  publish_flood();
+  set_clock(-off_);
+  retain();
+}
+
+// However wrong the clock was: once it is right, and all the times that it had have come, nothing is kept
+// for longer than retention wants.
+void World::grow_old() {
+  disk_.trouble = MemoryDisk::Trouble::none;
+  set_clock(-off_);
+  retention_ = Duration{60'000};
+  rules_.clear();
+  log_->set_retention(retention_, rules_);
+  maintain();  // sees where the clock stands
+  clock_.advance(std::max(Duration{0}, truth_.latest() - clock_.wall()) + *retention_ +
+                 Duration(limits::clock_settles));
+  truth_.observe_time(clock_.wall());
+  bool more = maintain();
+  for (int slice = 0; slice < 400 && more; ++slice) more = maintain();
+  if (!disk_.log.empty())
+    violation("retention_ends: " + std::to_string(disk_.log.size()) + " events are kept for ever");
 }
 
 // Mostly a little, sometimes very much; mostly back; and mostly it is put right again.

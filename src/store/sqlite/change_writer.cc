@@ -63,8 +63,8 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(put_time_step_, "INSERT INTO time_steps(offset, was, time) VALUES(?, ?, ?)"));
   TRY(database.prepare(
       drop_time_steps_,
-      "DELETE FROM time_steps WHERE offset <= (SELECT offset FROM time_steps ORDER BY offset DESC "
-      "LIMIT 1 OFFSET ?)"));
+      "DELETE FROM time_steps WHERE offset = (SELECT offset FROM time_steps ORDER BY was - time, offset "
+      "LIMIT 1) AND (SELECT count(*) FROM time_steps) > ?"));
   TRY(database.prepare(erase_keys_, "DELETE FROM idempotency WHERE principal = ?"));
   TRY(database.prepare(erase_scheduled_, "DELETE FROM scheduled WHERE topic = ? OR principal = ?"));
   TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));

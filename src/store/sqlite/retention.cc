@@ -127,7 +127,7 @@ Result<std::vector<Retention::Topic>> Retention::next_topics(std::span<const Ret
   return out;
 }
 
-Result<std::vector<Offset>> Retention::sweep(std::span<const RetentionRule> rules, Timestamp now,
+Result<std::vector<Offset>> Retention::sweep(std::span<const RetentionRule> rules, const Now& now,
                                              std::size_t rows_max) {
   if (rules.empty()) return std::vector<Offset>{};
   const std::vector<Topic> topics = TRY(next_topics(rules));
@@ -154,7 +154,7 @@ Result<std::vector<Offset>> Retention::sweep(std::span<const RetentionRule> rule
 }
 
 // From the oldest end of the topic, up to the first event that is to be kept.
-Result<void> Retention::find_old(const Topic& topic, Timestamp now, std::size_t rows_max,
+Result<void> Retention::find_old(const Topic& topic, const Now& now, std::size_t rows_max,
                                  std::vector<Offset>& out) {
   std::int64_t kept_above = -1;
   if (topic.rule->events) {
@@ -169,8 +169,8 @@ Result<void> Retention::find_old(const Topic& topic, Timestamp now, std::size_t 
   while (out.size() < rows_max && TRY(select_rows_.step())) {
     const bool surplus = select_rows_.integer(1) <= kept_above;
     const Offset offset = to_unsigned(select_rows_.integer(0));
-    const Timestamp time = time_line_.of(offset, Timestamp{Duration{select_rows_.integer(2)}}, now);
-    const bool old = topic.rule->age && time < now + -*topic.rule->age;
+    const Timestamp dated{Duration{select_rows_.integer(2)}};
+    const bool old = topic.rule->age && time_line_.older(offset, dated, *topic.rule->age, now);
     if (!surplus && !old) break;
     begin = offset;
     out.push_back(begin);

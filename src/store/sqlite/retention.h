@@ -14,7 +14,6 @@
 
 #include "store/sqlite/event_writer.h"
 #include "store/store.h"
-#include "store/time_line.h"
 
 namespace belfry::sqlite {
 
@@ -29,7 +28,7 @@ class Retention {
   Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max);
   // Whether a topic that one of the rules is for got events since the last call.
   Result<bool> has_news(std::span<const RetentionRule> rules);
-  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, const Now& now,
                                     std::size_t rows_max);
   // Topics that got events still wait.
   bool unfinished() const { return !news_.empty() || events_.has_touched(); }
@@ -47,7 +46,7 @@ class Retention {
   void look_again(std::int64_t topic);
   Result<void> remove(std::vector<Offset>& offsets);
   Result<std::int64_t> free_pages();
-  Result<void> find_old(const Topic& topic, Timestamp now, std::size_t rows_max, std::vector<Offset>& out);
+  Result<void> find_old(const Topic& topic, const Now& now, std::size_t rows_max, std::vector<Offset>& out);
   Result<void> find_own(const Topic& topic, std::size_t rows_max, std::vector<Offset>& out);
 
   EventWriter& events_;

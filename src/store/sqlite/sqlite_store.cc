@@ -65,7 +65,7 @@ class SqliteStore final : public Store {
   Result<Offset> highest_floor() override {
     return std::max(TRY(retention_.highest_floor()), TRY(remains_.forgotten()));
   }
-  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, Timestamp now,
+  Result<std::vector<Offset>> sweep(std::span<const RetentionRule> rules, const Now& now,
                             std::size_t rows_max) override;
   bool sweep_unfinished() const override { return retention_.unfinished(); }
   Result<std::vector<Offset>> expired(Timestamp now, std::size_t rows_max) override {
@@ -84,7 +84,7 @@ class SqliteStore final : public Store {
     return changes_.sources().dead_letters(source, rows_max);
   }
   FeedRows& feed_rows() override { return feed_rows_; }
-  Result<Offset> last_older(Duration age, Timestamp now) override;
+  Result<Offset> last_older(Duration age, const Now& now) override;
   Result<std::unique_ptr<StoreReader>> open_reader() override;
 
  private:
@@ -220,7 +220,9 @@ Result<Opened> SqliteStore::open(Epoch fresh) {
   if (!begun) log_warn("the disk is full; publishers are refused", {{"data", options_.path}});
   if (begun) epochs_ = EpochTable(TRY(read_epochs(database_)));
   reserve_.given_up() || !begun ? reserve_.hold_rest() : reserve_.hold();
-  return Opened{epochs_.rows(), head_, indexed_};
+  Statement newest = TRY(database_.prepare("SELECT time FROM events ORDER BY offset DESC LIMIT 1"));
+  const bool any = TRY(newest.step());
+  return Opened{epochs_.rows(), head_, indexed_, Timestamp{Duration{any ? newest.integer(0) : 0}}};
 }
 
 Result<void> SqliteStore::write_epoch() {
@@ -400,7 +402,7 @@ Result<std::vector<Offset>> SqliteStore::trim(Offset upto, std::size_t rows_max)
   return remove_some([&] { return retention_.trim(upto, rows_max); });
 }
 
-Result<std::vector<Offset>> SqliteStore::sweep(std::span<const RetentionRule> rules, Timestamp now,
+Result<std::vector<Offset>> SqliteStore::sweep(std::span<const RetentionRule> rules, const Now& now,
                                                std::size_t rows_max) {
   if (rules.empty()) return std::vector<Offset>{};
   // Topics are looked at through their index, which has to reach the newest event of those that got some.
@@ -447,14 +449,14 @@ Result<std::size_t> SqliteStore::forget_remains(Timestamp now, std::size_t rows_
 }
 
 // Times never run backwards along the time line, so this is a search by halves.
-Result<Offset> SqliteStore::last_older(Duration age, Timestamp now) {
+Result<Offset> SqliteStore::last_older(Duration age, const Now& now) {
   Offset low = 0, high = head_;  // low is older than `age`, or 0; everything above high is not
   while (low < high) {
     const Offset middle = low + (high - low + 1) / 2;
     const ResetAtEnd end(select_time_);
     const bool found = TRY(select_time_.bind(1, to_signed(middle)).step());
     const Offset at = found ? to_unsigned(select_time_.integer(0)) : 0;
-    if (found && time_line_.of(at, Timestamp{Duration{select_time_.integer(1)}}, now) < now + -age) {
+    if (found && time_line_.older(at, Timestamp{Duration{select_time_.integer(1)}}, age, now)) {
       low = at;
     } else {
       high = middle - 1;
