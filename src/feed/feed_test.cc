@@ -233,6 +233,15 @@ TEST_F(FeedTest, CommandsOfOneGroupSeeEachOther) {
   EXPECT_EQ(feed().counts.unread, 1u);
 }
 
+TEST_F(FeedTest, APageShowsWhatTouchesThoughItWasMarkedOtherwise) {
+  const Cursor first = send("users/ana"), second = send("users/ana");
+  send("users/ana");
+  ASSERT_TRUE(run(MarkCommand{"ana", Mark::seen, {second}, {}}));
+  EXPECT_EQ(offsets(feed(FeedStatus::unread)), (std::vector<Offset>{3, 2, 1}));
+  ASSERT_TRUE(run(MarkCommand{"ana", Mark::read, {first}, {}}));
+  EXPECT_EQ(offsets(feed(FeedStatus::unread)), (std::vector<Offset>{3, 2}));
+}
+
 TEST_F(FeedTest, MutesHideAndShowAgain) {
   send("users/ana", "sale.summer");
   send("users/ana", "booking");

@@ -64,6 +64,20 @@ struct SliceTest : ::testing::Test {
   }
 };
 
+TEST_F(SliceTest, AViewKeepsItsBatchesUntilItIsTrimmed) {
+  std::vector<Event> events(1);
+  events[0].offset = 1;
+  events[0].topic = "a";
+  auto batch = std::make_shared<const Batch>(std::move(events));
+  const std::weak_ptr<const Batch> kept = batch;
+  view.hold(batch);
+  view.add(batch->entries[0], index);
+  batch.reset();
+  EXPECT_FALSE(kept.expired());
+  view.trim(1);
+  EXPECT_TRUE(kept.expired());
+}
+
 TEST_F(SliceTest, EndsWithinItsBudgetWhateverIsAskedFor) {
   for (const char* pattern : {"a/b", "a/+"}) {
     index.leave_all(session);

@@ -64,6 +64,7 @@ TEST_F(LogTest, TheSameKeyIsTheSameEventWithinAGroupAndAfterIt) {
   ASSERT_TRUE(later[0]);
   EXPECT_TRUE(later[0].value().replayed);
   EXPECT_EQ(later[0].value().events[0].cursor, first[0].value().events[0].cursor);
+  EXPECT_EQ(later[0].value().events[0].seq, 1u);
   EXPECT_EQ(later[1].error().code, Code::idempotency_mismatch);
   EXPECT_EQ(log->tail().head(), 1u);
 }
@@ -225,6 +226,9 @@ TEST_F(LogTest, OfABatchWithAKnownEventTheNewOneIsAnnouncedAlone) {
   ASSERT_TRUE(publish({batch({"ephemeral/x"})})[0]);
   ASSERT_TRUE(publish({batch({"ephemeral/x", "ephemeral/y"})})[0]);
   EXPECT_EQ(announced(*log), "ephemeral/x ephemeral/y ");
+  disk.trouble = MemoryDisk::Trouble::full;
+  EXPECT_EQ(publish({batch({"ephemeral/z"})})[0].error().code, Code::store_full) << "its key has no room";
+  EXPECT_EQ(announced(*log), "ephemeral/x ephemeral/y ");
 }
 
 // A CloudEvent's source and id are its key (threat 38); they are not for another event.
@@ -243,6 +247,7 @@ TEST_F(LogTest, AKnownEventWithAnotherBodyIsRefusedWithItsBatch) {
   EXPECT_EQ(outcomes[0].error().field, "events[1].id");
   ASSERT_TRUE(outcomes[1]) << "only what is new is stored";
   EXPECT_EQ(outcomes[1].value().events[0].cursor.offset, 1u);
+  EXPECT_EQ(outcomes[1].value().events[0].seq, 1u);
   EXPECT_EQ(outcomes[1].value().events[1].cursor.offset, 2u);
   EXPECT_EQ(log->tail().head(), 2u);
   auto theirs = batch({{"x", 2}});

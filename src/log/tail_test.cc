@@ -43,6 +43,17 @@ TEST(Tail, LetsOldBatchesGoButNothingThatIsNotIndexed) {
   EXPECT_EQ(tail.since(0).low, 8u);
 }
 
+TEST(Tail, WhatIsWithdrawnIsMarkedInItsBatchAndNothingElse) {
+  Tail tail(0, 1 << 20);
+  tail.append(batch(1, 3));
+  tail.append(batch(4, 2));
+  tail.withdraw(std::vector<Offset>{2, 5, 9});
+  std::string withdrawn;
+  for (const BatchPtr& one : tail.since(0).batches)
+    for (const Entry& entry : one->entries) withdrawn += entry.withdrawn() ? 'w' : '.';
+  EXPECT_EQ(withdrawn, ".w..w");
+}
+
 TEST(Tail, AFloodOfEphemeralEventsPushesNoDurableOneOut) {
   Tail tail(0, 100'000);
   tail.append(batch(1, 1));

@@ -42,6 +42,11 @@ TEST(ProxyHeaderTest, VersionTwo) {
   EXPECT_EQ(parse_proxy_header(four).value()->address, "203.0.113.9");
   EXPECT_EQ(parse_proxy_header(four + "GET").value()->size, four.size());
   EXPECT_EQ(parse_proxy_header(signature + std::string("\x20\0\0\0", 4)).value()->address, "") << "LOCAL";
+  // IPv6 takes 36 bytes; what follows them belongs to the header too.
+  const std::string six = signature + std::string("\x21\x21\0\x2a", 4) + "\x20\x01\x0d\xb8" +
+                          std::string(11, '\0') + "\1" + std::string(20, '\0') + std::string("\4\0\3abc", 6);
+  EXPECT_EQ(parse_proxy_header(six + "GET").value()->address, "2001:db8::1");
+  EXPECT_EQ(parse_proxy_header(six + "GET").value()->size, six.size());
   for (std::size_t cut = 0; cut < four.size(); ++cut)
     EXPECT_FALSE(parse_proxy_header(four.substr(0, cut)).value()) << cut;
   EXPECT_FALSE(parse_proxy_header(signature + std::string("\x31\x11\0\x0c", 4))) << "version 3";

@@ -199,6 +199,18 @@ TYPED_TEST(AccessContract, AStepGoesWhenNothingIsLeftOfTheTimeBefore) {
 }
 
 // Each step is one row, and the row goes.
+// Whoever asks for more than there is room for has no more of it than the others.
+using SqliteAccess = AccessContract<SqliteShelf>;
+TEST_F(SqliteAccess, OfWhatIsDueEachPrincipalHasAnEvenPart) {
+  for (const char* principal : {"user:many", "user:some", "user:one"})
+    for (int i = 0; i < (principal[5] == 'm' ? 40 : principal[5] == 's' ? 20 : 1); ++i)
+      schedule("a", principal);
+  std::map<std::string, int> parts;
+  const auto due = store->due(at(10), 12).value();
+  for (const Scheduled& row : due) ++parts[row.principal];
+  EXPECT_EQ(parts, (std::map<std::string, int>{{"user:many", 4}, {"user:some", 4}, {"user:one", 1}}));
+}
+
 TEST(TimeSteps, AreRowsThatGo) {
   SqliteShelf shelf;
   const auto store = shelf.open();

@@ -246,6 +246,40 @@ TEST(SqliteFeed, CountingCostsTheSameWhateverTheHistory) {
   EXPECT_LE(costs[1], costs[0] * 11 / 10);
 }
 
+// What was taken out of the middle of a lane is counted by blocks of numbers.
+TEST(SqliteFeed, CountsAreTrueWhereMuchWasTakenOut) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  constexpr Offset kEvents = 5000;
+  for (Offset at = 0; at < kEvents; at += 500) {
+    auto events = notifications("users/ana", 500);
+    ASSERT_TRUE(store->commit({events}));
+  }
+  std::mt19937_64 random(7);
+  std::vector<bool> there(kEvents + 1, true);
+  const auto withdraw = [&](Offset from, Offset upto, unsigned part) {
+    std::vector<Change> gone;
+    for (Offset at = from; at <= upto; ++at) {
+      if (!there[at] || random() % part != 0) continue;
+      there[at] = false;
+      gone.push_back(Withdraw{at});
+    }
+    ASSERT_TRUE(store->commit({{}, {}, gone}));
+  };
+  for (const auto& [from, until, part] :
+       {std::tuple<Offset, Offset, unsigned>{2, 4900, 3}, {1000, 3500, 2}, {1, 30, 1}, {4980, 5000, 1}}) {
+    withdraw(from, until, part);
+    for (int i = 0; i < 60; ++i) {
+      const Offset after = random() % kEvents, upto = after + random() % (kEvents - after + 1);
+      const auto begin = there.begin() + static_cast<std::ptrdiff_t>(after) + 1;
+      const auto left = std::count(begin, there.begin() + static_cast<std::ptrdiff_t>(upto) + 1, true);
+      const auto counted = store->feed_rows().count({"users/ana", after, upto}, {}).value();
+      ASSERT_EQ(counted, static_cast<std::uint64_t>(left)) << after << " " << upto;
+    }
+  }
+}
+
 TEST(SqliteFeed, ABroadcastIsOneRowHoweverManyFollow) {
   SqliteShelf shelf;
   const auto store = shelf.open();
