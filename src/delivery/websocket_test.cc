@@ -73,7 +73,8 @@ struct WebSocketTurns : ::testing::Test {
   NoPages pages;
   Shard shard{log->tail(), pages};
   Admission admission{{}};
-  Desk desk{[](PublishRequest, std::uint64_t) { return true; }, *log, admission};
+  std::size_t asked = 0;  // of the log-writer, which never answers
+  Desk desk{[this](PublishRequest, std::uint64_t) { return ++asked > 0; }, *log, admission};
   ManualClock clock;
   Gate gate;
   std::deque<std::function<void()>> posted;
@@ -125,6 +126,18 @@ TEST_F(WebSocketTurns, ManyMessagesAreTakenInManyTurns) {
   ana.events->on_bytes(frame_of(R"({"action":"ping","id":"1"})"));
   EXPECT_EQ(ana.count("pong"), 1u);
   EXPECT_TRUE(posted.empty()) << "a few messages need no turn of their own";
+}
+
+TEST_F(WebSocketTurns, WhatWaitsForAnAnswerIsBounded) {
+  Wire ana;
+  open(ana, "a");
+  const std::string mark = frame_of(R"({"action":"mark","mark":"read","upto":"0000000000000001.0","id":"7"})");
+  for (std::size_t i = 0; i < limits::websocket_requests_max + 5; ++i) {
+    ana.events->on_bytes(mark);
+    while (!posted.empty()) turn();
+  }
+  EXPECT_EQ(asked, limits::websocket_requests_max);
+  EXPECT_EQ(ana.count("overloaded"), 5u);
 }
 
 TEST_F(WebSocketTurns, AreSharedWithOtherSockets) {
