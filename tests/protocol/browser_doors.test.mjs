@@ -126,6 +126,30 @@ describe('pages of this machine', () => {
   });
 });
 
+describe('a page of an allowed origin', () => {
+  let server;
+  const origin = 'https://shop.example';
+  before(async () => {
+    server = await Server.start({ config: { http: `allowed_origins = ["${origin}"]\n` } });
+  });
+  after(() => server.stop());
+  for (const form of ['text/event-stream', 'application/x-ndjson', 'application/json'])
+    for (const [topic, status] of [
+      ['a', 200],
+      ['b', 403],
+    ])
+      it(`may read ${status} for ${form}`, async () => {
+        const left = new AbortController();
+        const answer = await fetch(`${server.url}/v1/events?topic=${topic}`, {
+          headers: { ...server.bearer(server.token(['a'])), Origin: origin, Accept: form },
+          signal: left.signal,
+        });
+        assert.equal(answer.status, status);
+        assert.equal(answer.headers.get('access-control-allow-origin'), origin);
+        left.abort();
+      });
+});
+
 describe('/sdk', () => {
   let server;
   before(async () => {
