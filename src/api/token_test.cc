@@ -70,6 +70,18 @@ TEST(Token, ForgedOnesAreRefused) {
   EXPECT_FALSE(verify_token(good, std::string(32, 'x'), kNow));
 }
 
+TEST(Token, ANameThatStandsTwiceIsRefusedHoweverDeep) {
+  const auto token = [](const std::string& more) {
+    const std::string body = R"({"sub":"ana","exp":1890000000,)" + more + "}";
+    const std::string text = to_base64url(R"({"alg":"HS256"})") + '.' + to_base64url(body);
+    return text + '.' + to_base64url(hmac_sha256(kSecret, text));
+  };
+  EXPECT_TRUE(verify_token(token(R"("x":[{"a":1},{"a":2}])"), kSecret, kNow));
+  for (const char* more : {R"("sub":"bob")", R"("x":{"a":1,"a":2})", R"("x":[{"a":1,"a":2}])",
+                           R"("x":[[{"b":[1,{"a":1,"a":1}]}]])"})
+    EXPECT_FALSE(verify_token(token(more), kSecret, kNow)) << more;
+}
+
 TEST(Keyring, BackendKeysAndTokens) {
   EXPECT_FALSE(SigningKey::from_secret("short"));
   Keyring keyring;
@@ -199,6 +211,12 @@ TEST_F(KeyringRights, OfAnIssuerThatWasNotHeardOfAreLeftAndNoOthers) {
   keyring.set_issuer_keys(issuer, {});
   EXPECT_EQ(check(bob), Code::token_revoked) << "it has said that it has none";
   EXPECT_EQ(std::count(gone.begin(), gone.end(), bob.key), 1);
+  keyring.set_issuer_keys(issuer, answer(theirs));
+  EXPECT_EQ(check(bob), Code::internal);
+  Keyring other;
+  other.set_issuer_keys(issuer, answer(std::string(32, 'o')));
+  keyring.take_configured(std::move(other));
+  EXPECT_EQ(check(bob), Code::token_revoked) << "it is configured with other keys";
 }
 
 }  // namespace
