@@ -169,6 +169,12 @@ describe('the feed', () => {
       note(own, { deliver_at: soon }),
     ]);
     assert.match(kept.scheduled, /^\d+$/);
+    for (const other of [`${kept.scheduled}x`, `+${kept.scheduled}`, `${kept.scheduled}.0`])
+      assert.equal(
+        (await server.call('DELETE', `/v1/scheduled/${other}`)).body.code,
+        'unknown_event',
+        other,
+      );
     assert.equal((await server.call('DELETE', `/v1/scheduled/${dropped.scheduled}`)).status, 200);
     assert.equal((await feed()).notifications.length, 0);
     await until(async () => (await feed()).notifications.length === 1, 'the scheduled one');
