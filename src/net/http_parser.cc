@@ -114,18 +114,33 @@ struct RequestParser::State {
   std::size_t body_taken = 0;  // bytes after the head, chunk framing among them
   std::optional<http::fields> head;  // of a chunked request, because Beast adds the trailers to the fields
 
-  // The head first, and then what follows it.
-  std::size_t put(std::string_view bytes, boost::system::error_code& failed) {
+  std::string line_end;    // the last two bytes of the head so far
+  bool keep_alive = true;  // as the head says
+
+  // The head first, and then what follows it. `of_head`: how much of what was taken is of the head.
+  std::size_t put(std::string_view bytes, boost::system::error_code& failed, std::size_t& of_head) {
     const auto feed = [&] {
       return parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
     };
+    of_head = 0;
     if (parser.is_header_done()) return feed();
-    const std::size_t used = feed();
-    if (failed || !parser.is_header_done()) return used;
+    of_head = feed();
+    if (failed || !parser.is_header_done()) return of_head;
     if (parser.chunked()) head = parser.get().base();
+    keep_alive = parser.get().keep_alive();
     parser.eager(true);
-    bytes.remove_prefix(used);
-    return parser.is_done() || bytes.empty() ? used : used + feed();
+    bytes.remove_prefix(of_head);
+    return parser.is_done() || bytes.empty() ? of_head : of_head + feed();
+  }
+
+  // What was taken of the head, however it comes in pieces.
+  Result<void> check_head(std::string_view taken) {
+    if (taken.empty()) return {};
+    if (!line_end.empty()) line_end += taken;
+    const std::string_view text = line_end.empty() ? taken : line_end;
+    TRY(check_lines(text));
+    line_end = text.substr(text.size() - std::min<std::size_t>(text.size(), 2));
+    return {};
   }
 
   // Sizes, extensions and trailers of chunks (RFC 9112 section 7.1): what is not whole yet, which Beast
@@ -151,12 +166,11 @@ RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 
 Result<std::size_t> RequestParser::feed(std::string_view bytes) {
   auto& parser = state_->parser;
-  const bool before_head = !parser.is_header_done();
   boost::system::error_code failed;
-  const std::size_t used = state_->put(bytes, failed);
-  const std::size_t head = before_head && parser.is_header_done() ? bytes.find("\r\n\r\n") : 0;
-  if (head > 0) TRY(check_lines(bytes.substr(0, head)));
-  if (parser.is_header_done()) state_->body_taken += used - head;
+  std::size_t of_head = 0;
+  const std::size_t used = state_->put(bytes, failed, of_head);
+  TRY(state_->check_head(bytes.substr(0, of_head)));
+  state_->body_taken += used - of_head;
   if (failed == http::error::need_more) {
     if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max)
       return fail(Code::header_too_large);
@@ -178,7 +192,7 @@ bool RequestParser::expects_continue() const {
   return state_->parser.get()[http::field::expect] == "100-continue";
 }
 
-bool RequestParser::keep_alive() const { return state_->parser.get().keep_alive(); }
+bool RequestParser::keep_alive() const { return state_->keep_alive; }
 
 Result<Request> RequestParser::take() {
   auto message = state_->parser.release();

@@ -1,3 +1,4 @@
+#include "net/http_parser.h"
 #include "net/server_fixture.h"
 
 #include <malloc.h>
@@ -126,6 +127,44 @@ TEST_F(HttpServerTest, TrailersAreNoFieldsOfTheHead) {
   peer.send("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
             "5\r\nabcde\r\n0\r\nContent-Length: 7\r\n\r\n");
   EXPECT_NE(peer.until("\r\n\r\n").find("400 Bad Request"), std::string::npos) << "two lengths";
+}
+
+// What is taken of a request that comes in two reads; what was not taken comes again with the rest.
+Result<Request> in_two(const std::string& text, std::size_t cut) {
+  RequestParser parser;
+  std::string input = text.substr(0, cut);
+  for (int read = 0; read < 2; ++read) {
+    for (std::size_t used = 1; used > 0 && !input.empty();) {
+      if (parser.progress() == RequestParser::Progress::done) break;
+      used = TRY(parser.feed(input));
+      input.erase(0, used);
+    }
+    if (read == 0) input += text.substr(cut);
+  }
+  if (parser.progress() != RequestParser::Progress::done) return fail(Code::internal, "It is not done.");
+  return parser.take();
+}
+
+TEST(RequestParserTest, AHeadIsTheSameWhereverItIsCut) {
+  const std::string length = "Content-Length: 6\r\n", begin = "POST /p HTTP/1.1\r\nHost: h\r\n";
+  const std::string body = "a\n\r\n\r\n";
+  const std::string chunks = "6\r\n" + body + "\r\n0\r\n\r\n";
+  for (const std::string& good : {begin + "X: a\r\n" + length + "\r\n" + body,
+                                  begin + "Transfer-Encoding: chunked\r\n\r\n" + chunks})
+    for (std::size_t cut = 0; cut <= good.size(); ++cut) {
+      const auto request = in_two(good, cut);
+      ASSERT_TRUE(request) << cut << " " << request.error().detail;
+      EXPECT_EQ(request.value().body, body) << cut;
+    }
+  for (const std::string& bad :
+       {begin + "X: a\r\n b\r\n" + length + "\r\n" + body,
+        begin + "X:\r\n\tb\r\n" + length + "\r\n" + body, begin + "X: a\n" + length + "\r\n" + body,
+        begin + "Transfer-Encoding:\r\n chunked\r\nZ: b\r\n\r\n" + chunks})
+    for (std::size_t cut = 0; cut <= bad.size(); ++cut) {
+      const auto request = in_two(bad, cut);
+      ASSERT_FALSE(request) << cut;
+      EXPECT_EQ(request.error().code, Code::bad_request) << cut << " " << request.error().detail;
+    }
 }
 
 TEST_F(HttpServerTest, ALastChunkMayComeByteByByte) {
