@@ -16,7 +16,7 @@ FILE_SECONDS = 420  # of a file of tests; T8 alone is minutes
 # property (RapidCheck's, fast-check's), which draws other values each time.
 FOUND = re.compile(
     r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: "
-    r"|\bCHECK failed\b|\bFalsifiable\b|\bProperty failed\b"
+    r"|\bCHECK failed\b|\bFalsifiable\b|\bProperty failed\b|\bthe server ended by itself\b"
 )
 # What ctest says of a test that ended by itself, or never ran. All else that it says are signals.
 WITHOUT_SIGNAL = {"Failed", "Timeout", "Not Run", "Disabled"}

@@ -131,7 +131,8 @@ TEST_F(WebSocketTurns, ManyMessagesAreTakenInManyTurns) {
 TEST_F(WebSocketTurns, WhatWaitsForAnAnswerIsBounded) {
   Wire ana;
   open(ana, "a");
-  const std::string mark = frame_of(R"({"action":"mark","mark":"read","upto":"0000000000000001.0","id":"7"})");
+  const std::string mark =
+      frame_of(R"({"action":"mark","mark":"read","upto":"0000000000000001.0","id":"7"})");
   for (std::size_t i = 0; i < limits::websocket_requests_max + 5; ++i) {
     ana.events->on_bytes(mark);
     while (!posted.empty()) turn();

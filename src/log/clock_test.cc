@@ -131,6 +131,12 @@ TEST_F(LogClock, AJumpAheadMakesTrueWhatIsDueAndTakesNothingOut) {
   }
   EXPECT_EQ(disk.log.size(), 2u);
   EXPECT_EQ(disk.keys.size(), 1u);
+  PublishRequest again;
+  again.principal = "backend:test";
+  again.events.resize(1);
+  again.events[0].topic = "a";
+  again.idempotency_key = "k";
+  EXPECT_TRUE(log->publish({&again, 1}, clock.wall())[0].value().replayed);
   while (log->maintain(clock.wall()).value()) {
   }
   EXPECT_EQ(disk.log.size(), 1u) << "it has stood";

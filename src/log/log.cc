@@ -141,7 +141,7 @@ std::vector<PublishOutcome> Log::commit_group() {
     if (failure_) {
       group.outcomes[i] = *failure_;
     } else if (!request.command && (request.idempotency_key.empty() || options_.planted.forget_keys ||
-                                    !answer_repeat(group, i, request, group.now))) {
+                                    !answer_repeat(group, i, request))) {
       take(group, i, group.now);
     }
   }
@@ -154,7 +154,7 @@ std::vector<PublishOutcome> Log::commit_group() {
 }
 
 // True if the request needs no storing: it repeats another one, or misuses its key.
-bool Log::answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now) {
+bool Log::answer_repeat(Group& group, std::size_t index, const PublishRequest& request) {
   for (std::size_t i = 0; i < group.records.size(); ++i) {
     const auto& record = group.records[i];
     if (record.principal != request.principal || record.key != request.idempotency_key) continue;
@@ -168,8 +168,7 @@ bool Log::answer_repeat(Group& group, std::size_t index, const PublishRequest& r
     }
     return true;
   }
-  auto found =
-      store_.find_idempotency(request.principal, request.idempotency_key, now + -limits::idempotency_time);
+  auto found = store_.find_idempotency(request.principal, request.idempotency_key);
   if (!found) {
     group.outcomes[index] = found.error();
     return true;
@@ -213,7 +212,7 @@ void Log::take(Group& group, std::size_t index, Timestamp now) {
   Group::Part part{index};
   const std::size_t first = group.durable.size();
   if (!request.event_keys.empty()) {
-    auto known = known_events(group, request, now);
+    auto known = known_events(group, request);
     if (!known) {
       group.outcomes[index] = known.error();
       return;
@@ -250,7 +249,7 @@ void Log::take(Group& group, std::size_t index, Timestamp now) {
 }
 
 Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
-                                                             const PublishRequest& request, Timestamp now) {
+                                                             const PublishRequest& request) {
   std::vector<std::optional<Placed>> out(request.events.size());
   std::unordered_set<std::string_view, KeyedHash> keys;
   const auto mismatch = [](std::size_t i) {
@@ -262,8 +261,7 @@ Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
     if (!keys.insert(key).second)
       return fail(Code::bad_parameter, "The same source and id twice.", mismatch(i).field);
     if (group.event_keys.contains(request.principal + '\n' + key)) return fail(Code::overloaded);
-    const auto found =
-        TRY(store_.find_idempotency(request.principal, key, now + -limits::idempotency_time));
+    const auto found = TRY(store_.find_idempotency(request.principal, key));
     if (!found) continue;
     if (found->body != request.event_bodies[i]) return mismatch(i);
     out[i] = Placed{{}, 0, request.events[i].topic, 0};

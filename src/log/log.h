@@ -152,11 +152,11 @@ class Log {
   void take_time(Timestamp now);
   void take(Group& group, std::size_t index, Timestamp now);
   // Where the events with known keys are; nothing for those that are new.
-  Result<std::vector<std::optional<Placed>>> known_events(const Group& group, const PublishRequest& request,
-                                                          Timestamp now);
+  Result<std::vector<std::optional<Placed>>> known_events(const Group& group,
+                                                          const PublishRequest& request);
   std::uint64_t take_command(Group& group, std::size_t index, const Command& command, Timestamp now);
   void take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now);
-  bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request, Timestamp now);
+  bool answer_repeat(Group& group, std::size_t index, const PublishRequest& request);
   Result<Published> repeat_of(const IdempotencyRecord& record, const PublishRequest& request);
   // False if it came to nothing; the outcomes of those parts that needed it then say why.
   bool commit(Group& group);

@@ -229,6 +229,7 @@ Result<void> Server::start() {
         return push_publish(publishes_, std::move(request), shards_.size(), ticket);
       });
   TRY(sources_->prepare(config_.sources));
+  settled_.of(clock_.now(), clock_.wall());
   TRY(open_log());
   TRY(start_keys());
   const std::vector<Position> positions = TRY(store_->positions());

@@ -186,7 +186,7 @@ bool LogWriter::housekeep() {
   const bool waited = settled_.waits();
   const Timestamp settled = settled_.of(clock_.now(), clock_.wall());
   if (settled_.waits() && !waited)
-    log_warn("the clock jumped ahead; nothing is taken out before it has stood there for ten minutes",
+    log_warn("the clock jumped ahead; nothing goes for its age before it has stood for ten minutes",
              {{"from", format_rfc3339(settled)}, {"to", format_rfc3339(clock_.wall())}});
   const auto more = log_.maintain({clock_.wall(), settled});
   // What was due or lost is in the tail.

@@ -136,11 +136,10 @@ class MemoryStore final : public Store {
   }
 
   Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
-                                                            std::string_view key,
-                                                            Timestamp not_before) override {
+                                                            std::string_view key) override {
     std::lock_guard lock(shared_->mutex);
     const auto it = disk().keys.find({std::string(principal), std::string(key)});
-    if (it == disk().keys.end() || it->second.time < not_before) return std::optional<IdempotencyRecord>{};
+    if (it == disk().keys.end()) return std::optional<IdempotencyRecord>{};
     return std::optional<IdempotencyRecord>{it->second};
   }
 

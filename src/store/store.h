@@ -274,10 +274,9 @@ class Store {
   // again later. Code::store_failed: unknown, and the store is closed for good.
   virtual Result<Committed> commit(const Commit& commit) = 0;
 
-  // The record of a key that is not older than `not_before`; `first` is then an offset.
+  // The record of a key, until it is forgotten; `first` is then an offset.
   virtual Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
-                                                                    std::string_view key,
-                                                                    Timestamp not_before) = 0;
+                                                                    std::string_view key) = 0;
   // Epoch, seq and topic of committed events, for answering a repeated publish. Trimmed ones are left out.
   virtual Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) = 0;
 

@@ -6,7 +6,7 @@
 // has come, nothing after the step is older than it: a clock that was behind once makes nothing old.
 //
 // Owner: a store. Thread: the log-writer. Bound: the largest limits::time_steps_max, so that what is not
-// known is no more than the smallest. A step goes when nothing before it is left and the log's time is again
+// known are the smallest. A step goes when nothing before it is left and the log's time is again
 // where it had been.
 
 #include <algorithm>

@@ -11,6 +11,9 @@ export const binary = process.env.BELFRY ?? new URL('../../build/release/belfry'
 
 const base64url = (value) => Buffer.from(value).toString('base64url');
 
+// Signals that a program ends by when it is at fault; no test sends one to a server.
+const faults = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGSYS', 'SIGTRAP']);
+
 export class Server {
   constructor(options = {}) {
     this.options = options;
@@ -47,6 +50,14 @@ export class Server {
     this.child.stderr.on('data', (bytes) => {
       this.log += bytes;
     });
+    const { child } = this;
+    child.on('close', (_, signal) => {
+      const said = this.log.match(/^.*(?:CHECK failed|Sanitizer).*$/m)?.[0];
+      if (!said && !faults.has(signal)) return;
+      this.fault = `the server ended by itself: ${said ?? signal}`;
+      console.error(this.fault);
+    });
+    this.closed = once(child, 'close');
     let text = '';
     this.url = await new Promise((resolve, reject) => {
       this.child.stdout.on('data', (bytes) => {
@@ -104,7 +115,9 @@ export class Server {
 
   async stop() {
     await this.kill();
+    await this.closed;
     if (!this.options.folder) rmSync(this.folder, { recursive: true, force: true });
+    if (this.fault) throw new Error(this.fault);
   }
 
   token(subscribe = ['#'], { user = 'ana', ttl = 3600, publish = [], now = Date.now() } = {}) {

@@ -13,7 +13,7 @@ import { connect } from 'node:tls';
 import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
 
-import { certificate } from './certificates.mjs';
+import { certificate, issued } from './certificates.mjs';
 import { Http2Client } from './http2_client.mjs';
 import { binary, Server, unique, until } from './server.mjs';
 
@@ -189,6 +189,21 @@ describe('the certificate of the configuration', () => {
     again.destroy();
     before.destroy();
     client.close();
+  });
+
+  it('of an authority comes with those between', async () => {
+    issued(folder, 'shop');
+    const http = `tls_certificate_file = "${folder}/shop.pem"\ntls_key_file = "${folder}/shop.key"\n`;
+    const shop = await Server.start({ config: { http } });
+    shop.certificate = readFileSync(join(folder, 'root.pem'));
+    try {
+      const socket = await shake(shop, {});
+      assert.equal(socket.authorized, true);
+      assert.equal(socket.getPeerCertificate().subject.CN, 'shop');
+      socket.destroy();
+    } finally {
+      await shop.stop();
+    }
   });
 
   it('a broken one is refused, and the old one stays', async () => {

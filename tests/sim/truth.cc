@@ -72,6 +72,8 @@ bool Truth::superseded(const Event& event) const {
 }
 
 std::string Acknowledgements::repeated(const std::string& key, const Published& published) {
+  // Its first answer was lost, or its day is over: how long it still counts is not known.
+  if (published.replayed && !keys_.contains(key)) return {};
   std::vector<Cursor> cursors;
   for (const auto& placed : published.events)
     if (placed.cursor.offset != 0) cursors.push_back(placed.cursor);

@@ -71,7 +71,7 @@ class Acknowledgements {
   std::string repeated(const std::string& key, const Published& published);
   // A restored backup may have lost what was acknowledged after it was made.
   void rewind(const Truth& truth);
-  // A key counts for a day.
+  // A key counts for a day, and then until it is forgotten, some time.
   void let_keys_end() { keys_.clear(); }
   // acked_is_durable: every acknowledged value is in the present history. Empty, or the first that is not.
   std::string missing(const Truth& truth) const;

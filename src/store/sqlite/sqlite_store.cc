@@ -55,8 +55,7 @@ class SqliteStore final : public Store {
   Result<Opened> open(Epoch fresh) override;
   Result<Committed> commit(const Commit& commit) override;
   Result<std::optional<IdempotencyRecord>> find_idempotency(std::string_view principal,
-                                                            std::string_view key,
-                                                            Timestamp not_before) override;
+                                                            std::string_view key) override;
   Result<std::vector<Event>> read_log(Offset after, Offset upto, std::size_t rows_max) override;
   Offset indexed() const override { return indexed_.load(std::memory_order_acquire); }
   Result<void> index_now() override;
@@ -182,8 +181,7 @@ Result<void> SqliteStore::prepare() {
   TRY(database_.prepare(insert_key_, "INSERT OR REPLACE INTO idempotency VALUES(?, ?, ?, ?, ?, ?, ?)"));
   TRY(database_.prepare(
       select_key_,
-      "SELECT body, first, count, time, scheduled FROM idempotency WHERE principal = ? AND key = ? AND "
-      "time >= ?"));
+      "SELECT body, first, count, time, scheduled FROM idempotency WHERE principal = ? AND key = ?"));
   TRY(database_.prepare(
       select_log_, "SELECT " + std::string(event_columns) +
                        " FROM events e JOIN topics t ON t.id = e.topic WHERE e.offset > ? AND e.offset <= ?"
@@ -372,10 +370,9 @@ Result<void> SqliteStore::index_now() {
 }
 
 Result<std::optional<IdempotencyRecord>> SqliteStore::find_idempotency(std::string_view principal,
-                                                                       std::string_view key,
-                                                                       Timestamp not_before) {
+                                                                       std::string_view key) {
   const ResetAtEnd end(select_key_);
-  select_key_.bind(1, principal).bind(2, key).bind(3, not_before.value.count());
+  select_key_.bind(1, principal).bind(2, key);
   if (!TRY(select_key_.step())) return std::optional<IdempotencyRecord>{};
   IdempotencyRecord record{std::string(principal),
                            std::string(key),
