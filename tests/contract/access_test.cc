@@ -217,7 +217,6 @@ TYPED_TEST(AccessContract, AStepGoesWhenNothingIsLeftOfTheTimeBefore) {
   EXPECT_EQ(this->before(501, 9999), 4u) << "no step says more of it";
 }
 
-// Each step is one row, and the row goes.
 // Whoever asks for more than there is room for has no more of it than the others.
 using SqliteAccess = AccessContract<SqliteShelf>;
 TEST_F(SqliteAccess, OfWhatIsDueEachPrincipalHasAnEvenPart) {
@@ -230,6 +229,7 @@ TEST_F(SqliteAccess, OfWhatIsDueEachPrincipalHasAnEvenPart) {
   EXPECT_EQ(parts, (std::map<std::string, int>{{"user:many", 4}, {"user:some", 4}, {"user:one", 1}}));
 }
 
+// Each step is one row, and the row goes.
 TEST(TimeSteps, AreRowsThatGo) {
   SqliteShelf shelf;
   const auto store = shelf.open();
