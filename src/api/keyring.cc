@@ -17,14 +17,11 @@ std::string_view text_of(const std::array<unsigned char, 32>& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-std::string fingerprint_of(const std::array<unsigned char, 32>& digest) {
-  return belfry::fingerprint_of(text_of(digest));
-}
-
+// Each request with a backend key asks for a digest; to look the algorithm up costs more than to use it.
 std::array<unsigned char, 32> sha256(std::string_view text) {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   std::array<unsigned char, 32> digest{};
-  std::size_t size = 0;
-  CHECK(EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(), digest.data(), &size) == 1);
+  CHECK(EVP_Digest(text.data(), text.size(), digest.data(), nullptr, algorithm, nullptr) == 1);
   return digest;
 }
 
@@ -55,6 +52,8 @@ void Keyring::change_keys(Change change) {
   if (!gone.empty() && on_keys_gone) on_keys_gone(gone);
 }
 
+Keyring::BackendKey::BackendKey(const Digest& of) : digest(of), fingerprint(fingerprint_of(text_of(of))) {}
+
 std::string Keyring::Known::name() const {
   return issuer.empty() ? key.fingerprint() : belfry::fingerprint_of(issuer) + '.' + key.fingerprint();
 }
@@ -65,7 +64,7 @@ std::set<std::string> Keyring::read_fingerprints() const {
   for (const Known& known : keys_) out.insert(known.name());
   for (const auto& [issuer, keys] : awaited_) out.insert(keys.begin(), keys.end());
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
-    for (const auto& [id, digest] : *keys) out.insert(fingerprint_of(digest));
+    for (const auto& [id, key] : *keys) out.insert(key.fingerprint);
   return out;
 }
 
@@ -113,7 +112,7 @@ Result<void> Keyring::add_backend_key(std::string_view key) {
   if (id.empty())
     return fail(Code::config_invalid, "A backend key has the form bk_<id>_<at least 32 characters>.",
                 "auth.backend_key_files");
-  change_keys([&] { backend_keys_[std::string(id)] = sha256(key); });
+  change_keys([&] { backend_keys_.insert_or_assign(std::string(id), BackendKey(sha256(key))); });
   return {};
 }
 
@@ -121,8 +120,12 @@ void Keyring::set_hashed_keys(std::map<std::string, std::string> sha256_by_id,
                               std::set<std::string> revoked) {
   change_keys([&] {
     hashed_keys_.clear();
-    for (const auto& [id, digest] : sha256_by_id)
-      if (digest.size() == 32) std::memcpy(hashed_keys_[id].data(), digest.data(), 32);
+    for (const auto& [id, text] : sha256_by_id) {
+      Digest digest;
+      if (text.size() != digest.size()) continue;
+      std::memcpy(digest.data(), text.data(), digest.size());
+      hashed_keys_.emplace(id, digest);
+    }
     revoked_keys_ = std::move(revoked);
   });
 }
@@ -231,13 +234,13 @@ bool Keyring::stands(const Scheduled& scheduled) const {
 Result<Principal> Keyring::authenticate_backend(std::string_view key) const {
   const auto digest = sha256(key);
   const std::shared_lock lock(mutex_);
-  const std::string* found = nullptr;
+  const std::pair<const std::string, BackendKey>* found = nullptr;
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
-    for (const auto& [id, known] : *keys)
-      if (same_secret(text_of(known), text_of(digest))) found = &id;
+    for (const auto& known : *keys)
+      if (same_secret(text_of(known.second.digest), text_of(digest))) found = &known;
   if (found == nullptr) return fail(Code::token_invalid, "The backend key is not known here.");
-  Principal principal{"backend:" + *found, {}, Rights{{"#"}, {"#"}}, std::nullopt};
-  principal.key = fingerprint_of(digest);
+  Principal principal{"backend:" + found->first, {}, Rights{{"#"}, {"#"}}, std::nullopt};
+  principal.key = found->second.fingerprint;
   return principal;
 }
 

@@ -65,6 +65,11 @@ class Keyring {
 
  private:
   using Digest = std::array<unsigned char, 32>;
+  struct BackendKey {
+    explicit BackendKey(const Digest& of);
+    Digest digest;            // of the whole key, by SHA-256
+    std::string fingerprint;  // of the digest: made once, for each request names it
+  };
   struct Known {
     std::string issuer, kid;
     SigningKey key;
@@ -84,8 +89,8 @@ class Keyring {
   TokenRules rules_;
   mutable std::shared_mutex mutex_;  // held shared while a signature is verified
   std::vector<Known> keys_;
-  std::map<std::string, Digest> backend_keys_, hashed_keys_;  // by id
-  std::set<std::string> revoked_keys_;                        // ids of backend keys
+  std::map<std::string, BackendKey> backend_keys_, hashed_keys_;  // by id
+  std::set<std::string> revoked_keys_;                            // ids of backend keys
   std::map<std::string, std::set<std::string>> awaited_;      // by issuer: the keys that it had
   std::set<std::string> fingerprints_;                        // of all keys
   std::set<std::string> issuers_;
