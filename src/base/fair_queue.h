@@ -50,13 +50,13 @@ class FairQueue {
     if (items_ == 0)
       for (const OwnerClass& each : classes_) now_ = std::max(now_, each.served);
     if (of.order.empty()) of.served = std::max(of.served, now_);
-    Lane& lane = found == of.lanes.end() ? of.lanes[turn.owner] : found->second;
+    Lane& lane = found == of.lanes.end() ? new_lane(of, turn.owner) : found->second;
     if (lane.items.empty()) {
       if (!of.order.empty()) of.now = std::max(of.now, std::get<0>(*of.order.begin()));
       lane.served = of.now;
       enter(of, lane, turn.owner);
     }
-    lane.items.push_back({std::move(item), std::max<std::uint64_t>(cost, 1), bytes});
+    lane.items.emplace_back(std::move(item), std::max<std::uint64_t>(cost, 1), bytes);
     lane.bytes += bytes;
     ++items_;
     bytes_ += bytes;
@@ -64,6 +64,7 @@ class FairQueue {
   }
 
   struct Popped {
+    Popped(Item&& from, Turn of) : item(std::move(from)), turn(of) {}
     Item item;
     Turn turn;
   };
@@ -76,27 +77,29 @@ class FairQueue {
     OwnerClass* next = nullptr;
     for (OwnerClass& each : classes_)
       if (!each.order.empty() && (next == nullptr || comes_before(each, *next))) next = &each;
-    if (next == nullptr) return std::nullopt;
+    std::optional<Popped> out;
+    if (next == nullptr) return out;
     const auto [served, place, owner] = *next->order.begin();
-    if (!suits(next->lanes.find(owner)->second.items.front().item)) return std::nullopt;
+    const auto lane = next->lanes.find(owner);
+    Held& held = lane->second.items.front();
+    if (!suits(held.item)) return out;
+    out.emplace(std::move(held.item), Turn{static_cast<std::size_t>(next - classes_.data()), owner});
     next->order.erase(next->order.begin());
     next->now = served;
     now_ = next->served;
     last_ = next;
-    const auto lane = next->lanes.find(owner);
-    Held held = std::move(lane->second.items.front());
-    lane->second.items.pop_front();
     lane->second.bytes -= held.bytes;
     lane->second.served = served + held.cost;
     --items_;
     bytes_ -= held.bytes;
     next->served += held.cost;
+    lane->second.items.pop_front();
     if (lane->second.items.empty()) {
-      next->lanes.erase(lane);
+      next->spare = next->lanes.extract(lane);
     } else {
       enter(*next, lane->second, owner);
     }
-    return Popped{std::move(held.item), {static_cast<std::size_t>(next - classes_.data()), owner}};
+    return out;
   }
 
   // What an item cost beyond what was said. Nothing is owed by an owner whose lane is empty.
@@ -117,6 +120,8 @@ class FairQueue {
 
  private:
   struct Held {
+    Held(Item&& from, std::uint64_t costs, std::size_t size)
+        : item(std::move(from)), cost(costs), bytes(size) {}
     Item item;
     std::uint64_t cost;
     std::size_t bytes;
@@ -127,13 +132,20 @@ class FairQueue {
     std::uint64_t served = 0;  // where it stands beside the other lanes of its class,
     std::uint64_t place = 0;   // and among those that stand there: who came first is first
   };
+  using Lanes = std::unordered_map<std::uint64_t, Lane>;
   struct OwnerClass {
-    std::unordered_map<std::uint64_t, Lane> lanes;           // by owner; none is empty
+    Lanes lanes;                                             // by owner; none is empty
+    typename Lanes::node_type spare;  // the last that was emptied: its memory is used again
     std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>> order;  // served, place, owner
     std::uint64_t now = 0;     // where the lane stood that was served last
     std::uint64_t served = 0;  // where the class stands beside the others
   };
 
+  Lane& new_lane(OwnerClass& of, std::uint64_t owner) {
+    if (!of.spare) return of.lanes[owner];
+    of.spare.key() = owner;
+    return of.lanes.insert(std::move(of.spare)).position->second;
+  }
   void enter(OwnerClass& of, Lane& lane, std::uint64_t owner) {
     lane.place = ++last_place_;
     of.order.insert({lane.served, lane.place, owner});

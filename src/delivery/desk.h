@@ -29,7 +29,7 @@ std::string answer_of(const Published& published);
 class Desk {
  public:
   // Takes a request to the log-writer; false: no room.
-  using Submit = std::function<bool(PublishRequest request, std::uint64_t ticket)>;
+  using Submit = std::function<bool(PublishRequest&& request, std::uint64_t ticket)>;
 
   // Both outlive the desk.
   Desk(Submit submit, const Log& log, const Admission& admission)

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
 constexpr std::uint64_t kWorkPerMarkedId = 24;  // FeedRows::work, at least
+constexpr std::size_t kUsualGroup = 16;  // requests for which a group has room from the start
 
 // A row that is not there any more: it keeps the offsets consecutive, no topic matches it.
 Event hole(Offset offset) {
@@ -92,6 +93,8 @@ void Log::begin_group(Timestamp now) {
   take_time(now);
   group_ = std::make_unique<Group>();
   group_->now = now;
+  group_->requests.reserve(kUsualGroup);
+  group_->outcomes.reserve(kUsualGroup);
   if (planner_ != nullptr) planner_->begin_group();
 }
 
@@ -111,7 +114,7 @@ bool Log::fits(const PublishRequest& request) const {
          group.bytes + room.bytes <= limits::group_bytes_max && group.work + work <= limits::group_work_max;
 }
 
-Log::Added Log::add(PublishRequest request) {
+Log::Added Log::add(PublishRequest&& request) {
   Group& group = *group_;
   const std::size_t index = group.requests.size();
   group.requests.push_back(std::move(request));

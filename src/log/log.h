@@ -105,7 +105,7 @@ class Log {
   bool fits(const PublishRequest& request) const;
   // Takes the request, whether there is room or not. Commands are planned at once: their place is before the
   // group's events, so that their counts are true there, whatever else the group brings.
-  Added add(PublishRequest request);
+  Added add(PublishRequest&& request);
   // One outcome for each request, in the order of add().
   std::vector<PublishOutcome> commit_group();
   // All of it at once, whatever the room. The requests are moved from.

@@ -69,6 +69,20 @@ TEST_F(LogTest, TheSameKeyIsTheSameEventWithinAGroupAndAfterIt) {
   EXPECT_EQ(log->tail().head(), 1u);
 }
 
+TEST_F(LogTest, ARepeatIsAnsweredAsTheFirstTimeWhateverCameBetween) {
+  const auto first = publish({request({"x"}), request({"a", "b", "a"}, "k", 1), request({"a", "b"})});
+  const auto again = publish({request({"a", "b", "a"}, "k", 1)});
+  ASSERT_TRUE(first[1] && again[0]);
+  EXPECT_TRUE(again[0].value().replayed);
+  const auto &one = first[1].value().events, &two = again[0].value().events;
+  ASSERT_EQ(two.size(), 3u);
+  for (std::size_t i = 0; i < two.size(); ++i) {
+    EXPECT_EQ(two[i].cursor, one[i].cursor) << i;
+    EXPECT_EQ(two[i].seq, one[i].seq) << i;
+    EXPECT_EQ(two[i].topic, one[i].topic) << i;
+  }
+}
+
 TEST_F(LogTest, KeysAreForgottenAfterADay) {
   publish({request({"a"}, "k")});
   clock.advance(std::chrono::hours(25));
@@ -302,7 +316,7 @@ std::size_t taken_in(Log& log, const std::vector<PublishRequest>& requests) {
   log.begin_group(Timestamp{});
   std::size_t taken = 0;
   bool room = true;
-  while (room && taken < requests.size()) room = log.add(requests[taken++]).room;
+  while (room && taken < requests.size()) room = log.add(PublishRequest(requests[taken++])).room;
   EXPECT_EQ(log.commit_group().size(), taken);
   return taken;
 }

@@ -225,7 +225,7 @@ Result<void> Server::start_shards() {
 Result<void> Server::start() {
   TRY(fill_keyring(keyring_, config_, mode_));
   sources_ =
-      std::make_unique<Sources>(clock_, metrics_, [this](PublishRequest request, std::uint64_t ticket) {
+      std::make_unique<Sources>(clock_, metrics_, [this](PublishRequest&& request, std::uint64_t ticket) {
         return push_publish(publishes_, std::move(request), shards_.size(), ticket);
       });
   TRY(sources_->prepare(config_.sources));

@@ -45,7 +45,7 @@ ShardThread::ShardThread(ShardSetup setup)
       shard_(setup_.log.tail(), *this,
              ShardOptions{wire::feed_change_of, setup_.api.presence, this, {}, setup_.heartbeat}),
       desk_(
-          [this](PublishRequest request, std::uint64_t ticket) {
+          [this](PublishRequest&& request, std::uint64_t ticket) {
             return push_publish(setup_.publishes, std::move(request), setup_.index, ticket);
           },
           setup_.log, setup_.admission),

@@ -20,7 +20,7 @@ namespace belfry {
 class Sources final : public SourcePort {
  public:
   // Takes a request to the log-writer under a ticket.
-  using Submit = std::function<bool(PublishRequest request, std::uint64_t ticket)>;
+  using Submit = std::function<bool(PublishRequest&& request, std::uint64_t ticket)>;
 
   Sources(const Clock& clock, Metrics& metrics, Submit submit)
       : clock_(clock), metrics_(metrics), submit_(std::move(submit)) {}

@@ -34,7 +34,7 @@ struct PublishJob {
 };
 
 // Takes a request to the log-writer, in the turn of its principal. False: no room for that one.
-bool push_publish(FairMailbox<PublishJob>& mailbox, PublishRequest request, std::size_t shard,
+bool push_publish(FairMailbox<PublishJob>& mailbox, PublishRequest&& request, std::size_t shard,
                   std::uint64_t ticket);
 
 // What a store-reader is asked: a page for a session, or a feed for a user.

@@ -52,7 +52,7 @@ std::uint64_t cost_of(const PublishRequest& request, std::size_t bytes) {
 
 }  // namespace
 
-bool push_publish(FairMailbox<PublishJob>& mailbox, PublishRequest request, std::size_t shard,
+bool push_publish(FairMailbox<PublishJob>& mailbox, PublishRequest&& request, std::size_t shard,
                   std::uint64_t ticket) {
   std::size_t bytes = sizeof(PublishJob);
   for (const Event& event : request.events) bytes += sizeof(Event) + event.bytes();
