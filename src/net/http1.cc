@@ -104,11 +104,7 @@ Result<bool> Http1::parse_one() {
     reading.continue_sent = true;
     connection_.send("HTTP/1.1 100 Continue\r\n\r\n");
   }
-  if (progress != RequestParser::Progress::done) {
-    // The head has come in one read, the body of a small request often in the next part of the same buffer.
-    if (used > 0 && !reading.input.empty()) return parse_one();
-    return false;
-  }
+  if (progress != RequestParser::Progress::done) return false;
   reading.keep_alive = reading.parser.keep_alive() && connection_.owner().accepting();
   reading.request = TRY(reading.parser.take());
   reading.head_only = reading.request.method == "HEAD";

@@ -111,18 +111,19 @@ Result<void> check_content(const Request& request) {
 
 struct RequestParser::State {
   http::request_parser<http::string_body> parser;
-  std::size_t body_taken = 0;  // bytes after the head, chunk framing among them
+  std::size_t head_taken = 0;  // bytes of the head
+  std::size_t body_taken = 0;  // bytes after it, chunk framing among them
   std::optional<http::fields> head;  // of a chunked request, because Beast adds the trailers to the fields
 
   std::string line_end;    // the last two bytes of the head so far
   bool keep_alive = true;  // as the head says
 
-  // The head first, and then what follows it. `of_head`: how much of what was taken is of the head.
+  // The head first, and then what follows it. `of_head`: how much of what was taken is of the head; left
+  // alone if none is.
   std::size_t put(std::string_view bytes, boost::system::error_code& failed, std::size_t& of_head) {
     const auto feed = [&] {
       return parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
     };
-    of_head = 0;
     if (parser.is_header_done()) return feed();
     of_head = feed();
     if (failed || !parser.is_header_done()) return of_head;
@@ -134,7 +135,12 @@ struct RequestParser::State {
   }
 
   // What was taken of the head, however it comes in pieces.
-  Result<void> check_head(std::string_view taken) {
+  // `left`: bytes that were not taken yet.
+  Result<void> check_head(std::string_view taken, std::size_t left) {
+    head_taken += taken.size();
+    // Beast's own limit is of the bytes that it is given at once.
+    if (head_taken + (parser.is_header_done() ? 0 : left) > limits::header_bytes_max)
+      return fail(Code::header_too_large);
     if (taken.empty()) return {};
     if (!line_end.empty()) line_end += taken;
     const std::string_view text = line_end.empty() ? taken : line_end;
@@ -165,15 +171,12 @@ RequestParser::RequestParser(RequestParser&&) noexcept = default;
 RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 
 Result<std::size_t> RequestParser::feed(std::string_view bytes) {
-  auto& parser = state_->parser;
   boost::system::error_code failed;
   std::size_t of_head = 0;
   const std::size_t used = state_->put(bytes, failed, of_head);
-  TRY(state_->check_head(bytes.substr(0, of_head)));
+  TRY(state_->check_head(bytes.substr(0, of_head), bytes.size() - used));
   state_->body_taken += used - of_head;
   if (failed == http::error::need_more) {
-    if (!parser.is_header_done() && bytes.size() - used > limits::header_bytes_max)
-      return fail(Code::header_too_large);
     TRY(state_->check_framing(bytes.size() - used));
     return used;
   }

@@ -167,6 +167,24 @@ TEST(RequestParserTest, AHeadIsTheSameWhereverItIsCut) {
     }
 }
 
+TEST(RequestParserTest, ALongHeadIsJudgedByItsLengthNotByItsReads) {
+  const auto head = [](std::size_t bytes) {
+    const std::string field = "X-One: " + std::string(500, 'x') + "\r\n";
+    std::string out = "GET / HTTP/1.1\r\nHost: h\r\n";
+    while (out.size() + field.size() + 2 <= bytes) out += field;
+    return out + "\r\n";
+  };
+  const std::string good = head(limits::header_bytes_max - 100);
+  for (std::size_t cut = 0; cut < good.size(); cut += 997) EXPECT_TRUE(in_two(good, cut)) << cut;
+  const std::string bad = head(limits::header_bytes_max + 600);
+  ASSERT_GT(bad.size(), limits::header_bytes_max);
+  for (std::size_t cut = 0; cut < bad.size(); cut += 997) {
+    const auto request = in_two(bad, cut);
+    ASSERT_FALSE(request) << cut;
+    EXPECT_EQ(request.error().code, Code::header_too_large) << cut;
+  }
+}
+
 TEST_F(HttpServerTest, ALastChunkMayComeByteByByte) {
   Peer peer(server->port());
   peer.send("POST /z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
