@@ -185,6 +185,23 @@ TEST_F(KeyringRights, ReachWhatWasScheduled) {
   EXPECT_FALSE(keyring.stands(of(backend)));
 }
 
+TEST(Jwks, WhatIsNoKeyOfOursIsPassedOver) {
+  const std::string good = R"({"kty":"OKP","crv":"Ed25519","kid":"good","x":")" +
+                           to_base64url(std::string(32, 'x')) + R"("})";
+  const std::string others[] = {"1",
+                                "{}",
+                                R"({"kty":"none"})",
+                                R"({"kty":"EC","crv":"P-1","x":"","y":""})",
+                                R"({"kty":"RSA","n":"","e":""})",
+                                R"({"kty":"OKP","crv":"X25519","x":"AA"})"};
+  std::string text = R"({"keys":[)";
+  for (const std::string& other : others) text += other + ',';
+  const auto set = parse_jwks(text + good + "]}");
+  ASSERT_TRUE(set);
+  ASSERT_EQ(set.value().keys.size(), 1u);
+  EXPECT_EQ(set.value().keys[0].kid, "good");
+}
+
 // Until an issuer has answered it is not known who its keys are. That is nobody else's matter.
 TEST_F(KeyringRights, OfAnIssuerThatWasNotHeardOfAreLeftAndNoOthers) {
   const auto answer = [](const std::string& secret) {

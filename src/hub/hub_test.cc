@@ -451,6 +451,27 @@ TEST_F(HubTest, AKeyThatIsGoneTakesItsSessionsWithIt) {
   EXPECT_EQ(bob.story, "live@0 1 ");
 }
 
+TEST_F(HubTest, ARenewedTicketChangesItsOwnStreamOnly) {
+  Recorder bob;
+  Attach wish;
+  wish.selectors = {{"a", {}}, {"b", {}}};
+  wish.credential.ticket = 7;
+  shard->attach(ana, wish, clock.now());
+  wish.credential.ticket = 8;
+  shard->attach(bob, wish, clock.now());
+  turn();
+  shard->renew_ticket(7, {"ana", {}, Rights{{"b"}, {}}, clock.wall() + limits::tick_interval});
+  publish("a");
+  publish("b");
+  turn();
+  EXPECT_EQ(ana.story, "live@0 2 ") << "the new token does not grant a";
+  EXPECT_EQ(bob.story, "live@0 1 2 ");
+  clock.advance(2 * limits::tick_interval);
+  shard->tick(clock.now(), clock.wall());
+  EXPECT_EQ(ana.story, "live@0 2 end:token_expired ");
+  EXPECT_EQ(bob.story, "live@0 1 2 ");
+}
+
 // What a client asks for again, or its feed asks for, takes no room.
 TEST_F(HubTest, WhatTheFeedFollowsTakesNoRoomOfTheClients) {
   Attach wish;

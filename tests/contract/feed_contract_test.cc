@@ -308,6 +308,18 @@ TEST(SqliteFeed, ABroadcastIsOneRowHoweverManyFollow) {
   sqlite3_close(database);
 }
 
+std::int64_t rows_of(const SqliteShelf& shelf, const std::string& table) {
+  sqlite3* database = nullptr;
+  CHECK(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database) == SQLITE_OK);
+  sqlite3_stmt* statement = nullptr;
+  sqlite3_prepare_v2(database, ("SELECT count(*) FROM " + table).c_str(), -1, &statement, nullptr);
+  sqlite3_step(statement);
+  const std::int64_t rows = sqlite3_column_int64(statement, 0);
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+  return rows;
+}
+
 TEST(SqliteFeed, AProgressNotificationLeavesNothingBehind) {
   SqliteShelf shelf;
   const auto store = shelf.open();
@@ -319,20 +331,29 @@ TEST(SqliteFeed, AProgressNotificationLeavesNothingBehind) {
     ASSERT_TRUE(store->commit({event}));
   }
   EXPECT_EQ(store->feed_rows().count({"users/ana", 0, offset_max}, {}).value(), 2u);
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database), SQLITE_OK);
-  for (const char* table : {"dead", "keyed", "notifications", "events"}) {
-    sqlite3_stmt* statement = nullptr;
-    const std::string sql = "SELECT count(*) FROM " + std::string(table);
-    sqlite3_prepare_v2(database, sql.c_str(), -1, &statement, nullptr);
-    sqlite3_step(statement);
-    EXPECT_LE(sqlite3_column_int64(statement, 0), 2) << table;
-    sqlite3_finalize(statement);
-  }
-  sqlite3_close(database);
+  for (const char* table : {"dead", "keyed", "notifications", "events"})
+    EXPECT_LE(rows_of(shelf, table), 2) << table;
   // The index goes on although every row of it went before it came.
   ASSERT_TRUE(store->index_now());
   EXPECT_EQ(store->indexed(), 2001u);
+}
+
+TEST(SqliteFeed, NothingIsBuriedAtAnEndOfALane) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  auto events = notifications("t", 6);
+  ASSERT_TRUE(store->commit({events}));
+  // From the beginning, from the end, and one within, which is dead until its neighbours are gone.
+  for (const Offset offset : {1u, 2u, 6u, 4u}) {
+    const std::vector<Change> gone{Withdraw{offset}};
+    ASSERT_TRUE(store->commit({{}, {}, gone}));
+    EXPECT_EQ(rows_of(shelf, "dead"), offset == 4 ? 1 : 0) << offset;
+  }
+  const std::vector<Change> gone{Withdraw{3}};
+  ASSERT_TRUE(store->commit({{}, {}, gone}));
+  EXPECT_EQ(rows_of(shelf, "dead"), 0);
+  EXPECT_EQ(store->feed_rows().count({"t", 0, offset_max}, {}).value(), 1u);
 }
 
 TEST(SqliteFeed, NumbersAreNotGivenTwiceAfterTheNewestEventWent) {

@@ -123,6 +123,19 @@ TYPED_TEST(Remains, ATopicThatGotAnEventMeanwhileStays) {
   EXPECT_EQ(this->last_seq, 3u);
 }
 
+// The index may lag behind: what is not in it yet is an event all the same.
+TYPED_TEST(Remains, ATopicWhoseEventIsNotIndexedYetStays) {
+  this->trim(this->publish("t", 2));
+  this->forget();
+  ASSERT_TRUE(this->store->index_now());
+  this->now = this->now + limits::remains_kept + hours(24);
+  this->publish("t");
+  this->forget();
+  EXPECT_EQ(this->feed().floor("t").value(), 2u);
+  ASSERT_TRUE(this->store->index_now());
+  EXPECT_EQ(this->feed().count({"t", 0, offset_max}, {}).value(), 1u);
+}
+
 TYPED_TEST(Remains, ATopicThatIsFollowedStays) {
   const Offset last = this->publish("t", 2, {BeginFollow{"ana", "t", 0}});
   this->trim(last);

@@ -114,6 +114,15 @@ TEST_F(SqliteUpkeep, ACheckFindsWhatTheIndexLost) {
                                                   "2 entries of the index without their event"}));
 }
 
+TEST_F(SqliteUpkeep, ACheckTellsWhatSqliteFinds) {
+  run("CREATE TABLE odd(a, b); CREATE INDEX odd_a ON odd(a); INSERT INTO odd VALUES(1, 2); PRAGMA "
+      "writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX odd_a ON odd(b)' WHERE name = "
+      "'odd_a'");
+  const std::vector<std::string> found = problems();
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0], "row 1 missing from index odd_a");
+}
+
 std::vector<std::string> names_in(const std::string& path, const std::string& sql) {
   sqlite3* database = nullptr;
   CHECK(sqlite3_open(path.c_str(), &database) == SQLITE_OK);

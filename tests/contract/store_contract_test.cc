@@ -415,6 +415,16 @@ TEST(SqliteStore, ASecondWriterIsRefused) {
   EXPECT_EQ(second.error().code, Code::store_failed);
 }
 
+// Only a disk without room is one that is full: the server would start, and refuse publishers.
+TEST(SqliteStore, AFolderThatIsMissingIsNoFullDisk) {
+  testing::TemporaryFolder folder;
+  SqliteOptions options;
+  options.path = folder.path("missing/belfry.db");
+  const auto store = open_sqlite_store(options);
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Code::store_failed);
+}
+
 TEST(SqliteStore, WhatIsNotADatabaseIsRefusedAndLeftAlone) {
   testing::TemporaryFolder folder;
   SqliteOptions options;

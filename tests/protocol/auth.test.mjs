@@ -221,6 +221,14 @@ audience = "belfry"\n`,
     assert.ok(await accepted(right));
   });
 
+  it('tells who comes without a good token which kind it wants (RFC 9110, 11.6.1)', async () => {
+    for (const headers of [{}, server.bearer('nonsense'), server.bearer(`bk_x_${'0'.repeat(48)}`)]) {
+      const answer = await fetch(`${server.url}/v1/feed`, { headers });
+      assert.equal(answer.status, 401);
+      assert.equal(answer.headers.get('www-authenticate'), 'Bearer');
+    }
+  });
+
   it('threat 16: no token makes the server fetch from where it says', async () => {
     let asked = 0;
     const trap = createServer((_, answer) => {

@@ -120,6 +120,20 @@ describe('the feed', () => {
     desk.close();
   });
 
+  it('tells of marks whatever types are asked for', async () => {
+    const { own, token, mark } = newcomer();
+    const narrow = { token, feed: true, types: ['other'] };
+    const client = await new SseClient(server, [], narrow).open();
+    const [one] = await server.publish(note(own));
+    await mark({ mark: 'read', ids: [one.id] });
+    await until(() => client.events.length > 0, 'the mark');
+    assert.deepEqual(
+      client.events.map((event) => event.type),
+      ['belfry.mark'],
+    );
+    client.close();
+  });
+
   it('never lets "up to here" cover newer items', async () => {
     const { own, feed, mark } = newcomer();
     await server.publish([note(own), note(own)]);
@@ -230,6 +244,19 @@ describe('the feed', () => {
   });
 
   describe('refuses', () => {
+    it('what can be no user id', async () => {
+      const most = 'u'.repeat(200);
+      assert.equal((await server.call('GET', `/v1/feed?user=${most}`)).status, 200);
+      for (const user of [`${most}u`, '%7C'.repeat(200)])
+        for (const [method, path] of [
+          ['GET', `/v1/feed?user=${user}`],
+          ['PUT', `/v1/users/${user}/follows/t`],
+        ]) {
+          const { status, body } = await server.call(method, path);
+          assert.deepEqual([status, body.code], [400, 'bad_parameter'], `${method} ${path}`);
+        }
+    });
+
     it('what is not the callers as if it were not there', async () => {
       const { own, mark, feed } = newcomer();
       const other = newcomer();

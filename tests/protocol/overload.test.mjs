@@ -1,7 +1,7 @@
 // When it is crowded: who is let in, who is told to come back, in which form; and how the server is drained
 // and reloaded.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -156,6 +156,31 @@ describe('pressure', () => {
     assert.ok(id);
     live.close();
     await server.stop();
+  });
+});
+
+describe('file descriptors', () => {
+  it('that are used up refuse who comes next; who goes makes room again', async () => {
+    const own = await Server.start();
+    spawnSync('prlimit', ['--pid', own.pid, '--nofile=128:128']);
+    const sockets = [];
+    const held = () => sockets.filter((socket) => !socket.gone).length;
+    for (let i = 0; i < 200; ++i) {
+      const socket = connect(own.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.on('close', () => (socket.gone = true));
+      sockets.push(socket);
+    }
+    await until(() => held() < 128, 'those to be refused for whom there is no descriptor');
+    assert.ok(held() > 32, `${held()} of 200 are held`);
+    await until(() => own.log.includes('no file descriptor left'), 'a line that says so');
+    for (const socket of sockets) socket.destroy();
+    const refused = await until(
+      () => own.metric('belfry_connections_refused_total').catch(() => 0),
+      'to be served again',
+    );
+    assert.ok(refused >= 1);
+    await own.stop();
   });
 });
 

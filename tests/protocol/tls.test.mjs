@@ -2,7 +2,7 @@
 // over it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -210,6 +210,9 @@ describe('the certificate of the configuration', () => {
     execFileSync('cp', [join(folder, 'one.key'), join(folder, 'now.key')]);
     server.child.kill('SIGHUP');
     await until(() => server.log.includes('was not reloaded'), 'a line that says so');
+    writeFileSync(join(folder, 'now.pem'), 'no certificate');
+    server.child.kill('SIGHUP');
+    await until(() => server.log.includes('is no PEM certificate'), 'what is wrong with it');
     assert.equal(await name(), 'two');
     const config = join(folder, 'bad.toml');
     execFileSync('sh', ['-c', `printf '[http]\ntls_certificate_file = "${folder}/now.pem"\n' > ${config}`]);

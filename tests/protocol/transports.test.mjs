@@ -147,6 +147,25 @@ describe('polling', () => {
     assert.equal((await fetch(server.url + body.next, { headers: server.bearer() })).status, 200);
   });
 
+  it('goes on behind the last event that it was given, however much more there is', async () => {
+    const topic = unique();
+    const events = Array.from({ length: 900 }, (_, i) => ({ topic, data: `${i}`.padStart(150, ' ') }));
+    const { cursor } = await (await server.get(topic)).json();
+    for (let at = 0; at < events.length; at += 300) await server.publish(events.slice(at, at + 300));
+    const given = [];
+    let polls = 0;
+    for (let since = cursor; given.length < events.length && polls < 20; ++polls) {
+      const body = await (await server.get(topic, { since })).json();
+      given.push(...body.events.map((event) => Number(event.data)));
+      since = body.cursor;
+    }
+    assert.deepEqual(
+      given,
+      events.map((_, i) => i),
+    );
+    assert.ok(polls > 3, `an answer is bounded: ${polls} were enough`);
+  });
+
   it('304 exactly when nothing of the topics asked for follows, with the advanced cursor', async () => {
     const topic = unique();
     const { cursor } = await (await server.get(topic)).json();
