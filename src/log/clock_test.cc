@@ -31,6 +31,17 @@ struct LogClock : ::testing::Test {
     CHECK(outcome[0]);
     return store->read_log(log->tail().head() - 1, log->tail().head(), 1).value()[0].time;
   }
+  // By a clock that was behind in between, to a log that keeps events for a day.
+  void publish_three_of_which_one_is_dated_a_month_ago() {
+    LogOptions options;
+    options.retention = hours(24);
+    log = open(options);
+    publish();
+    clock.set_wall(-hours(24 * 30));
+    publish();
+    clock.set_wall(hours(24 * 30));
+    publish();
+  }
 };
 
 TEST_F(LogClock, AClockThatWasAheadOnceDatesNothingThatFollows) {
@@ -145,14 +156,7 @@ TEST_F(LogClock, AJumpAheadMakesTrueWhatIsDueAndTakesNothingOut) {
 
 // A clock that was behind goes on in the settled one for a while after it was put right.
 TEST_F(LogClock, WhatIsOldByOneClockAloneStays) {
-  LogOptions options;
-  options.retention = hours(24);
-  log = open(options);
-  publish();
-  clock.set_wall(-hours(24 * 30));
-  publish();
-  clock.set_wall(hours(24 * 30));
-  publish();
+  publish_three_of_which_one_is_dated_a_month_ago();
   const Timestamp settled = clock.wall() + -seconds(60);
   ASSERT_EQ(store->last_older(hours(24), settled).value(), 2u) << "by this one they are a month old";
   while (log->maintain({clock.wall(), settled}).value()) {
@@ -189,14 +193,7 @@ TEST_F(LogClock, AStepThatNoEventSawIsNone) {
 }
 
 TEST_F(LogClock, AClockThatWasBehindForAMomentCostsNoEvent) {
-  LogOptions options;
-  options.retention = hours(24);
-  log = open(options);
-  publish();
-  clock.set_wall(-hours(24 * 30));
-  publish();
-  clock.set_wall(hours(24 * 30));
-  publish();
+  publish_three_of_which_one_is_dated_a_month_ago();
   clock.advance(hours(23));
   while (log->maintain(clock.wall()).value()) {
   }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kFillRows = 512;   // read at once when the tail is filled at the start
 constexpr std::uint64_t kWorkPerMarkedId = 24;  // FeedRows::work, at least
-constexpr std::size_t kUsualGroup = 16;  // requests for which a group has room from the start
+constexpr std::size_t kUsualGroup = 2;  // requests for which a group has room from the start
 
 // A row that is not there any more: it keeps the offsets consecutive, no topic matches it.
 Event hole(Offset offset) {
