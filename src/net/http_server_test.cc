@@ -168,14 +168,19 @@ TEST(RequestParserTest, AHeadIsTheSameWhereverItIsCut) {
 }
 
 TEST(RequestParserTest, ALongHeadIsJudgedByItsLengthNotByItsReads) {
-  const auto head = [](std::size_t bytes) {
+  const auto head = [](std::size_t bytes, const std::string& more = {}) {
     const std::string field = "X-One: " + std::string(500, 'x') + "\r\n";
-    std::string out = "GET / HTTP/1.1\r\nHost: h\r\n";
+    std::string out = "POST / HTTP/1.1\r\nHost: h\r\n" + more;
     while (out.size() + field.size() + 2 <= bytes) out += field;
     return out + "\r\n";
   };
   const std::string good = head(limits::header_bytes_max - 100);
-  for (std::size_t cut = 0; cut < good.size(); cut += 997) EXPECT_TRUE(in_two(good, cut)) << cut;
+  const std::string chunked =
+      head(limits::header_bytes_max - 100, "Transfer-Encoding: chunked\r\n") + "1\r\na\r\n0\r\n\r\n";
+  for (std::size_t cut = 0; cut < good.size(); cut += 997) {
+    EXPECT_TRUE(in_two(good, cut)) << cut;
+    EXPECT_TRUE(in_two(chunked, cut)) << cut << " the head is no framing of chunks";
+  }
   const std::string bad = head(limits::header_bytes_max + 600);
   ASSERT_GT(bad.size(), limits::header_bytes_max);
   for (std::size_t cut = 0; cut < bad.size(); cut += 997) {

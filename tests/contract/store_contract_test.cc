@@ -236,6 +236,18 @@ TYPED_TEST(StoreContract, TrimRaisesFloorsAndKeepsCounting) {
   EXPECT_EQ(events[0].seq, 4u);
 }
 
+TYPED_TEST(StoreContract, OfManyTopicsTheFloorIsOfThoseThatThePatternMatches) {
+  std::vector<std::string> topics{"many/0", "other"};
+  for (std::size_t i = 1; i <= 2 * limits::page_topics_max; ++i)
+    topics.push_back("many/" + std::to_string(i));
+  this->commit(topics);
+  ASSERT_TRUE(this->store->index_now());
+  ASSERT_TRUE(this->store->trim(2, 100));
+  EXPECT_EQ(this->page({{"many/+", {}}}, 0).floor, 1u);
+  EXPECT_EQ(this->page({{"+", {}}}, 0).floor, 2u);
+  EXPECT_EQ(this->page({{"+/+/+", {}}}, 0).floor, 0u);
+}
+
 TYPED_TEST(StoreContract, LastBeforeFindsTheNewestOlderEvent) {
   for (int i = 0; i < 50; ++i) this->commit({"a"});  // times 1000 to 1049
   EXPECT_EQ(this->store->last_older({}, Timestamp{Duration{1000}}).value(), 0u);
