@@ -1,6 +1,7 @@
 """The report: how many mutants of each room are killed by which floor, and why others survive."""
 
 import tomllib
+from collections import Counter
 
 from mutate import choose, judge
 
@@ -71,13 +72,13 @@ def survivors(mutants, results, reasons):
 
 
 def earlier(mutants, results, state):
-    """Kills that were seen in another state of the tree: the changed file is the same, tests may not be."""
-    for one in sorted(mutants.values(), key=lambda one: (one["path"], one["line"])):
-        result = results[one["name"]]
-        if result.get("floor") and result["state"] != state:
-            place = f"`{one['path']}:{one['line']}`"
-            by = f"{result['by']} {result['how']}"
-            yield row(f"`{one['name']}`", place, f"`{result['commit']}`", result["floor"], cell(by))
+    """(commit, floor) -> kills in another state of the tree: the changed file is the same, not all tests."""
+    found = (results[one["name"]] for one in mutants.values())
+    return Counter(
+        (result["commit"], result["floor"])
+        for result in found
+        if result.get("floor") and result["state"] != state
+    )
 
 
 def write(works, mutants, seed, seeds, state):
@@ -97,8 +98,8 @@ def write(works, mutants, seed, seeds, state):
     remarks += f" {unasked} of the others were not shown to the protocol's tests yet." if unasked else ""
     doubted = sum(bool(results[name].get("doubts")) for name in alive)
     remarks += f" With {doubted} of the others a test failed, which was not their doing." if doubted else ""
-    old = list(earlier(mutants, results, state))
-    remarks += f" {len(old)} were killed in an earlier state of the tree (below)." if old else ""
+    old = earlier(mutants, results, state)
+    remarks += f" {old.total()} were killed in an earlier state of the tree (below)." if old else ""
     idle = [name for names in works.load("reached", {}).get("idle", {}).values() for name in names]
     remarks += f" These fail without a mutant, and judge none: {', '.join(sorted(idle))}." if idle else ""
     remarks += f" {waiting} more are not judged yet." if waiting else ""
@@ -118,7 +119,7 @@ def write(works, mutants, seed, seeds, state):
     if old:
         text += "\n## Killed in an earlier state\n\n"
         text += "The file that is changed is the same since; tests may not be.\n\n"
-        text += row("mutant", "where", "commit", "floor", "by") + "\n|---|---|---|---|---|\n"
-        text += "\n".join(old) + "\n"
+        text += row("commit", "floor", "killed") + "\n|---|---|---|\n"
+        text += "".join(row(f"`{at}`", floor, killed) + "\n" for (at, floor), killed in sorted(old.items()))
     (works.root / "docs/reports/mutants.md").write_text(text)
     return killed, count
