@@ -156,6 +156,15 @@ TEST(PresenceWords, TheBookHasWhatIsHereInTheEnd) {
   }
 }
 
+TEST(PresenceWords, OfWhoWasNeverHereNothingIsSaid) {
+  PresenceWords words;
+  for (int i = 0; i < 3; ++i) words.left("t" + std::to_string(i), "ana");
+  words.joined("t0", "ana");
+  words.left("t1", "bob");
+  EXPECT_EQ(words.entries(), 1u);
+  EXPECT_EQ(words.take().size(), 1u);
+}
+
 TEST(PresenceWords, AFloodOfOneUserIsOneWordAndHoldsNobodyUp) {
   PresenceWords words;
   for (int i = 0; i < 1000; ++i) {
