@@ -14,6 +14,7 @@ from dev_tally import Outcome, together
 FILE_SECONDS = 420  # of a file of tests; T8 alone is minutes
 # What was seen by chance is there, whether it is seen again or not: by a sanitizer, by a CHECK, or by a
 # property (RapidCheck's, fast-check's), which draws other values each time.
+CAUGHT = re.compile(r"^Vitest caught \d+ unhandled error", re.M)  # whichever test it was: found by chance
 FOUND = re.compile(
     r"\b(Address|Leak|Thread|UndefinedBehavior)Sanitizer\b|: runtime error: "
     r"|\bCHECK failed\b|\bFalsifiable\b|\bProperty failed\b|\bthe server ended by itself\b"
@@ -221,7 +222,9 @@ def vitest(folder, environment, program, tally, report):
         )
         told = json.loads(report.read_text()) if report.exists() else {}
         found = list(vitest_outcomes(told, folder, one))
-        if done.returncode != 0 and not any(outcome.failed for outcome in found):
+        if CAUGHT.search(done.stdout + done.stderr):
+            found.append(Outcome(0, 1, [("vitest", "an error that no test waited for: see above")]))
+        elif done.returncode != 0 and not any(outcome.failed for outcome in found):
             ended = [("vitest", f"ended with {done.returncode}")]
             found.append(Outcome(0, 1, ended, lambda: one(".")))
         elif found and done.returncode == 0:

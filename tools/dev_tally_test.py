@@ -286,6 +286,26 @@ class Runners(unittest.TestCase):
         report["testResults"][1]["assertionResults"][1]["failureMessages"] = by_chance
         self.assertIsNone(list(dev_play.vitest_outcomes(report, "/web", str.upper))[1].again)
 
+    def test_an_error_that_no_test_waited_for_is_not_forgotten_beside_a_test_that_failed(self):
+        """The test passes alone; the error does not come again."""
+        play = """#!/bin/sh
+for word; do case $word in --outputFile.json=*) report=${word#*=};; --*|run) ;; *) name=$word;; esac; done
+status=${name:+passed}
+test "$name" || echo "Vitest caught 1 unhandled error during the test run."
+tests='[{"status":"%s","fullName":"one"}]'
+printf '{"testResults":[{"name":"%s/a","status":"%s","assertionResults":'"$tests"'}]}' \\
+  "$PWD" "${status:-failed}" "${status:-failed}" > "$report"
+test "$name"
+"""
+        for said, code in [(play, 1), (play.replace("Vitest caught", "It was"), 0)]:
+            with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()) as out:
+                folder = pathlib.Path(name).resolve()
+                (folder / "vitest").write_text(said)
+                (folder / "vitest").chmod(0o755)
+                tally = Tally()
+                dev_play.vitest(folder, dict(os.environ), folder / "vitest", tally, folder / "report.json")
+                self.assertEqual(tally.end(), code, out.getvalue())
+
 
 if __name__ == "__main__":
     unittest.main()
