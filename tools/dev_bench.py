@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+import dev_instructions
 import dev_setup
 import dev_web
 
@@ -49,7 +50,9 @@ def install_peers(root):
 
 
 def bench(root, words):
-    """The program itself; 'peers' first installs them."""
+    """The program itself; 'peers' first installs them, 'instructions' counts them."""
+    if words[:1] == ["instructions"]:
+        return dev_instructions.run(root / "build/release/belfry", words[1:])
     if words[:1] == ["peers"]:
         install_peers(root)
         words = ["--peers", *words[1:]]
