@@ -91,8 +91,8 @@ class Keyring {
   std::vector<Known> keys_;
   std::map<std::string, BackendKey> backend_keys_, hashed_keys_;  // by id
   std::set<std::string> revoked_keys_;                            // ids of backend keys
-  std::map<std::string, std::set<std::string>> awaited_;      // by issuer: the keys that it had
-  std::set<std::string> fingerprints_;                        // of all keys
+  std::map<std::string, std::set<std::string>> awaited_;          // by issuer: the keys that it had
+  std::set<std::string> fingerprints_;                            // of all keys
   std::set<std::string> issuers_;
   std::map<std::string, Revocation> revoked_users_, revoked_tokens_;
 };

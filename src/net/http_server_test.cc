@@ -190,6 +190,21 @@ TEST(RequestParserTest, ALongHeadIsJudgedByItsLengthNotByItsReads) {
   }
 }
 
+TEST_F(HttpServerTest, WhoComesWhileAcceptingIsPausedIsServedAfterwards) {
+  const auto pause = [this](bool paused) {
+    return on_loop([&] {
+      server->pause_accepting(paused);
+      return server->counts().accepted;
+    });
+  };
+  const auto before = pause(true);
+  Peer peer(server->port());
+  peer.send("GET /z HTTP/1.1\r\nHost: h\r\n\r\n");
+  settle();
+  EXPECT_EQ(pause(false), before);
+  EXPECT_NE(peer.until("GET /z").find("200 OK"), std::string::npos);
+}
+
 TEST_F(HttpServerTest, ALastChunkMayComeByteByByte) {
   Peer peer(server->port());
   peer.send("POST /z HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
