@@ -98,7 +98,8 @@ Result<bool> Log::maintain(const Now& now) {
         options_.planted.unbounded_slice
             ? ~std::size_t{0} / 2
             : std::clamp(came + came / 4, limits::housekeeping_rows_min, limits::housekeeping_rows_max);
-    const std::size_t done = TRY(do_chore(static_cast<Chore>(chore), now, rows));
+    const Now by = options_.planted.believe_any_jump ? Now(now.wall) : now;
+    const std::size_t done = TRY(do_chore(static_cast<Chore>(chore), by, rows));
     arrived_[chore] -= came;
     if (done > 0) return true;
   }

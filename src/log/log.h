@@ -75,6 +75,7 @@ struct LogPlanted {
   bool unbounded_group = false;            // a group takes whatever waits
   bool unbounded_slice = false;            // a slice of housekeeping takes all there is
   bool believe_any_clock = false;          // times follow the clock without a step
+  bool believe_any_jump = false;           // what goes by its time goes by the wall clock alone
 };
 
 struct LogOptions {

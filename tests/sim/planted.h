@@ -49,6 +49,7 @@ inline std::vector<PlantedBug> planted_bugs() {
   log("a group takes whatever waits", &LogPlanted::unbounded_group);
   log("a slice of housekeeping takes all there is", &LogPlanted::unbounded_slice);
   log("times follow the clock without a step", &LogPlanted::believe_any_clock);
+  log("a clock that jumps ahead is believed at once", &LogPlanted::believe_any_jump);
   hub("a revoked user's sessions go on", &Planted::ignore_revocation);
   hub("a revocation ends newer tokens", &Planted::revoke_bystanders);
   hub("all that are behind are served in one turn", &Planted::unbounded_turn);

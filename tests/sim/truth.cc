@@ -1,12 +1,15 @@
 #include "truth.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 namespace belfry::sim {
 
 void Truth::observe(const MemoryDisk& disk) {
   for (auto it = disk.log.upper_bound(head()); it != disk.log.end(); ++it)
     history_.push_back({it->second, next_serial_++, 0, known_ = std::max(it->second.time, known_)});
+  newest_ = std::max(newest_, known_);
 }
 
 void Truth::restart(const MemoryDisk& disk) {
@@ -27,12 +30,8 @@ void Truth::rewind(const MemoryDisk& disk) {
   for (Fact& fact : history_) fact.gone = 0;
   observe_gone(disk);
   restart(disk);
-}
-
-Timestamp Truth::newest() const {
-  Timestamp newest = known_;
-  for (const Fact& fact : history_) newest = std::max(newest, fact.not_before);
-  return newest;
+  newest_ = known_;
+  for (const Fact& fact : history_) newest_ = std::max(newest_, fact.not_before);
 }
 
 Timestamp Truth::earliest_since(Offset offset) const {
@@ -93,7 +92,7 @@ void Acknowledgements::rewind(const Truth& truth) {
 }
 
 std::string Acknowledgements::missing(const Truth& truth) const {
-  std::set<std::string> there;
+  std::unordered_set<std::string_view> there;
   for (Offset offset = 1; offset <= truth.head(); ++offset) there.insert(truth.at(offset)->event.data);
   for (const auto& value : values_)
     if (!there.contains(value)) return "acked_is_durable: " + value + " was acknowledged and is not there";

@@ -42,7 +42,7 @@ class Truth {
   // At which look it was found that the event is not on the disk any more; 0: it is there.
   std::uint64_t gone(Offset offset) const { return at(offset) == nullptr ? 0 : at(offset)->gone; }
   // The latest time that an event of the present history is dated.
-  Timestamp newest() const;
+  Timestamp newest() const { return newest_; }
   // The earliest time that an event from the offset on is dated.
   Timestamp earliest_since(Offset offset) const;
   // How many events of its topic came after it, of its kind: the server's own, or others. The more of both.
@@ -59,6 +59,7 @@ class Truth {
   std::uint64_t looks_ = 0;
   Offset forgotten_ = 0;
   Timestamp known_{};  // of the newest event, to the process that runs
+  Timestamp newest_{};
   Timestamp latest_{};
 };
 

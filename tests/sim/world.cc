@@ -73,6 +73,7 @@ void World::crash(std::string_view why) {
   published_.clear();
   for (auto& client : clients_) client->end_session();
   settled_ = SettledClock();
+  stood_ = Stood();
   log_.reset();
   reader_.reset();
   store_.reset();

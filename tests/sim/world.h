@@ -16,6 +16,7 @@
 #include "feed/feed.h"
 #include "hub/hub.h"
 #include "log/log.h"
+#include "stood.h"
 #include "store/memory_store.h"
 #include "truth.h"
 #include "turns.h"
@@ -126,6 +127,8 @@ class World final : public PageSource {
   std::optional<Duration> retention_;  // as it was set last
   std::vector<RetentionRule> rules_;
   SettledClock settled_;               // of this process
+  Stood stood_;                        // the same, by what is promised of it
+  Timestamp goes_by_{}, went_by_{};    // by what time something may go now, and the latest of all times
   bool brief_ = false;       // whatever is published now expires soon
   Duration off_{0};          // how far the clock is ahead of the time that is true
   Duration off_of_keys_{0};  // how far it went since keys were let go

@@ -66,6 +66,8 @@ bool World::maintain() {
   if (published_.size() > 8) published_.pop_front();
   const std::size_t came = std::accumulate(published_.begin(), published_.end(), std::size_t{0});
   const std::size_t held = disk_.log.size();
+  goes_by_ = stood_.at_latest(clock_.now(), clock_.wall());
+  went_by_ = std::max(went_by_, goes_by_);
   const auto more = log_->maintain({clock_.wall(), settled_.of(clock_.now(), clock_.wall())});
   const std::size_t gone = held - disk_.log.size();
   if (gone > std::max(limits::housekeeping_rows_min, came + came / 4))
@@ -86,7 +88,7 @@ void World::check_gone() {
 }
 
 bool World::may_be_gone(const Fact& fact) const {
-  if (fact.event.expired(truth_.latest())) return true;
+  if (fact.event.expired(went_by_)) return true;
   const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const RetentionRule& one) {
     return matches(one.pattern, fact.event.topic);
   });
@@ -94,10 +96,13 @@ bool World::may_be_gone(const Fact& fact) const {
   const Duration never = Duration::max();
   const Duration age = std::min(retention_.value_or(never),
                                 rule == rules_.end() ? never : rule->age.value_or(never));
-  // By a clock that is behind the log, what follows may be dated rightly, and says how old this one is.
-  const bool behind = clock_.wall() < truth_.newest();
-  const Timestamp published = behind ? truth_.earliest_since(fact.event.offset) : fact.not_before;
-  return clock_.wall() - published > age;
+  // Old by both. By a clock that is behind the log, what follows may be dated rightly, and says how old this
+  // one is.
+  const auto old = [&](Timestamp now) {
+    const bool behind = now < truth_.newest();
+    return now - (behind ? truth_.earliest_since(fact.event.offset) : fact.not_before) > age;
+  };
+  return old(clock_.wall()) && old(goes_by_);
 }
 
 // The newest offsets have no rows any more; then a start, by a clock that may be wrong.
