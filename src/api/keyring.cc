@@ -54,14 +54,16 @@ void Keyring::change_keys(Change change) {
 
 Keyring::BackendKey::BackendKey(const Digest& of) : digest(of), fingerprint(fingerprint_of(text_of(of))) {}
 
-std::string Keyring::Known::name() const {
-  return issuer.empty() ? key.fingerprint() : belfry::fingerprint_of(issuer) + '.' + key.fingerprint();
-}
+Keyring::Known::Known(std::string of_issuer, std::string of_kid, SigningKey of_key)
+    : issuer(std::move(of_issuer)),
+      kid(std::move(of_kid)),
+      key(std::move(of_key)),
+      name(issuer.empty() ? key.fingerprint() : fingerprint_of(issuer) + '.' + key.fingerprint()) {}
 
 // REQUIRES: the lock, here and in the next two.
 std::set<std::string> Keyring::read_fingerprints() const {
   std::set<std::string> out;
-  for (const Known& known : keys_) out.insert(known.name());
+  for (const Known& known : keys_) out.insert(known.name);
   for (const auto& [issuer, keys] : awaited_) out.insert(keys.begin(), keys.end());
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
     for (const auto& [id, key] : *keys) out.insert(key.fingerprint);
@@ -77,14 +79,14 @@ bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::s
 // Of an issuer that has not said yet which keys it has.
 bool Keyring::awaits(std::string_view key) const {
   return std::any_of(awaited_.begin(), awaited_.end(), [key](const auto& row) {
-    return key.starts_with(belfry::fingerprint_of(row.first) + '.');
+    return key.starts_with(fingerprint_of(row.first) + '.');
   });
 }
 
 void Keyring::add_key(SigningKey key, std::string kid, std::string issuer) {
   change_keys([&] {
     if (!issuer.empty()) issuers_.insert(issuer);
-    keys_.push_back({std::move(issuer), std::move(kid), std::move(key)});
+    keys_.emplace_back(std::move(issuer), std::move(kid), std::move(key));
   });
 }
 
@@ -93,7 +95,7 @@ void Keyring::set_issuer_keys(const std::string& issuer, JwkSet set) {
     issuers_.insert(issuer);
     awaited_.erase(issuer);
     std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
-    for (auto& entry : set.keys) keys_.push_back({issuer, std::move(entry.kid), std::move(entry.key)});
+    for (auto& entry : set.keys) keys_.emplace_back(issuer, std::move(entry.kid), std::move(entry.key));
   });
 }
 
@@ -102,7 +104,7 @@ void Keyring::await_issuer(const std::string& issuer) {
     issuers_.insert(issuer);
     auto& had = awaited_[issuer];
     for (const Known& known : keys_)
-      if (known.issuer == issuer) had.insert(known.name());
+      if (known.issuer == issuer) had.insert(known.name);
     std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
   });
 }
@@ -175,7 +177,7 @@ std::string Keyring::find_signature(const TokenHint& hint, std::string_view mess
     if (known.key.algorithm() != hint.algorithm) continue;
     if (!hint.kid.empty() && !known.kid.empty() && known.kid != hint.kid) continue;
     if (++tried > limits::jwks_keys_tried_max) break;
-    if (known.key.verify(message, signature)) return known.name();
+    if (known.key.verify(message, signature)) return known.name;
   }
   unknown = of_issuer && tried == 0;
   return {};

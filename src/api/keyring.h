@@ -71,10 +71,10 @@ class Keyring {
     std::string fingerprint;  // of the digest: made once, for each request names it
   };
   struct Known {
+    Known(std::string of_issuer, std::string of_kid, SigningKey of_key);
     std::string issuer, kid;
     SigningKey key;
-    // The key's fingerprint, with its issuer's.
-    std::string name() const;
+    std::string name;  // the key's fingerprint, with its issuer's: made once, for each token asks for it
   };
   // The fingerprint of the key that made the signature; empty: none did.
   std::string find_signature(const TokenHint& hint, std::string_view message, std::string_view signature,
