@@ -9,7 +9,9 @@ The base is, the first of these that is known:
    the same base whenever and wherever it is asked. A branch that was merged counts from its merge on.
 4. If there is none, because the history is younger or a shallow clone has cut it off, nothing is known, and
    everything counts as changed. So it is where HEAD and that branch have nothing in common that this clone
-   holds: where HEAD left it is then not known, and its last day would be an answer to another question.
+   holds, and where HEAD stands on a branch of another name and this clone holds no main: where HEAD left it
+   is then not known, and its last day would be an answer to another question. A HEAD on no branch, where
+   there is no main either, is taken for one that has landed.
 
 What is not committed yet belongs to the change, too.
 """
@@ -45,6 +47,9 @@ def base_of(root, environment=os.environ):
     for branch, base in bases.items():
         if base is None:
             return None, f"where HEAD left {branch} is not in this clone: all has changed"
+    stands = git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    if not bases and stands:
+        return None, f"this clone holds no main that {stands} has left: all has changed"
     line = git(root, "log", "--first-parent", "--format=%H %ct", "HEAD") or ""
     dated = [(name, int(date)) for name, date in (row.split() for row in line.splitlines())]
     for name, date in dated:

@@ -128,6 +128,18 @@ class Base(unittest.TestCase):
         copy.git("branch", "main", "HEAD")  # a main that stands beside it knows no more
         self.assertEqual(copy.change(), (None, None))
 
+    def test_a_branch_without_a_main_knows_nothing(self):
+        self.repository.commit("a", 0)
+        self.repository.git("checkout", "--quiet", "-b", "work")
+        day_before = self.repository.commit("b", 1)
+        self.repository.commit("c", 100)
+        self.repository.git("checkout", "--quiet", "main")
+        copy = self.clone("--single-branch", "--branch=work")
+        self.assertEqual(copy.change(), (None, None))
+        # On no branch it counts as landed.
+        copy.git("checkout", "--quiet", "--detach")
+        self.assertEqual(copy.change(), (day_before, ["c"]))
+
     def test_who_knows_better_says_so(self):
         base = self.repository.commit("a", 0)
         self.repository.commit("b", 1)
