@@ -42,15 +42,19 @@ std::string request(const std::string& method, const std::string& path, const st
 
 Shared shared(Texts texts) { return std::make_shared<const Texts>(std::move(texts)); }
 
-// Connections that send the same requests, each beginning elsewhere.
+// Connections that do the same, each beginning elsewhere.
+std::vector<Script> spread(const Script& script, std::size_t connections) {
+  std::vector<Script> out(connections, script);
+  for (std::size_t i = 0; i < connections; ++i) out[i].first = i * script.actions->size() / connections;
+  return out;
+}
+
 std::vector<Script> over_http(std::size_t connections, Texts requests, std::size_t window = 4) {
   Script script;
   script.actions = shared(std::move(requests));
   script.window = window;
   script.answer = "HTTP/1.1 ";
-  std::vector<Script> out(connections, script);
-  for (std::size_t i = 0; i < connections; ++i) out[i].first = i * script.actions->size() / connections;
-  return out;
+  return spread(script, connections);
 }
 
 // A WebSocket that is connected; `more` are further members of its connect message, and then messages.
@@ -71,9 +75,7 @@ std::vector<Script> over_websockets(Script script, const Texts& messages,
   script.actions = shared(std::move(frames));
   script.window = window;
   script.answer = "\"control\":\"";
-  std::vector<Script> out(kSockets, script);
-  for (std::size_t i = 0; i < kSockets; ++i) out[i].first = i * script.actions->size() / kSockets;
-  return out;
+  return spread(script, kSockets);
 }
 
 std::string mark_body(const char* mark, const std::string& ids) {

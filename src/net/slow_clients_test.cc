@@ -43,6 +43,15 @@ struct SlowClients : ServerTest<ManualClock> {
       clock.advance(std::chrono::duration_cast<Duration>(time) / pieces.size());
     }
   }
+  // A stream whose window stays shut, and that has something for it.
+  void begin_what_is_not_taken(Peer& peer) {
+    peer.send(by_hand::hello(by_hand::initial_window(0)) + by_hand::get("/stream"));
+    wait_for([this] { return echo.streams.size() == 1; });
+    on_loop([this] {
+      const std::string_view piece = "never taken";
+      return echo.streams[0]->write({&piece, 1}).pieces;
+    });
+  }
   // Byte by byte until shortly before the time is over. Gives what comes until the server closes, which it
   // does a little later, however new the newest byte is.
   std::string dribbled(Peer& peer, std::string_view bytes, seconds time) {
@@ -135,12 +144,7 @@ TEST_F(SlowClients, Http2WithoutARequest) {
 
 TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
   Peer peer(server->port());
-  peer.send(by_hand::hello(by_hand::initial_window(0)) + by_hand::get("/stream"));
-  wait_for([this] { return echo.streams.size() == 1; });
-  on_loop([this] {
-    const std::string_view piece = "never taken";
-    return echo.streams[0]->write({&piece, 1}).pieces;
-  });
+  begin_what_is_not_taken(peer);
   settle();
   clock.advance(seconds(19));
   std::this_thread::sleep_for(Duration{30});
@@ -152,12 +156,7 @@ TEST_F(SlowClients, AnHttp2StreamWhoseWindowStaysShut) {
 // Whatever else the client sends meanwhile.
 TEST_F(SlowClients, APingDoesNotPutOffTheDeadlinesOfStreams) {
   Peer peer(server->port());
-  peer.send(by_hand::hello(by_hand::initial_window(0)) + by_hand::get("/stream"));
-  wait_for([this] { return echo.streams.size() == 1; });
-  on_loop([this] {
-    const std::string_view piece = "never taken";
-    return echo.streams[0]->write({&piece, 1}).pieces;
-  });
+  begin_what_is_not_taken(peer);
   for (int i = 0; i < 50; ++i) {
     peer.send(by_hand::frame(by_hand::ping, 0, 0, "12345678"));
     settle();

@@ -90,25 +90,29 @@ const open = [
 const closed = [resets(1, STREAM_CLOSED), dies(STREAM_CLOSED)];
 const strayed = [resets(1, STREAM_CLOSED), dies(STREAM_CLOSED, PROTOCOL_ERROR)];
 
-function afterEnd(name, first) {
-  const row = (what, frame, ...allowed) => [
-    `5.1 half-closed (remote), ${name}: ${what}`,
+// Each frame after `first`; `heads` is allowed for HEADERS.
+const tooLate = (state, first, heads, more = []) =>
+  [
+    ['DATA', data(1), ...closed],
+    ['empty DATA', data(1, ''), ...closed],
+    ['DATA with END_STREAM', data(1, 'x', endStream), ...closed],
+    ['HEADERS', headers(1, get, endHeaders), ...heads],
+    ['HEADERS with END_STREAM', headers(1), ...heads],
+    ['trailers', trailers(1), ...heads],
+    ['CONTINUATION', continuation(1, get), ...strayed],
+    ['PRIORITY is fine', priority(1), ignored],
+    ...more,
+  ].map(([what, frame, ...allowed]) => [
+    `5.1 ${state}: ${what}`,
     (server) => [...first(server), frame],
     ...allowed,
-  ];
-  return [
-    row('DATA', data(1), ...closed),
-    row('empty DATA', data(1, ''), ...closed),
-    row('DATA with END_STREAM', data(1, 'x', endStream), ...closed),
-    row('HEADERS', headers(1, get, endHeaders), ...closed),
-    row('HEADERS with END_STREAM', headers(1), ...closed),
-    row('trailers', trailers(1), ...closed),
-    row('CONTINUATION', continuation(1, get), ...strayed),
-    row('PRIORITY is fine', priority(1), ignored),
-    row('WINDOW_UPDATE is fine', update(1, 9), ignored),
-    row('RST_STREAM is fine', reset(1), ignored),
-  ];
-}
+  ]);
+
+const afterEnd = (name, first) =>
+  tooLate(`half-closed (remote), ${name}`, first, closed, [
+    ['WINDOW_UPDATE is fine', update(1, 9), ignored],
+    ['RST_STREAM is fine', reset(1), ignored],
+  ]);
 const shut = settings([initialWindow, 0]);
 
 const halfClosed = [
@@ -139,23 +143,7 @@ const halfClosed = [
 // also an identifier that is not expected: section 5.1.1 asks for PROTOCOL_ERROR.
 const again = [resets(1, STREAM_CLOSED), dies(STREAM_CLOSED, PROTOCOL_ERROR)];
 
-function afterClose(name, first) {
-  const row = (what, frame, ...allowed) => [
-    `5.1 closed, ${name}: ${what}`,
-    (server) => [...first(server), frame],
-    ...allowed,
-  ];
-  return [
-    row('DATA', data(1), ...closed),
-    row('empty DATA', data(1, ''), ...closed),
-    row('DATA with END_STREAM', data(1, 'x', endStream), ...closed),
-    row('HEADERS', headers(1, get, endHeaders), ...again),
-    row('HEADERS with END_STREAM', headers(1), ...again),
-    row('trailers', trailers(1), ...again),
-    row('CONTINUATION', continuation(1, get), ...strayed),
-    row('PRIORITY is fine', priority(1), ignored),
-  ];
-}
+const afterClose = (name, first) => tooLate(`closed, ${name}`, first, again);
 const cancelled = (server) => [opened(server), reset(1)];
 const unheard = (server) => [headers(1, listen(server)), answered(1), reset(1)];
 const complete = () => [headers(1), ended(1)];
