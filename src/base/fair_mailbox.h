@@ -67,6 +67,12 @@ class FairMailbox {
     return queue_.pop();
   }
 
+  // As FairQueue::give_back, also once it is closed.
+  void give_back(Popped&& popped, std::uint64_t cost) {
+    const std::lock_guard lock(mutex_);
+    queue_.give_back(std::move(popped), cost);
+  }
+
   // What a message cost beyond what was said at the push.
   void charge(Turn turn, std::uint64_t cost) {
     const std::lock_guard lock(mutex_);

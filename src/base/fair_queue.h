@@ -45,7 +45,8 @@ class FairQueue {
     const auto found = of.lanes.find(turn.owner);
     const std::size_t held = found == of.lanes.end() ? 0 : found->second.items.size();
     const std::size_t held_bytes = found == of.lanes.end() ? 0 : found->second.bytes;
-    if (held >= items_max_ - items_ || held_bytes + bytes > bytes_max_ - bytes_) return false;
+    const auto room = [](std::size_t most, std::size_t taken) { return most - std::min(most, taken); };
+    if (held >= room(items_max_, items_) || held_bytes + bytes > room(bytes_max_, bytes_)) return false;
     // Where nobody waits there is nothing to share: all begin anew.
     if (items_ == 0)
       for (const OwnerClass& each : classes_) now_ = std::max(now_, each.served);
@@ -64,9 +65,12 @@ class FairQueue {
   }
 
   struct Popped {
-    Popped(Item&& from, Turn of) : item(std::move(from)), turn(of) {}
+    Popped(Item&& from, Turn of, std::size_t size, std::uint64_t stands)
+        : item(std::move(from)), turn(of), bytes(size), served(stands) {}
     Item item;
     Turn turn;
+    std::size_t bytes;
+    std::uint64_t served;  // where its lane stands now
   };
   std::optional<Popped> pop() {
     return pop_if([](const Item&) { return true; });
@@ -83,7 +87,8 @@ class FairQueue {
     const auto lane = next->lanes.find(owner);
     Held& held = lane->second.items.front();
     if (!suits(held.item)) return out;
-    out.emplace(std::move(held.item), Turn{static_cast<std::size_t>(next - classes_.data()), owner});
+    out.emplace(std::move(held.item), Turn{static_cast<std::size_t>(next - classes_.data()), owner},
+                held.bytes, served + held.cost);
     next->order.erase(next->order.begin());
     next->now = served;
     now_ = next->served;
@@ -100,6 +105,23 @@ class FairQueue {
       enter(*next, lane->second, owner);
     }
     return out;
+  }
+
+  // An item that is not finished with is the first of its lane again, as before pop(). What was done for it
+  // cost so much: it waits behind whoever was given less. It finds room, also beyond the bounds.
+  void give_back(Popped&& popped, std::uint64_t cost) {
+    OwnerClass& of = classes_[popped.turn.owner_class];
+    const auto found = of.lanes.find(popped.turn.owner);
+    const bool waits = found != of.lanes.end();
+    Lane& lane = waits ? found->second : new_lane(of, popped.turn.owner);
+    if (waits) of.order.erase({lane.served, lane.place, popped.turn.owner});
+    lane.served = std::max(waits ? lane.served : 0, popped.served) + cost;
+    lane.items.emplace_front(std::move(popped.item), 1, popped.bytes);
+    lane.bytes += popped.bytes;
+    ++items_;
+    bytes_ += popped.bytes;
+    of.served += cost;
+    enter(of, lane, popped.turn.owner);
   }
 
   // What an item cost beyond what was said. Nothing is owed by an owner whose lane is empty.

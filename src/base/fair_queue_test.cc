@@ -50,6 +50,44 @@ TEST(FairQueue, WhatWasFoundToCostMoreIsOwed) {
   EXPECT_EQ(all_of(queue), "bbbaa");
 }
 
+TEST(FairQueue, WhatIsGivenBackIsFirstOfItsLaneAndBehindTheOthers) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "ab");
+  push(queue, {0, 2}, "uvwxyz");
+  for (const char* between : {"uvw", "xyz"}) {
+    auto popped = queue.pop();
+    ASSERT_EQ(popped->item, 'a');
+    queue.give_back(std::move(*popped), 2);
+    for (const char* next = between; *next != 0; ++next) EXPECT_EQ(queue.pop()->item, *next);
+  }
+  EXPECT_EQ(all_of(queue), "ab");
+}
+
+TEST(FairQueue, WhatIsGivenBackOwesAlsoIfItsLaneWasEmpty) {
+  FairQueue<char> queue(100);
+  push(queue, {0, 1}, "a");
+  push(queue, {0, 2}, "wxyz");
+  push(queue, {1, 3}, "123456");
+  auto popped = queue.pop();
+  ASSERT_EQ(popped->item, 'a');
+  queue.give_back(std::move(*popped), 4);
+  EXPECT_EQ(all_of(queue), "12345w6xyza");
+  EXPECT_EQ(queue.size() + queue.bytes() + queue.lanes(), 0u);
+}
+
+TEST(FairQueue, WhatIsGivenBackFindsRoomThoughAnotherCameMeanwhile) {
+  FairQueue<char> queue(2, 8);
+  ASSERT_TRUE(queue.push({0, 1}, 1, 4, 'a'));
+  auto popped = queue.pop();
+  ASSERT_TRUE(queue.push({0, 2}, 1, 4, 'x'));
+  ASSERT_TRUE(queue.push({0, 3}, 1, 4, 'y'));
+  queue.give_back(std::move(*popped), 1);
+  EXPECT_EQ(queue.size(), 3u);
+  EXPECT_EQ(queue.bytes(), 12u);
+  for (std::size_t owner = 1; owner < 5; ++owner) EXPECT_FALSE(queue.push({0, owner}, 1, 0, 'z'));
+  EXPECT_EQ(all_of(queue).size(), 3u);
+}
+
 TEST(FairQueue, WhoWasAwayHasNoCredit) {
   FairQueue<char> queue(100);
   push(queue, {0, 1}, "aaaa");

@@ -254,7 +254,7 @@ Result<CommandPlan> Planner::plan_erase(const EraseCommand& command) {
   CommandPlan plan;
   plan.answer.changed = true;
   plan.events.push_back(own_event(user_topic(command.user), erase_type, {}));
-  plan.changes.push_back(EraseUser{command.user});
+  plan.changes.push_back(EraseUser{command.user, command.after});
   return plan;
 }
 

@@ -41,6 +41,7 @@ struct CancelCommand {
 };
 struct EraseCommand {
   std::string user;
+  Offset after = 0;  // its events up to here are gone already, by Log::erase_some
 };
 struct RevokeCommand {
   Revocation revocation;

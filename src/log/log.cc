@@ -107,6 +107,7 @@ Log::Room Log::room_of(const PublishRequest& request) {
 bool Log::fits(const PublishRequest& request) const {
   const Group& group = *group_;
   if (group.requests.empty() || options_.planted.unbounded_group) return true;
+  if (request.command && std::holds_alternative<EraseCommand>(*request.command)) return false;
   const Room room = room_of(request);
   const auto* mark = request.command ? std::get_if<MarkCommand>(&*request.command) : nullptr;
   const std::uint64_t work = mark != nullptr ? mark->ids.size() * kWorkPerMarkedId : 0;
@@ -134,6 +135,15 @@ Log::Added Log::add(PublishRequest&& request) {
                     (group.rows < limits::commit_rows_max && group.bytes < limits::group_bytes_max &&
                     group.work < limits::group_work_max);
   return {room, work};
+}
+
+Result<bool> Log::erase_some(EraseCommand& command) {
+  if (failure_) return *failure_;
+  const Erased erased =
+      TRY(store_.erase_some({command.user, command.after}, limits::housekeeping_rows_max));
+  tail_->withdraw(erased.withdrawn);
+  if (!erased.withdrawn.empty()) command.after = erased.withdrawn.back();
+  return erased.more;
 }
 
 std::vector<PublishOutcome> Log::commit_group() {

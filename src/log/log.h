@@ -102,8 +102,12 @@ class Log {
     std::uint64_t work = 0;  // that planning it took, in the unit of FeedRows::work
   };
   // Whether there is room for this one, too, as far as can be told before it is added. The first one always
-  // fits.
+  // fits; an erasure only as the first, because the others would be planned by what its slices take out.
   bool fits(const PublishRequest& request) const;
+  // One bounded slice of an erasure, before it is taken into a group; `after` grows with it. True: there may
+  // be more. What is left when it is added goes in its group's transaction, whole. Who crashes between two
+  // slices leaves a part of it done; nobody was answered then.
+  Result<bool> erase_some(EraseCommand& command);
   // Takes the request, whether there is room or not. Commands are planned at once: their place is before the
   // group's events, so that their counts are true there, whatever else the group brings.
   Added add(PublishRequest&& request);

@@ -367,8 +367,33 @@ TEST_F(LogTest, AGroupIsBoundedByTheWorkOfItsCommands) {
   publish({request(std::vector<std::string>(1000, "a"))});
   log->set_planner(planner);
   std::vector<PublishRequest> requests(100);
-  for (auto& each : requests) each.command = EraseCommand{"ana"};
+  for (auto& each : requests) each.command = FollowCommand{"ana", "a", true};
   EXPECT_EQ(taken_in(*log, requests), (limits::group_work_max + 19'999) / 20'000);
+}
+
+TEST_F(LogTest, AnErasureGoesInSlicesAndBeginsAGroup) {
+  const std::size_t many = limits::housekeeping_rows_max * 2 + 1;
+  publish({request(std::vector<std::string>(many, "users/ana")), request({"users/bob"})});
+  EraseCommand erasure{"ana"};
+  for (const bool more : {true, true, false}) {
+    EXPECT_EQ(log->erase_some(erasure).value(), more);
+    EXPECT_EQ(disk.log.size() + erasure.after, many + 1);
+  }
+  EXPECT_EQ(erasure.after, many);
+  std::size_t withdrawn = 0;
+  for (const auto& batch : log->tail().since(0).batches)
+    for (const Entry& entry : batch->entries) withdrawn += entry.withdrawn();
+  EXPECT_EQ(withdrawn, many);
+  PublishRequest erase;
+  erase.command = erasure;
+  log->begin_group(clock.wall());
+  EXPECT_TRUE(log->fits(erase));
+  log->add(request({"b"}));
+  EXPECT_FALSE(log->fits(erase)) << "what stands before it may rest on what its slices take out";
+  log->commit_group();
+  disk.trouble = MemoryDisk::Trouble::failed_before;
+  publish({request({"b"})});
+  EXPECT_EQ(log->erase_some(erasure).error().code, Code::store_failed);
 }
 
 TEST_F(LogTest, ANewOpeningContinuesOffsetsUnderANewEpoch) {

@@ -80,6 +80,7 @@ class LogWriter {
   void run();
   void commit();
   std::vector<Asked> fill_group(std::size_t& events);
+  bool prepare_erasure(FairMailbox<PublishJob>::Popped& popped);
   void answer(std::span<const Asked> asked, std::vector<PublishOutcome> outcomes);
   void begin_housekeeping();
   void report();

@@ -13,6 +13,7 @@ constexpr std::size_t kBytesPerCost = 4096;
 // Two classes of turns: however many users ask for something, backends have half.
 constexpr std::size_t kBackendsClass = 0;
 constexpr std::size_t kUsersClass = 1;
+constexpr std::uint64_t kErasedPerCost = 2;  // so it also ends where others write to the user all the time
 constexpr std::uint64_t kWorkPerCost = 128;  // FeedRows::work: about what writing one event takes
 
 template <class... Functions>
@@ -20,14 +21,16 @@ struct Cases : Functions... {
   using Functions::operator()...;
 };
 
-// Whose turn it takes: of the user that it is about, else of who sent it.
+// Whose turn it takes: of the user that it is about, else of who sent it. What a backend publishes does not
+// wait behind what it erases.
 Turn turn_of(const PublishRequest& request) {
+  if (request.command && std::holds_alternative<EraseCommand>(*request.command))
+    return {kBackendsClass, keyed_hash("erase " + request.principal)};
   std::string_view user;
   if (request.command && request.principal.empty())
     user = std::visit(Cases{[](const MarkCommand& c) { return std::string_view(c.user); },
                             [](const MuteCommand& c) { return std::string_view(c.user); },
                             [](const FollowCommand& c) { return std::string_view(c.user); },
-                            [](const EraseCommand& c) { return std::string_view(c.user); },
                             [](const auto&) { return std::string_view(); }},
                       *request.command);
   constexpr std::string_view prefix = "user:";
@@ -107,11 +110,29 @@ void LogWriter::run() {
   }
 }
 
+// An erasure of much takes many turns, a slice in each; the others have theirs in between. False: it is not
+// its turn to be added yet, or it was answered.
+bool LogWriter::prepare_erasure(FairMailbox<PublishJob>::Popped& popped) {
+  PublishJob& job = popped.item;
+  auto* erasure = job.request.command ? std::get_if<EraseCommand>(&*job.request.command) : nullptr;
+  if (erasure == nullptr) return true;
+  const auto more = log_.erase_some(*erasure);
+  if (!more) {
+    std::vector<PublishedTicket> answers;
+    answers.push_back({job.ticket, more.error()});
+    callbacks_.answer(job.shard, std::move(answers));
+    return false;
+  }
+  if (more.value()) mailbox_.give_back(std::move(popped), limits::housekeeping_rows_max / kErasedPerCost);
+  return !more.value();
+}
+
 // Whoever was given least is next, until the group is full: who asks for much waits for the next group.
 std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
   std::vector<Asked> asked;
   const auto fits = [this](const PublishJob& job) { return log_.fits(job.request); };
   while (auto popped = mailbox_.pop_if(fits)) {
+    if (!prepare_erasure(*popped)) break;
     PublishJob& job = popped->item;
     asked.push_back({job.shard, job.ticket});
     const auto& command = job.request.command;

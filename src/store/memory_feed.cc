@@ -96,6 +96,28 @@ bool remove_event(MemoryDisk& disk, Offset offset) {
   return true;
 }
 
+Erased take_some(MemoryDisk& disk, const EraseUser& erasure, std::size_t rows_max) {
+  const std::string topic = user_topic(erasure.user), principal = "user:" + erasure.user;
+  Erased erased;
+  const auto room = [&] { return erased.rows < rows_max; };
+  for (auto it = disk.log.upper_bound(erasure.after); it != disk.log.end() && room();) {
+    const auto event = it++;
+    if (event->second.topic != topic) continue;
+    erased.withdrawn.push_back(event->first);
+    ++erased.rows;
+    remove_event(disk, erased.withdrawn.back());
+  }
+  std::erase_if(disk.scheduled, [&](const auto& row) {
+    const bool goes = row.second.event.topic == topic || row.second.principal == principal;
+    return goes && room() && ++erased.rows > 0;
+  });
+  std::erase_if(disk.keys, [&](const auto& row) {
+    return row.second.principal == principal && room() && ++erased.rows > 0;
+  });
+  erased.more = !room();
+  return erased;
+}
+
 namespace {
 
 bool apply_source_change(MemoryDisk& disk, const Change& change) {
@@ -115,20 +137,11 @@ bool apply_source_change(MemoryDisk& disk, const Change& change) {
   return true;
 }
 
-void erase_user(MemoryDisk& disk, const std::string& user, Committed& committed) {
-  const std::string topic = user_topic(user);
-  for (auto it = disk.log.begin(); it != disk.log.end();) {
-    const auto next = std::next(it);
-    const Offset offset = it->first;
-    if (it->second.topic == topic && remove_event(disk, offset)) committed.withdrawn.push_back(offset);
-    it = next;
-  }
-  disk.users.erase(user);
-  const std::string principal = "user:" + user;
-  std::erase_if(disk.scheduled, [&](const auto& row) {
-    return row.second.event.topic == topic || row.second.principal == principal;
-  });
-  std::erase_if(disk.keys, [&](const auto& row) { return row.second.principal == principal; });
+void erase_user(MemoryDisk& disk, const EraseUser& erasure, Committed& committed) {
+  const Erased erased = take_some(disk, erasure, ~std::size_t{0});
+  committed.withdrawn.insert(committed.withdrawn.end(), erased.withdrawn.begin(), erased.withdrawn.end());
+  disk.users.erase(erasure.user);
+  const std::string principal = "user:" + erasure.user;
   std::erase_if(disk.tickets, [&](const auto& row) { return row.second.principal == principal; });
 }
 
@@ -173,7 +186,7 @@ void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed
   } else if (const auto* gone = std::get_if<Withdraw>(&change)) {
     if (remove_event(disk, gone->offset)) committed.withdrawn.push_back(gone->offset);
   } else if (const auto* user = std::get_if<EraseUser>(&change)) {
-    erase_user(disk, user->user, committed);
+    erase_user(disk, *user, committed);
   } else if (const auto* put = std::get_if<PutScheduled>(&change)) {
     put_scheduled(disk, put->scheduled, committed);
   } else if (const auto* revoke = std::get_if<PutRevocation>(&change)) {

@@ -32,6 +32,8 @@ class MemoryFeedRows final : public FeedRows {
 void apply_change(MemoryDisk& disk, const Change& change, Offset base, Committed& committed);
 // Takes one event out; false if it is not there.
 bool remove_event(MemoryDisk& disk, Offset offset);
+// As Store::erase_some.
+Erased take_some(MemoryDisk& disk, const EraseUser& erasure, std::size_t rows_max);
 // As Store::forget_remains, all rows at once.
 Result<std::size_t> forget_remains(MemoryDisk& disk, Timestamp now, std::size_t rows_max);
 // A start in which no event was written leaves no epoch behind, and of all only the newest are kept.

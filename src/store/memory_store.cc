@@ -172,6 +172,14 @@ class MemoryStore final : public Store {
     return gone;
   }
 
+  Result<Erased> erase_some(const EraseUser& erasure, std::size_t rows_max) override {
+    TRY(index_now());
+    std::lock_guard lock(shared_->mutex);
+    Erased erased = take_some(disk(), erasure, rows_max);
+    forget_time_steps();
+    return erased;
+  }
+
   Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) override {
     std::lock_guard lock(shared_->mutex);
     return std::erase_if(disk().keys, [&](const auto& row) {

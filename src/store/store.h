@@ -90,9 +90,11 @@ struct Withdraw {
   Offset offset = 0;
 };
 // Takes out everything of a user: the events of users/<id>, those that are scheduled for it or by it,
-// follows, mutes, read state, idempotency keys, tickets. Its revocations stay.
+// follows, mutes, read state, idempotency keys, tickets. Its revocations stay. Store::erase_some takes out
+// most of it before, where there is much.
 struct EraseUser {
   std::string user;
+  Offset after = 0;  // its events up to here are gone already
 };
 struct PutScheduled {
   Scheduled scheduled;  // without id
@@ -161,6 +163,13 @@ struct Commit {
 struct Committed {
   std::vector<Offset> withdrawn;      // no longer there: by Withdraw, EraseUser, or replaced by `key`
   std::uint64_t first_scheduled = 0;  // id of the first PutScheduled; the others follow by one
+};
+
+// A slice of an erasure.
+struct Erased {
+  std::vector<Offset> withdrawn;  // ascending
+  std::size_t rows = 0;           // these, and others
+  bool more = false;              // there may be
 };
 
 // How long and how many events of the topics that match are kept. The first rule that matches counts.
@@ -295,6 +304,9 @@ class Store {
                                             std::size_t rows_max) = 0;
   // Whether topics that got events still wait to be looked at by sweep.
   virtual bool sweep_unfinished() const = 0;
+  // Takes out at most `rows_max` rows of what a user may have very much of: events of users/<id> above
+  // `after`, what is scheduled for it or by it, idempotency keys. Completes the index first.
+  virtual Result<Erased> erase_some(const EraseUser& erasure, std::size_t rows_max) = 0;
   // Forgets at most `rows_max` idempotency records older than `before`; returns how many went.
   virtual Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) = 0;
   // The highest floor of all topics; 0 if retention never took anything. It may lie above `indexed`.

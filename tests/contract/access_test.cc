@@ -153,6 +153,40 @@ TYPED_TEST(AccessContract, ErasureTakesWhatIsScheduledForAUserAndByIt) {
   EXPECT_EQ(this->store->revocations().value().size(), 1u) << "an erased user's tokens stay revoked";
 }
 
+TYPED_TEST(AccessContract, AnErasureInSlicesTakesNoMoreThanAskedForAndNothingOfOthers) {
+  for (const char* topic : {"users/ana", "users/anabel", "users/ana", "users/bob", "users/ana"})
+    this->publish(topic, 100);
+  this->schedule("users/ana", "backend:x");
+  this->schedule("orders/1", "user:ana");
+  this->schedule("orders/1", "user:anabel");
+  std::vector<IdempotencyRecord> keys;
+  for (const char* key : {"1", "2", "3"}) keys.push_back({"user:ana", key, {}, 0, 0, at(10)});
+  ASSERT_TRUE(this->store->commit({{}, keys, {}}));
+  EraseUser erasure{"ana"};
+  const auto slice = [&](std::size_t rows_max) {
+    const Erased erased = this->store->erase_some(erasure, rows_max).value();
+    if (!erased.withdrawn.empty()) erasure.after = erased.withdrawn.back();
+    std::string told = std::to_string(erased.rows) + (erased.more ? " and more:" : ":");
+    for (const Offset offset : erased.withdrawn) told += " " + std::to_string(offset);
+    return told;
+  };
+  EXPECT_EQ(slice(2), "2 and more: 1 3");
+  this->reopen();
+  EXPECT_EQ(slice(2), "2 and more: 5");
+  EXPECT_EQ(this->store->due(at(10), 10).value().size(), 2u);
+  EXPECT_EQ(slice(3), "3 and more:");
+  EXPECT_EQ(slice(3), "1:");
+  EXPECT_EQ(slice(3), "0:");
+  EXPECT_EQ(this->store->read_log(0, 10, 10).value().size(), 2u) << "anabel's and bob's";
+  EXPECT_EQ(this->store->due(at(10), 10).value().size(), 1u);
+  for (const char* key : {"1", "2", "3"})
+    EXPECT_FALSE(this->store->find_idempotency("user:ana", key).value());
+  // The newest rows may be gone: offsets go on behind them.
+  this->reopen();
+  this->publish("users/ana", 100);
+  EXPECT_EQ(slice(9), "1: 6");
+}
+
 TYPED_TEST(AccessContract, TimeIsFoundAlongTheLogThoughTheClockWasPutBack) {
   for (const long time : {100, 200, 9000, 9100}) this->publish("a", time);
   this->publish("a", 300, 9100);

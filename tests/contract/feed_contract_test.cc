@@ -127,6 +127,16 @@ struct Twins {
     }
   }
 
+  void erase_some() {
+    const EraseUser erasure{user(), pick(head + 1)};
+    const std::size_t rows_max = 1 + pick(20);
+    const Erased a = stores[0]->erase_some(erasure, rows_max).value();
+    const Erased b = stores[1]->erase_some(erasure, rows_max).value();
+    ASSERT_EQ(a.withdrawn, b.withdrawn);
+    ASSERT_EQ(a.rows, b.rows);
+    ASSERT_EQ(a.more, b.more);
+  }
+
   void let_months_pass() {
     for (int i = 0; i < 4; ++i) {
       time += std::chrono::duration_cast<Duration>(limits::remains_kept).count() / 2;
@@ -204,6 +214,8 @@ TEST(FeedContract, MemoryAndSqliteAgree) {
         twins.maintain();
       } else if (what == 13) {
         twins.retain();
+      } else if (what == 16) {
+        twins.erase_some();
       } else if (what == 15 && twins.pick(4) == 0) {
         twins.retain();
         twins.let_months_pass();

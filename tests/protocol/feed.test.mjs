@@ -219,6 +219,30 @@ describe('the feed', () => {
     );
   });
 
+  it('erases very much in slices, between which others are served', async () => {
+    const { user, own } = newcomer();
+    const many = Array.from({ length: 200 }, () => ({ topic: own, type: 'x' }));
+    for (let i = 0; i < 200; ++i) await server.publish(many);
+    let erased = false;
+    let served = 0;
+    const others = Array.from({ length: 4 }, async () => {
+      while (!erased) {
+        await server.publish({ topic: unique() });
+        served += !erased;
+      }
+    });
+    assert.equal((await server.call('DELETE', `/v1/users/${user}`)).status, 200);
+    erased = true;
+    await Promise.all(others);
+    // One transaction lets everybody wait: each of them is answered once or twice.
+    assert.ok(served > 16, `${served} publishes were answered meanwhile`);
+    const left = await (await server.get(own, { since: 'earliest' })).json();
+    assert.deepEqual(
+      left.events.map((event) => event.type),
+      ['belfry.erase'],
+    );
+  });
+
   it('survives a kill with its marks and follows', async () => {
     const { own, feed, follow, mark } = newcomer();
     const team = `teams/${unique()}`;

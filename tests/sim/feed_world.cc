@@ -110,10 +110,37 @@ void FeedWorld::publish_group() {
   std::vector<PublishRequest> group(1 + pick(4));
   for (auto& request : group) request = chance(45) ? draw_command() : draw_notification();
   if (chance(2)) disk_.trouble = static_cast<MemoryDisk::Trouble>(1 + pick(3));
-  (void)log_->publish(group, clock_.wall());
+  std::vector<std::pair<std::size_t, std::string>> erasures;
+  bool crashes = false;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    auto* erasure = group[i].command ? std::get_if<EraseCommand>(&*group[i].command) : nullptr;
+    if (erasure == nullptr) continue;
+    erasures.emplace_back(i, erasure->user);
+    crashes |= chance(60) && !erase_some(*erasure);
+  }
+  std::vector<PublishOutcome> outcomes(group.size(), fail(Code::internal));
+  if (!crashes) outcomes = log_->publish(group, clock_.wall());
   if (chance(10)) (void)store_->index_now();
   observe();
-  if (log_->failure()) crash();
+  if (crashes || log_->failure()) crash();
+  for (const auto& [index, user] : erasures)
+    if (!outcomes[index]) erase_again(user);
+}
+
+// Who was not answered asks again.
+void FeedWorld::erase_again(const std::string& user) {
+  std::vector<PublishRequest> requests(1);
+  requests[0].command = EraseCommand{user};
+  disk_.trouble = MemoryDisk::Trouble::none;
+  if (!log_->publish(requests, clock_.wall())[0]) violation("an erasure comes to nothing");
+  observe();
+}
+
+// False: the process is to end in the middle of the erasure.
+bool FeedWorld::erase_some(EraseCommand& erasure) {
+  (void)log_->erase_some(erasure);
+  observe();
+  return !log_->failure() && !chance(30);
 }
 
 // What is new on the disk goes into the expected feeds, in the order of the log; the counts that a mark

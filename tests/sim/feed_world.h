@@ -39,6 +39,8 @@ class FeedWorld final : public PageSource {
   PublishRequest draw_command();
   Cursor draw_id();
   void publish_group();
+  bool erase_some(EraseCommand& erasure);
+  void erase_again(const std::string& user);
   void observe();
   void maintain();
   void let_months_pass();

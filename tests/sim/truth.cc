@@ -82,21 +82,25 @@ std::string Acknowledgements::repeated(const std::string& key, const Published& 
 }
 
 void Acknowledgements::rewind(const Truth& truth) {
-  std::set<std::string> kept;
-  for (Offset offset = 1; offset <= truth.head(); ++offset) {
-    const std::string& value = truth.at(offset)->event.data;
-    if (values_.contains(value)) kept.insert(value);
-  }
-  values_ = std::move(kept);
+  unseen_.clear();
+  seen_upto_ = std::min(seen_upto_, truth.head());
   keys_.clear();
 }
 
-std::string Acknowledgements::missing(const Truth& truth) const {
+void Acknowledgements::look(const Truth& truth, Offset after) {
   std::unordered_set<std::string_view> there;
-  for (Offset offset = 1; offset <= truth.head(); ++offset) there.insert(truth.at(offset)->event.data);
-  for (const auto& value : values_)
-    if (!there.contains(value)) return "acked_is_durable: " + value + " was acknowledged and is not there";
-  return {};
+  for (Offset offset = after + 1; offset <= truth.head(); ++offset)
+    there.insert(truth.at(offset)->event.data);
+  std::erase_if(unseen_, [&](const std::string& value) { return there.contains(value); });
+}
+
+std::string Acknowledgements::missing(const Truth& truth) {
+  look(truth, seen_upto_);
+  if (!unseen_.empty()) look(truth, 0);  // of an earlier publish, whose answer was lost
+  seen_upto_ = truth.head();
+  return unseen_.empty()
+             ? std::string()
+             : "acked_is_durable: " + *unseen_.begin() + " was acknowledged and is not there";
 }
 
 }  // namespace belfry::sim

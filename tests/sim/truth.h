@@ -66,7 +66,7 @@ class Truth {
 // What was said to publishers.
 class Acknowledgements {
  public:
-  void stored(const std::string& value) { values_.insert(value); }
+  void stored(const std::string& value) { unseen_.insert(value); }
   // The same key must always name the same events, also those that were trimmed meanwhile. Empty, or what is
   // wrong.
   std::string repeated(const std::string& key, const Published& published);
@@ -74,11 +74,15 @@ class Acknowledgements {
   void rewind(const Truth& truth);
   // A key counts for a day, and then until it is forgotten, some time.
   void let_keys_end() { keys_.clear(); }
-  // acked_is_durable: every acknowledged value is in the present history. Empty, or the first that is not.
-  std::string missing(const Truth& truth) const;
+  // acked_is_durable: every acknowledged value is in the present history, out of which only rewind() takes
+  // anything. Empty, or the first that is not.
+  std::string missing(const Truth& truth);
 
  private:
-  std::set<std::string> values_;
+  void look(const Truth& truth, Offset after);
+
+  std::set<std::string> unseen_;  // in the history, so far
+  Offset seen_upto_ = 0;
   std::map<std::string, std::vector<Cursor>> keys_;
 };
 

@@ -36,6 +36,7 @@ Result<void> ChangeWriter::prepare(Database& database) {
   database_ = &database;
   TRY(sources_.prepare(database));
   TRY(access_.prepare(database));
+  TRY(erasure_.prepare(database));
   TRY(database.prepare(
       put_read_,
       "INSERT INTO users(name, read, counted_at, counted_removals, unread, unseen) VALUES(?, ?, ?, ?, ?, ?) "
@@ -53,9 +54,6 @@ Result<void> ChangeWriter::prepare(Database& database) {
   TRY(database.prepare(forget_counts_, "UPDATE users SET counted_at = NULL WHERE name = ?"));
   TRY(database.prepare(erase_user_, "DELETE FROM users WHERE name = ?"));
   TRY(database.prepare(erase_follows_, "DELETE FROM follows WHERE user = ?"));
-  TRY(database.prepare(select_topic_,
-                       "SELECT rowid FROM topic_offsets WHERE topic_offsets MATCH "
-                       "coalesce((SELECT id FROM topics WHERE name = ?), 0)"));
   TRY(database.prepare(
       insert_scheduled_,
       "INSERT INTO scheduled(deliver_at, principal, topic, type, data, notification, key, expires, keys, "
@@ -65,8 +63,6 @@ Result<void> ChangeWriter::prepare(Database& database) {
       drop_time_steps_,
       "DELETE FROM time_steps WHERE offset = (SELECT offset FROM time_steps ORDER BY was - time, offset "
       "LIMIT 1) AND (SELECT count(*) FROM time_steps) > ?"));
-  TRY(database.prepare(erase_keys_, "DELETE FROM idempotency WHERE principal = ?"));
-  TRY(database.prepare(erase_scheduled_, "DELETE FROM scheduled WHERE topic = ? OR principal = ?"));
   TRY(database.prepare(drop_scheduled_, "DELETE FROM scheduled WHERE id = ?"));
   TRY(database.prepare(select_due_,
                        std::string(kScheduled) + "deliver_at <= ? ORDER BY deliver_at, id LIMIT ?"));
@@ -152,18 +148,14 @@ Result<void> ChangeWriter::withdraw(Offset offset, Committed& committed) {
 
 // REQUIRES: the index is complete up to the head before this group.
 Result<void> ChangeWriter::erase(const EraseUser& change, Committed& committed) {
-  const std::string topic = user_topic(change.user);
-  std::vector<Offset> offsets;
-  {
-    const ResetAtEnd end(select_topic_);
-    select_topic_.bind(1, std::string_view(topic));
-    while (TRY(select_topic_.step())) offsets.push_back(to_unsigned(select_topic_.integer(0)));
+  EraseUser rest = change;
+  for (bool more = true; more;) {
+    const Erased erased = TRY(erasure_.take(rest, limits::housekeeping_rows_max));
+    committed.withdrawn.insert(committed.withdrawn.end(), erased.withdrawn.begin(), erased.withdrawn.end());
+    if (!erased.withdrawn.empty()) rest.after = erased.withdrawn.back();
+    more = erased.more;
   }
-  for (const Offset offset : offsets) TRY(withdraw(offset, committed));
-  const std::string principal = "user:" + change.user;
-  TRY(erase_scheduled_.bind(1, std::string_view(topic)).bind(2, std::string_view(principal)).run());
-  TRY(erase_keys_.bind(1, std::string_view(principal)).run());
-  TRY(access_.forget_tickets_of(principal));
+  TRY(access_.forget_tickets_of("user:" + change.user));
   TRY(erase_user_.bind(1, std::string_view(change.user)).run());
   return erase_follows_.bind(1, std::string_view(change.user)).run();
 }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "store/sqlite/access_rows.h"
+#include "store/sqlite/erasure.h"
 #include "store/sqlite/event_writer.h"
 #include "store/sqlite/source_rows.h"
 #include "store/store.h"
@@ -15,7 +16,7 @@ namespace belfry::sqlite {
 
 class ChangeWriter {
  public:
-  explicit ChangeWriter(EventWriter& events) : events_(events) {}
+  explicit ChangeWriter(EventWriter& events) : events_(events), erasure_(events) {}
   Result<void> prepare(Database& database);
 
   // `base`: the head before the group's events.
@@ -25,6 +26,7 @@ class ChangeWriter {
   Result<std::optional<Scheduled>> scheduled(std::uint64_t id);
   SourceRows& sources() { return sources_; }
   AccessRows& access() { return access_; }
+  Erasure& erasure() { return erasure_; }
 
  private:
   Result<void> add_principals_due(Timestamp now, std::set<std::string>& out);
@@ -40,13 +42,12 @@ class ChangeWriter {
   EventWriter& events_;
   SourceRows sources_;
   AccessRows access_;
+  Erasure erasure_;
   Database* database_ = nullptr;
   std::string due_after_;  // the principal that was looked at last for what is due
   Statement put_read_, put_mutes_, begin_follow_, end_follow_, forget_follow_, forget_counts_,
-      select_principal_,
-      select_waits_, erase_user_, erase_follows_, select_topic_,
-      insert_scheduled_, drop_scheduled_, select_due_, select_due_of_, select_scheduled_, put_time_step_,
-      drop_time_steps_, erase_keys_, erase_scheduled_;
+      select_principal_, select_waits_, erase_user_, erase_follows_, insert_scheduled_, drop_scheduled_,
+      select_due_, select_due_of_, select_scheduled_, put_time_step_, drop_time_steps_;
 };
 
 }  // namespace belfry::sqlite

@@ -60,6 +60,7 @@ class SqliteStore final : public Store {
   Offset indexed() const override { return indexed_.load(std::memory_order_acquire); }
   Result<void> index_now() override;
   Result<std::vector<Offset>> trim(Offset upto, std::size_t rows_max) override;
+  Result<Erased> erase_some(const EraseUser& erasure, std::size_t rows_max) override;
   Result<std::size_t> forget_keys(Timestamp before, std::size_t rows_max) override;
   Result<Offset> highest_floor() override {
     return std::max(TRY(retention_.highest_floor()), TRY(remains_.forgotten()));
@@ -405,6 +406,17 @@ Result<std::vector<Offset>> SqliteStore::sweep(std::span<const RetentionRule> ru
   // Topics are looked at through their index, which has to reach the newest event of those that got some.
   if (TRY(retention_.has_news(rules))) TRY(index_now());
   return remove_some([&] { return retention_.sweep(rules, now, rows_max); });
+}
+
+Result<Erased> SqliteStore::erase_some(const EraseUser& erasure, std::size_t rows_max) {
+  TRY(index_now());
+  Erased erased;
+  const auto take = [&]() -> Result<std::vector<Offset>> {
+    erased = TRY(changes_.erasure().take(erasure, rows_max));
+    return erased.withdrawn;
+  };
+  TRY(remove_some(take));
+  return erased;
 }
 
 template <class Remove>
