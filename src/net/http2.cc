@@ -184,7 +184,7 @@ void Http2::open(std::int32_t id) {
 
 void Http2::close(Http2Stream& stream) {
   release_input(stream);
-  if (stream.reading()) body_bytes_ -= stream.incoming_->request.body.size();
+  body_bytes_ -= stream.gathered();
   unread_ -= stream.pending();
   const std::uint32_t place = stream.place_;
   closed_.push_back(std::move(streams_[place]));
@@ -238,6 +238,7 @@ void Http2::on_frame_head(const nghttp2_frame_hd& head) {
 }
 
 void Http2::on_frame(const nghttp2_frame& frame) {
+  heard_ = true;
   Http2Stream* stream = find(frame.hd.stream_id);
   if (stream == nullptr) return;
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -307,7 +308,7 @@ bool Http2::can_serve() const {
 // As long as the client takes what it is given; not too many in one turn. The flush that follows sees to
 // what is left over.
 void Http2::serve() {
-  if (serve_posted_) return;
+  if (serve_posted_ || connection_.ended()) return;
   for (std::size_t served = 0; served < limits::requests_turn_max && can_serve(); ++served) {
     Http2Stream* stream = find(waiting_.front());
     waiting_.erase(waiting_.begin());
@@ -393,19 +394,26 @@ void Http2::on_input_closed() {
 }
 
 void Http2::on_room() {
-  ticking_ = false;  // the deadline was that of the write
+  ticking_ = idle_ = false;  // the deadline was that of the write
   flush();
 }
 
 // An idle connection without streams has its time; one with nothing but quiet streams needs no clock. A tick
 // that is set comes, whatever the client sends meanwhile.
 void Http2::update_deadline() {
+  if (streams_.empty()) {
+    // Bytes that make no frame put nothing off (RFC 9113 section 3.4: nor does half a preface).
+    if (std::exchange(heard_, false) || !std::exchange(idle_, true))
+      connection_.set_deadline(limits::keep_alive_time_max);
+    ticking_ = false;
+    return;
+  }
+  idle_ = false;
   const bool watch = std::any_of(streams_.begin(), streams_.end(),
                                  [](const auto& stream) { return stream->awaited(); });
   if (watch && ticking_) return;
   ticking_ = watch;
-  if (watch) return connection_.set_deadline(kTick);
-  streams_.empty() ? connection_.set_deadline(limits::keep_alive_time_max) : connection_.clear_deadline();
+  watch ? connection_.set_deadline(kTick) : connection_.clear_deadline();
 }
 
 void Http2::time_out() {
@@ -433,13 +441,18 @@ void Http2::drain() {
   schedule_flush();
 }
 
+// Nothing may find a stream afterwards: what was posted for them still comes.
 void Http2::on_dead() {
   for (auto& stream : streams_) {
     stream->input_held_ = false;
+    nghttp2_session_set_stream_user_data(session_, stream->id_, nullptr);
     closed_.push_back(std::move(stream));
   }
   streams_.clear();
-  unread_ = 0;
+  arrived_.clear();
+  waiting_.clear();
+  roomy_.clear();
+  unread_ = body_bytes_ = 0;
   holding_ = 0;
   (void)held_.set(0);
   bury();

@@ -93,7 +93,7 @@ class Http2 final : public Protocol {
   std::vector<std::int32_t> arrived_;                 // have a request, or bytes of a tunnel
   std::vector<std::int32_t> waiting_;                 // have a request, which is not served yet
   std::vector<std::int32_t> roomy_;                   // wait for on_writable no longer
-  std::size_t body_bytes_ = 0;                        // of requests that are not whole yet
+  std::size_t body_bytes_ = 0;  // of requests that are not whole yet, and of tunnels before their turn
   std::size_t unread_ = 0;                            // bytes that wait in the streams
   UnreadLease held_;                                  // for these
   Budget resets_, controls_, updates_;
@@ -102,7 +102,9 @@ class Http2 final : public Protocol {
   std::vector<std::pair<std::int32_t, std::int32_t>> skipped_;  // ids below it that it never will
   bool flush_posted_ = false;
   bool serve_posted_ = false;
-  bool ticking_ = false;  // the deadline is that of a look at the streams
+  bool ticking_ = false;  // the deadline is that of a look at the streams,
+  bool idle_ = true;      // or of a connection without any; at first, of the preface
+  bool heard_ = false;    // a whole frame, since that was set
   bool failed_ = false;
   bool draining_ = false;      // no more requests: it ends with its last stream
 };

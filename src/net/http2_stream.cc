@@ -68,6 +68,8 @@ void Http2Stream::take_header(std::string_view name, std::string_view value) {
 void Http2Stream::head_is_done(bool end_of_stream) {
   if (!incoming_) return;
   incoming_->head_done = true;
+  if (!incoming_->refused && !incoming_->held.grow(incoming_->header_bytes))
+    incoming_->refused = Code::overloaded;
   progress();
   head_only_ = incoming_->request.method == "HEAD";
   tunnel_ = !incoming_->protocol.empty();
@@ -81,12 +83,20 @@ void Http2Stream::head_is_done(bool end_of_stream) {
   }
 }
 
+// For bytes of a tunnel; those that come before its turn count like a body.
+bool Http2Stream::has_room_ahead(std::size_t bytes) {
+  if (inbox_.size() + bytes > limits::tunnel_ahead_bytes_max) return false;
+  if (!reading()) return true;
+  return session_.body_bytes_ + bytes <= limits::http2_bodies_bytes_max && incoming_->held.grow(bytes);
+}
+
 void Http2Stream::take_data(std::string_view bytes) {
   if (tunnel_) {
     if (end_) return;
-    if (inbox_.size() + bytes.size() > limits::tunnel_ahead_bytes_max) return session_.refuse(*this);
+    if (!has_room_ahead(bytes.size())) return session_.refuse(*this);
     if (inbox_.empty()) session_.arrived_.push_back(id_);
     inbox_ += bytes;
+    if (reading()) session_.body_bytes_ += bytes.size();
     return;
   }
   if (!reading() || incoming_->refused) return;
@@ -100,7 +110,7 @@ void Http2Stream::take_data(std::string_view bytes) {
   if (incoming_->refused) {
     session_.body_bytes_ -= body;
     std::string().swap(incoming_->request.body);
-    incoming_->held.shrink_to(0);
+    incoming_->held.shrink_to(incoming_->header_bytes);
     session_.arrived_.push_back(id_);
     return;
   }
@@ -121,8 +131,8 @@ void Http2Stream::deliver() {
     return;
   }
   if (delivered_) return;
+  session_.body_bytes_ -= gathered();
   delivered_ = true;
-  session_.body_bytes_ -= incoming_->request.body.size();
   if (auto good = finish_request(); !good) {
     respond(error_response(good.error()));
   } else {

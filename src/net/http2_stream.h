@@ -35,7 +35,7 @@ class Http2Stream final : public Exchange {
   struct Incoming {
     explicit Incoming(ConnectionBudget* budget) : held(budget) {}
     Request request;
-    BytesLease held;  // of the body
+    BytesLease held;  // of all of it
     std::string authority;
     std::string protocol;  // of an extended CONNECT
     std::string target;
@@ -47,6 +47,7 @@ class Http2Stream final : public Exchange {
 
   void take_header(std::string_view name, std::string_view value);
   void take_data(std::string_view bytes);
+  bool has_room_ahead(std::size_t bytes);
   void head_is_done(bool end_of_stream);
   void peer_is_done();
   // Gives the request to the handler, or the bytes to the tunnel.
@@ -61,6 +62,8 @@ class Http2Stream final : public Exchange {
   void put(std::string_view bytes);
   std::size_t pending() const { return out_.size(); }
   bool reading() const { return incoming_ && !delivered_; }
+  // What came for it before its turn; counted for the session too.
+  std::size_t gathered() const { return reading() ? incoming_->request.body.size() + inbox_.size() : 0; }
   // Whether the client is to send something, or to take something: it has its time for that.
   bool awaited() const { return (reading() && !queued_) || pending() > 0; }
 

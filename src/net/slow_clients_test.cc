@@ -102,6 +102,34 @@ TEST_F(SlowClients, AnHttp2PrefaceByteByByte) {
   EXPECT_EQ(dribbled(peer, by_hand::hello().substr(0, 20), seconds(10)), "");
 }
 
+TEST_F(SlowClients, TheSettingsOfAnHttp2PrefaceByteByByte) {
+  Peer peer(server->port());
+  const std::string hello = by_hand::hello(by_hand::initial_window(7));
+  peer.send(hello.substr(0, 24));
+  settle();
+  dribbled(peer, hello.substr(24, 12), seconds(10));
+}
+
+TEST_F(SlowClients, AnHttp2FrameByteByByteWhereNoStreamIsOpen) {
+  Peer peer(server->port());
+  peer.send(by_hand::hello());
+  settle();
+  dribbled(peer, by_hand::frame(by_hand::ping, 0, 0, "12345678").substr(0, 16), seconds(75));
+}
+
+TEST_F(SlowClients, AWholeFrameKeepsAnHttp2Connection) {
+  Peer peer(server->port());
+  peer.send(by_hand::hello());
+  settle();
+  for (int i = 0; i < 3; ++i) {
+    clock.advance(seconds(50));
+    peer.send(by_hand::frame(by_hand::ping, 0, 0, "12345678"));
+    settle();
+  }
+  EXPECT_EQ(on_loop([this] { return server->connections(); }), 1u);
+  ends_between(peer, seconds(74), seconds(76));
+}
+
 // The stream alone is over.
 TEST_F(SlowClients, AnHttp2HeadPieceByPiece) {
   Peer peer(server->port());

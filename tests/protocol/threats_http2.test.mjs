@@ -96,6 +96,20 @@ describe('threats: HTTP/2', () => {
     }
   });
 
+  it('threat 29: a connection that fails while requests wait for their turn', async () => {
+    const padded = [['x-pad', 'p'.repeat(700)]];
+    const ask = request('/healthz', padded);
+    const asks = Array.from({ length: 100 }, (_, i) => headers(1 + 2 * i, ask));
+    const ping = frame(types.ping, 0, 0, Buffer.alloc(8));
+    for (let i = 0; i < 5; ++i) {
+      const raw = new RawHttp2(server);
+      await raw.send(...asks, ...Array.from({ length: 2000 }, () => ping));
+      await until(() => raw.closed || raw.goaway() !== undefined, 'the end');
+      raw.close();
+      await alive();
+    }
+  });
+
   it('threat 3: CONTINUATION without end', async () => {
     const before = memory(server);
     const raw = new RawHttp2(server);

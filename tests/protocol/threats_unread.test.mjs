@@ -16,7 +16,7 @@ describe('threats: answers that nobody takes', () => {
   let token;
   let sockets;
   before(async () => {
-    server = await Server.start();
+    server = await Server.start({ config: { limits: 'memory_bytes = 268_435_456\n' } });
     token = server.token(['large/#'], { publish: ['echo/#'] });
     const notification = { title: 'a large one' };
     for (let i = 0; i < 20; ++i)
@@ -139,6 +139,33 @@ describe('threats: answers that nobody takes', () => {
           await raw.send(...frames);
           const flood = Buffer.concat(Array(64).fill(frame(types.data, 0, stream, junk)));
           for (let n = 0; n < 200 && !raw.closed; ++n) await raw.send(flood);
+        }
+      });
+    });
+
+  // Each is within its bound; all of them together are not.
+  const filler = ['x-filler', 'f'.repeat(12_000)];
+  const crowds = {
+    'WebSockets with bytes': [
+      24,
+      (stream) => [tunnel(stream), ...Array.from({ length: 4 }, () => frame(types.data, 0, stream, junk))],
+    ],
+    'whole requests': [80, (stream, path) => [headers(stream, request(path, [filler]))]],
+  };
+  for (const [what, [connections, make]] of Object.entries(crowds))
+    it(`threat 4: over HTTP/2 ${what} wait for their turn behind answers that nobody takes`, async () => {
+      const path = await paths['files of the SDK']();
+      await bounded(90, async () => {
+        for (let i = 0; i < count(connections, 2 * connections); ++i) {
+          const raw = new RawHttp2(server, shut);
+          sockets.push(raw.socket);
+          for (let n = 0; n < 8; ++n) await raw.send(headers(1 + 2 * n, request(path)));
+          for (let n = 8; n < 98 && !raw.closed; n += 6) {
+            const pongs = raw.pongs();
+            for (let m = n; m < n + 6; ++m) await raw.send(...make(1 + 2 * m, path));
+            await raw.send(frame(types.ping, 0, 0, Buffer.alloc(8)));
+            await until(() => raw.closed || raw.pongs() > pongs, 'its windows');
+          }
         }
       });
     });
