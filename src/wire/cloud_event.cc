@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <unordered_set>
+
+#include "base/hash.h"
 #include "wire/json_text.h"
 #include "wire/publish_body.h"
 
@@ -83,11 +86,10 @@ Result<void> take_event(dom::element value, CloudEvents& out) {
   if (value.get_object().get(object) != simdjson::SUCCESS)
     return fail(Code::wrong_type, "An event is an object.");
   Attributes attributes;
-  std::vector<std::string_view> seen;
+  std::unordered_set<std::string_view, KeyedHash> seen;  // there may be very many attributes
   for (auto [name, member] : object) {
-    if (std::find(seen.begin(), seen.end(), name) != seen.end())
+    if (!seen.insert(name).second)
       return fail(Code::bad_request, "The field is there twice.", std::string(name.substr(0, 64)));
-    seen.push_back(name);
     if (name == "data") {
       attributes.add("data", minified(member));
     } else if (name == "data_base64") {
