@@ -30,21 +30,48 @@ void PresenceBook::let_go(const std::string& topic, const std::string& user, Ent
                           std::uint64_t holder, Timestamp now) {
   if (entry.held.erase(holder) == 0 || !entry.held.empty()) return;
   entry.gone_at = now + limits::presence_grace;
-  leaving_.push_back({entry.gone_at, topic, user});
+  leaving_[user].push_back({entry.gone_at, topic});
 }
 
 // Nobody has longer from now than the time that is given.
 void PresenceBook::begin_anew(Timestamp now) {
   for (auto& [holder, until] : leases_) until = std::min(until, now + limits::presence_lease);
   const Timestamp end = now + limits::presence_grace;
-  for (Leaving& leaving : leaving_) {
-    if (leaving.at <= end) continue;
-    leaving.at = end;
-    const auto of_topic = topics_.find(leaving.topic);
-    if (of_topic == topics_.end()) continue;
-    const auto entry = of_topic->second.find(leaving.user);
-    if (entry != of_topic->second.end()) entry->second.gone_at = std::min(entry->second.gone_at, end);
+  for (auto& [user, leavings] : leaving_) {
+    for (Leaving& leaving : leavings) {
+      if (leaving.at <= end) continue;
+      leaving.at = end;
+      const auto of_topic = topics_.find(leaving.topic);
+      if (of_topic == topics_.end()) continue;
+      const auto entry = of_topic->second.find(user);
+      if (entry != of_topic->second.end()) entry->second.gone_at = std::min(entry->second.gone_at, end);
+    }
   }
+}
+
+// Who has leaves to be told, beginning behind whoever had the last one.
+std::deque<PresenceBook::Leavings::iterator> PresenceBook::due(Timestamp now) {
+  std::deque<Leavings::iterator> out;
+  const auto first = leaving_.upper_bound(told_last_);
+  const auto add = [&](Leavings::iterator from, Leavings::iterator to) {
+    for (auto it = from; it != to; ++it)
+      if (it->second.front().at <= now) out.push_back(it);
+  };
+  add(first, leaving_.end());
+  add(leaving_.begin(), first);
+  return out;
+}
+
+bool PresenceBook::take_out(const std::string& user, const Leaving& leaving) {
+  const auto of_topic = topics_.find(leaving.topic);
+  if (of_topic == topics_.end()) return false;
+  const auto entry = of_topic->second.find(user);
+  // Who came back and left again stands further behind.
+  if (entry == of_topic->second.end() || !entry->second.held.empty() || entry->second.gone_at > leaving.at)
+    return false;
+  of_topic->second.erase(entry);
+  if (of_topic->second.empty()) topics_.erase(of_topic);
+  return true;
 }
 
 void PresenceBook::sweep(Timestamp now, std::vector<PresenceChange>& changes) {
@@ -58,21 +85,23 @@ void PresenceBook::sweep(Timestamp now, std::vector<PresenceChange>& changes) {
       for (auto& [user, entry] : users) let_go(topic, user, entry, lease->first, now);
     lease = leases_.erase(lease);
   }
-  for (std::size_t told = 0;
-       told < limits::presence_leaves_max && !leaving_.empty() && leaving_.front().at <= now;) {
-    const Leaving leaving = std::move(leaving_.front());
-    leaving_.pop_front();
-    const auto of_topic = topics_.find(leaving.topic);
-    if (of_topic == topics_.end()) continue;
-    const auto entry = of_topic->second.find(leaving.user);
-    // Who came back and left again stands further behind.
-    const bool gone = entry != of_topic->second.end() && entry->second.held.empty() &&
-                      entry->second.gone_at <= leaving.at;
-    if (!gone) continue;
-    of_topic->second.erase(entry);
-    if (of_topic->second.empty()) topics_.erase(of_topic);
-    changes.push_back({leaving.topic, leaving.user, false});
-    ++told;
+  auto users = due(now);
+  for (std::size_t told = 0; told < limits::presence_leaves_max && !users.empty();) {
+    const auto of_user = users.front();
+    users.pop_front();
+    const auto& [user, leavings] = *of_user;
+    const Leaving leaving = std::move(of_user->second.front());
+    of_user->second.pop_front();
+    told_last_ = user;
+    if (take_out(user, leaving)) {
+      changes.push_back({leaving.topic, user, false});
+      ++told;
+    }
+    if (leavings.empty()) {
+      leaving_.erase(of_user);
+    } else if (leavings.front().at <= now) {
+      users.push_back(of_user);
+    }
   }
 }
 

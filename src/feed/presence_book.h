@@ -31,7 +31,8 @@ class PresenceBook {
   void join(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now,
             std::vector<PresenceChange>& changes);
   void leave(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now);
-  // Those whose grace or lease is over leave; at most limits::presence_leaves_max, the others next time.
+  // Those whose grace or lease is over leave; at most limits::presence_leaves_max, users taking turns, the
+  // others next time.
   void sweep(Timestamp now, std::vector<PresenceChange>& changes);
   std::vector<Present> list(const std::string& topic) const;
 
@@ -44,17 +45,21 @@ class PresenceBook {
   struct Leaving {
     Timestamp at;
     std::string topic;
-    std::string user;
   };
+  using Leavings = std::map<std::string, std::deque<Leaving>>;
   // The clock was put back: what is about to end does not wait until it is as late as it was.
   void begin_anew(Timestamp now);
   void let_go(const std::string& topic, const std::string& user, Entry& entry, std::uint64_t holder,
               Timestamp now);
+  std::deque<Leavings::iterator> due(Timestamp now);
+  // False: the user came back, or left again later.
+  bool take_out(const std::string& user, const Leaving& leaving);
 
   std::map<std::string, std::map<std::string, Entry>> topics_;
   std::map<std::uint64_t, Timestamp> leases_;  // until when, by holder
   Timestamp swept_{};  // the time of the last sweep
-  std::deque<Leaving> leaving_;                // in the order of their times; some came back meanwhile
+  Leavings leaving_;      // by user, each in the order of its times; some came back meanwhile
+  std::string told_last_;  // the user whose leave was told last
 };
 
 }  // namespace belfry

@@ -91,6 +91,25 @@ TEST_F(PresenceBookTest, VeryManyWhoLeaveAreToldSomeAtATime) {
   EXPECT_TRUE(book.list("t").empty());
 }
 
+// Whoever leaves very many topics does not let the others wait until all of that is told.
+TEST_F(PresenceBookTest, UsersTakeTurnsInLeaving) {
+  const std::size_t many = 3 * limits::presence_leaves_max;
+  for (std::size_t i = 0; i < many; ++i) {
+    book.join("t" + std::to_string(i), "mallory", 0, now, changes);
+    book.leave("t" + std::to_string(i), "mallory", 0, now);
+  }
+  for (const char* user : {"ana", "zoe"}) {
+    join(user);
+    leave(user);
+  }
+  std::size_t others = 0;
+  for (const PresenceChange& change : sweep(limits::presence_grace)) others += change.user != "mallory";
+  EXPECT_EQ(others, 2u);
+  EXPECT_EQ(changes.size(), limits::presence_leaves_max);
+  for (const std::size_t told : {limits::presence_leaves_max, limits::presence_leaves_max, std::size_t{2}})
+    EXPECT_EQ(sweep(Duration{0}).size(), told);
+}
+
 TEST_F(PresenceBookTest, LeavingWithoutHavingJoinedIsNothing) {
   leave("ana");
   EXPECT_TRUE(sweep(limits::presence_grace).empty());
