@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <malloc.h>
 #include <sched.h>
 
 #include <csignal>
@@ -26,6 +27,8 @@ constexpr int kExitConfig = 3;
 constexpr int kExitStore = 74;
 constexpr std::size_t kReaders = 2;
 constexpr int kStartMebibytes = 2;
+constexpr double kTrimFrom = 0.75;                // of the memory that may be used
+constexpr std::size_t kLooksBetweenTrims = 20;    // five seconds
 
 // Cores that this process may run on: a container's cpuset or taskset may leave fewer than the machine has.
 std::size_t usable_cores() {
@@ -124,6 +127,7 @@ class Server {
   double told_unread_ = 0;
   double told_pressure_ = 0;
   std::size_t looks_ = 0;  // of watch()
+  std::size_t trim_next_ = 0;  // the look at which memory may be given back again
   std::mutex mutex_;
   std::vector<std::uint64_t> keys_gone_;  // whose sessions are to be ended; under the mutex
   std::size_t saved_ = 0;  // sessions, as the next start will read them
@@ -132,7 +136,7 @@ class Server {
   std::unique_ptr<Log> log_;
   std::unique_ptr<Planner> planner_;
   FairMailbox<PublishJob> publishes_{limits::mailbox_publishes_max, limits::mailbox_publish_bytes_max};
-  FairMailbox<ReadJob> reads_{limits::mailbox_pages_max};
+  FairMailbox<ReadJob> reads_{limits::mailbox_pages_max, limits::mailbox_page_bytes_max};
   std::unique_ptr<net::ConnectionBudget> budget_;
   std::vector<std::unique_ptr<ShardThread>> shards_;
   std::unique_ptr<StoreReaders> readers_;
@@ -303,8 +307,14 @@ void Server::watch() {
   Duration lag{0};
   for (const auto& shard : shards_) lag = std::max(lag, shard->take_lag());
   const auto part = [](auto is, auto most) { return static_cast<double>(is) / static_cast<double>(most); };
-  const double fullness = std::max(part(memory_used(), memory_limit(config_)),
-                                   part(publishes_.size(), limits::mailbox_publishes_max));
+  double memory = part(memory_used(), memory_limit(config_));
+  // What the allocator keeps of memory that nobody uses any more is not used; it would count for ever.
+  if (memory >= kTrimFrom && looks_ >= trim_next_) {
+    ::malloc_trim(0);
+    trim_next_ = looks_ + kLooksBetweenTrims;
+    memory = part(memory_used(), memory_limit(config_));
+  }
+  const double fullness = std::max(memory, part(publishes_.size(), limits::mailbox_publishes_max));
   const bool changed = admission_.look(fullness, lag);
   const Load load = admission_.load();
   if (changed)
