@@ -132,7 +132,8 @@ inline constexpr int notsent_lowat_bytes = 16 * 1024;       // TCP_NOTSENT_LOWAT
 // turn, behind the others.
 inline constexpr std::size_t slice_work_max = 16'384;  // of one session's look into the tail
 inline constexpr std::size_t turn_work_max = 65'536;   // of all that catch up in one turn
-inline constexpr std::size_t turn_news_max = 512 * 1024;  // new events and their deliveries, in one turn
+inline constexpr std::size_t turn_news_max = 512 * 1024;  // new events and their deliveries, in one turn;
+inline constexpr std::size_t news_work = 8;    // as many comparisons, or looks at a session, cost as one
 inline constexpr std::size_t pump_work = 192;          // a write or a question costs as much as so many,
 inline constexpr std::size_t entry_work = 4;           // and each entry of a write as these
 
@@ -170,6 +171,7 @@ inline constexpr seconds source_answer_time_max{30};  // of a source's server
 // One owner fills half of it at most. Full: overloaded (503).
 inline constexpr std::size_t mailbox_publishes_max = 16'384;
 inline constexpr std::size_t mailbox_publish_bytes_max = 64 * 1024 * 1024;
+inline constexpr std::size_t mailbox_page_bytes_max = 64 * 1024 * 1024;
 inline constexpr std::size_t mailbox_pages_max = 65'536;  // likewise; pages are asked again at the next tick
 inline constexpr std::size_t accept_batch_max = 64;
 inline constexpr std::size_t reactor_events_max = 256;  // in one look of a loop

@@ -62,7 +62,8 @@ Result<void> Stream::take_user_seat(std::string_view user) {
 
 wire::Welcome Stream::welcome(const Attach& attach) const {
   wire::Welcome out;
-  out.cursor = parts().epochs.text(attach.position);
+  // Whoever does not hear the reset that follows is to come back for it, not with a place behind it.
+  out.cursor = attach.reset ? to_text(Cursor{}) : parts().epochs.text(attach.position);
   out.user = attach.user;
   out.heartbeat_ms = static_cast<std::uint32_t>(parts().heartbeat.count());
   // Each stream has its own, so that clients do not all come back at once when the server is gone.

@@ -8,6 +8,8 @@ namespace belfry {
 
 void Poll::start() {
   exchange().defer(*this);
+  // Told at once, whenever the shard has time for others.
+  if (attach_.reset) return (void)reset({*attach_.reset, attach_.position, attach_.position});
   if (wish_.since.empty()) {
     answer(200, {}, attach_.position);
     return;
@@ -47,7 +49,12 @@ Written Poll::write(std::span<const Entry* const> entries, Offset position) {
     if (!events.empty()) events += ',';
     events.append(line, 0, line.size() - 1);  // without the line feed
   }
-  if (count < entries.size()) position = entries[count - 1]->event().offset;
+  // Up to the first that waits for the next question. Ephemeral ones do not wait, and have no place.
+  for (std::size_t i = count; i < entries.size(); ++i) {
+    if (!entries[i]->event().durable()) continue;
+    position = entries[i]->event().offset - 1;
+    break;
+  }
   answer(200, events, position);
   return {count, OutletState::done};
 }
@@ -72,7 +79,7 @@ void Poll::on_deadline() {
 
 Written Poll::reset(const Reset& reset) {
   net::Response response = net::error_response(fail(Code::cursor_lost));
-  response.body = wire::poll_reset_body(response.body, reset.reason, parts().epochs.text(reset.position));
+  response.body = wire::poll_reset_body(response.body, reset.reason, parts().epochs.text(reset.beyond));
   respond(std::move(response));
   return {1, OutletState::done};
 }

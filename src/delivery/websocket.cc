@@ -142,7 +142,7 @@ void WebSocketStream::subscribe(const wire::ClientMessage& message) {
   if (!selectors) return refuse(selectors.error(), message.id);
   if (!parts().shard.subscribe(session(), selectors.value(), speaker_->user()))
     return refuse(fail(Code::too_many_topics, {}, "topics"), message.id);
-  say(wire::control_subscribed(message.topics, parts().epochs.text(position()), message.id));
+  say(wire::control_subscribed(message.topics, place(), message.id));
   parts().schedule_turn();
 }
 
@@ -240,7 +240,10 @@ void WebSocketStream::renew(const wire::ClientMessage& message) {
   parts().schedule_turn();
 }
 
-Offset WebSocketStream::position() const { return parts().shard.position(session()).value_or(0); }
+std::string WebSocketStream::place() const {
+  const auto position = parts().shard.position(session());
+  return position ? parts().epochs.text(*position) : to_text(Cursor{});
+}
 
 Written WebSocketStream::write(std::span<const Entry* const> entries, Offset) {
   return write_frames(entries, [](const Entry& entry) -> const std::string& {

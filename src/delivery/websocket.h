@@ -52,7 +52,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   // Sends a close frame; the stream ends when the peer has answered or a moment later.
   void close(int code, std::string_view reason);
   void close(const Error& error);
-  Offset position() const;
+  std::string place() const;
 
   // What an idle socket keeps of its principal; the rest has gone to the session.
   struct Speaker {

@@ -41,6 +41,11 @@ void Shard::pump_ready(Timestamp now) {
     if (session == nullptr) continue;
     session->queued = false;
     if (session->state != SessionState::ready) continue;
+    // Who begins at what this shard has not taken yet waits for it, and that costs next to nothing.
+    if (session->position > head_ && !session->reset) {
+      make_ready(*session);
+      continue;
+    }
     parts.work += limits::pump_work;
     pump(*session, now);
     parts.ready.charge(next.turn, parts.work - before - 1);
@@ -77,7 +82,8 @@ void Shard::pump(Session& session, Timestamp now) {
 // False if the session can not go on now.
 bool Shard::tell_reset(Session& session) {
   if (!session.reset) return true;
-  const Written told = session.outlet->reset({*session.reset, session.position});
+  const Offset beyond = std::max(session.position, session.floor_known);
+  const Written told = session.outlet->reset({*session.reset, session.position, beyond});
   if (told.taken > 0) {
     if (session.reset == ResetReason::horizon) {
       session.losses_known = tail_.losses();
@@ -106,7 +112,13 @@ void Shard::lose(Session& session, Offset floor) {
   session.has_feed ? follow_anew(session) : make_ready(session);
 }
 
+// Who was answered something else since waits for the answer that is on its way, and asks then.
 void Shard::ask_page(Session& session) {
+  if (session.asked && !planted_.accept_any_answer) {
+    ++session.question;
+    session.state = SessionState::waiting;
+    return;
+  }
   const std::uint64_t user = parts_->credentials[session.slot].user;
   PageQuestion question{session.id(), ++session.question, user != 0 ? user : session.id(), {}};
   session.losses_asked = tail_.losses();
@@ -122,14 +134,17 @@ void Shard::ask_page(Session& session) {
   }
   if (!pages_.ask(std::move(question))) return retry_later(session);
   session.state = SessionState::waiting;
+  session.asked = true;
   ++counts_.pages;
 }
 
 void Shard::on_page(PageAnswer answer, Timestamp now) {
   Session* session = find(answer.session);
-  if (session == nullptr || session->state != SessionState::waiting) return;
-  // It may have asked anew meanwhile: other selectors, or a write that blocked and was over.
-  if (answer.number != session->question && !planted_.accept_any_answer) return;
+  if (session == nullptr) return;
+  session->asked = false;
+  if (session->state != SessionState::waiting) return;
+  // Something else is asked for since: other selectors, or a write blocked and that is over.
+  if (answer.number != session->question && !planted_.accept_any_answer) return make_ready(*session);
   if (!answer.page) {
     log_warn("page", {{"error", answer.page.error().text()}});
     return retry_later(*session);

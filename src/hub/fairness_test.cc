@@ -129,6 +129,34 @@ TEST_F(Crowd, ATurnTakesABoundedNumberOfNewEventsAndWhoComesMeanwhileMissesAndDo
     ASSERT_EQ(client.got, client.number == crowd ? std::vector<Offset>{many + 1} : everything);
 }
 
+// What is compared costs, too, where it leads to no delivery.
+TEST_F(Crowd, ATurnEndsHoweverMuchIsComparedForWhomeverItIs) {
+  Client client;
+  client.crowd = this;
+  Attach wish;
+  // Any of nine segments may be anything, and the tenth is another.
+  Selector& selector = wish.selectors.emplace_back(Selector{"a", {}});
+  for (unsigned mask = 0; mask < 512; ++mask) {
+    std::string type;
+    for (unsigned bit = 0; bit < 9; ++bit) type += mask >> bit & 1 ? "+." : "m.";
+    selector.types.push_back(type + "other");
+  }
+  shard->attach(client, wish, clock.now());
+  turn();
+  const std::size_t events = 3 * limits::turn_news_max * limits::news_work / selector.types.size();
+  PublishRequest request;
+  request.events.resize(events);
+  for (Event& event : request.events) {
+    event.topic = "a";
+    event.type = "m.m.m.m.m.m.m.m.m.m";
+  }
+  ASSERT_TRUE(log->publish({&request, 1}, clock.wall())[0]);
+  ASSERT_TRUE(shard->advance(clock.wall()));
+  EXPECT_LT(shard->head(), events / 2);
+  turn();
+  EXPECT_EQ(shard->head(), events);
+}
+
 // As when the log-writer commits while a turn is at work: its wake-up is lost in the one that is under way.
 TEST_F(Crowd, WhatComesWhileATurnIsAtWorkIsNotForgotten) {
   struct Late : Client {

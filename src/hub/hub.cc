@@ -94,6 +94,9 @@ bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors, cons
   for (const auto& selector : selectors) changed |= parts_->index.join(*session, selector);
   if (!changed) return true;
   appear(*session, selectors, user);
+  // What was told of the others, or forgiven, says nothing of what these have lost.
+  session->floor_known = session->losses_known = 0;
+  session->forgiven = false;
   // A page that is on its way knows nothing of the new selectors; it must not move the position past their
   // events.
   if (session->state == SessionState::waiting && !planted_.accept_stale_page) make_ready(*session);
@@ -131,9 +134,13 @@ void Shard::enqueue(const Session& session) {
   CHECK(parts_->ready.push({0, lane}, 1, 0, session.id()));
 }
 
+bool Shard::awaits_place(const Session& session) {
+  return session.reset && *session.reset != ResetReason::horizon;
+}
+
 std::optional<Offset> Shard::position(SessionId id) const {
   const Session* session = find(id);
-  if (session == nullptr) return std::nullopt;
+  if (session == nullptr || awaits_place(*session)) return std::nullopt;
   return session->state == SessionState::live ? head_ : session->position;
 }
 
@@ -154,10 +161,12 @@ void Shard::take_news(Timestamp now) {
   // A single event needs no gathering: each session is written to as it is found.
   parts.single = batches.size() == 1 && batches[0]->entries.size() == 1;
   std::size_t entries = 0;
+  parts.work = 0;
   while (parts.news_batch < batches.size()) {
     const BatchPtr& batch = batches[parts.news_batch];
     for (; parts.news_entry < batch->entries.size(); ++parts.news_entry) {
-      if (++entries + parts.pending.size() > options_.turn_news) return flush();
+      const std::size_t cost = ++entries + parts.pending.size() + parts.work / limits::news_work;
+      if (cost > options_.turn_news) return flush();
       take_entry(batch->entries[parts.news_entry], now);
     }
     if (batch->entries.front().event().durable()) parts.view.hold(batch);
@@ -211,10 +220,11 @@ void Shard::deliver(const Entry& entry, const Patterns& patterns) {
   if (planted_.skip_type_filter) {
     TopicIndex::select_all(patterns, parts.found);
   } else {
-    parts.index.select(patterns, entry.event(), parts.found);
+    parts.work += parts.index.select(patterns, entry.event(), parts.found);
   }
   for (const Group* group : parts.found) {
     const auto& members = group->members;
+    parts.work += 1 + members.size();
     for (std::size_t i = 0; i < members.size(); ++i) {
       fetch_ahead(members, i);
       Session* session = members[i];
@@ -245,8 +255,9 @@ void Shard::deliver_ephemeral(const Entry& entry) {
   Parts& parts = *parts_;
   ++parts.delivery;
   parts.index.find(entry.event().topic, parts.patterns);
-  parts.index.select(parts.patterns, entry.event(), parts.found);
+  parts.work += parts.index.select(parts.patterns, entry.event(), parts.found);
   for (const Group* group : parts.found) {
+    parts.work += 1 + group->members.size();
     for (Session* session : group->members) {
       if (std::exchange(session->newest_delivery, parts.delivery) == parts.delivery) continue;
       if (session->state == SessionState::live) {
@@ -311,7 +322,12 @@ void Shard::flush_session(Session& session, Offset base) {
   ++counts_.writes;
   // One that is held back before a change of its feed stands there, not at the head.
   const Offset end = session.state == SessionState::live ? head_ : session.position;
-  const Written written = session.outlet->write({entries, count}, end);
+  // What is pending beyond one write is not passed.
+  Offset upto = end;
+  for (std::uint32_t left = link; left != no_pending && upto == end; left = parts.pending[left].next)
+    if (const Event& event = parts.pending[left].entry->event(); event.durable())
+      upto = std::min(end, event.offset - 1);
+  const Written written = session.outlet->write({entries, count}, upto);
   counts_.delivered += written.taken;
   session.written += written.taken;
   if (written.state == OutletState::done) return forget(session);
@@ -327,9 +343,7 @@ void Shard::flush_session(Session& session, Offset base) {
       session.position = std::max(base, entries[i]->event().offset - 1);
     }
   }
-  for (; link != no_pending && session.position == end; link = parts.pending[link].next)
-    if (parts.pending[link].entry->event().durable())
-      session.position = parts.pending[link].entry->event().offset - 1;
+  if (session.position == end) session.position = upto;
   if (planted_.position_past_untaken) session.position = head_;
   if (planted_.repeat_after_block && session.position > base) --session.position;
   settle(session, written.state);
@@ -362,7 +376,7 @@ void Shard::tick(Instant now, Timestamp wall) {
     if (now.value.count() < deadline.heartbeat) continue;
     deadline.heartbeat = next_heartbeat(now);
     Session& session = parts.sessions[slot];
-    if (session.state == SessionState::blocked) continue;
+    if (session.state == SessionState::blocked || awaits_place(session)) continue;
     const bool live = session.state == SessionState::live;
     const Offset told = live || planted_.heartbeat_tells_head ? head_ : session.position;
     const OutletState state = session.outlet->heartbeat(told, session.written);

@@ -158,6 +158,7 @@ class Shard {
   void end_some(Code code, std::size_t count);
   void end_blocked(Code code);
 
+  // Nothing before a reset is told that gives the session another place than its client came with.
   std::optional<Offset> position(SessionId id) const;
   Offset head() const { return head_; }
   std::size_t sessions() const { return session_count_; }
@@ -167,6 +168,7 @@ class Shard {
   struct Parts;  // sessions, topic index, view of the tail
 
   Session* find(SessionId id) const;
+  static bool awaits_place(const Session& session);
   void forget(Session& session);
   // Of the sessions for which `concerned` says so.
   template <class Concerned>

@@ -17,9 +17,12 @@ struct Recorder : Outlet {
   int writes = 0;
   std::size_t largest = 0;  // of the writes, in events
   bool beat_blocks = false;
+  std::vector<Offset> told;  // with each write: what it has then, if it takes all
+  std::vector<Offset> beyond;  // with each reset
 
-  Written write(std::span<const Entry* const> entries, Offset) override {
+  Written write(std::span<const Entry* const> entries, Offset position) override {
     ++writes;
+    told.push_back(position);
     largest = std::max(largest, entries.size());
     const std::size_t taken = std::min(room, entries.size());
     for (const Entry* entry : entries.first(taken)) {
@@ -32,6 +35,7 @@ struct Recorder : Outlet {
   }
   Written reset(const Reset& reset) override {
     if (room == 0) return {0, OutletState::blocked};
+    beyond.push_back(reset.beyond);
     story += "reset:" + std::string(name_of(reset.reason)) + "@" + std::to_string(reset.position) + ' ';
     return {1, OutletState::open};
   }

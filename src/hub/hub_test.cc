@@ -83,7 +83,7 @@ TEST_F(HubTest, AHeartbeatThatBlocksWhileAPageIsOnItsWayDoublesNothing) {
     turn();
   }
   ana.story.clear();
-  EXPECT_EQ(pages.waiting.size(), 4u);
+  EXPECT_EQ(pages.waiting.size(), 1u);
   answer_pages();
   EXPECT_EQ(ana.story, expected + "live@700 ");
 }

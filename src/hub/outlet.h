@@ -17,6 +17,7 @@ namespace belfry {
 struct Reset {
   ResetReason reason;
   Offset position;  // where the stream goes on
+  Offset beyond;    // where whoever loads the state and comes again goes on: not below what was lost
 };
 
 enum class OutletState {

@@ -63,6 +63,7 @@ struct alignas(limits::cache_line_bytes) Session {
   SessionState state = SessionState::free;
   bool queued : 1 = false;  // among those to be pumped
   bool from_earliest : 1 = false;
+  bool asked : 1 = false;   // the answer to a question is on its way; there is one at most
   // It began at the earliest: what was lost before losses_known is no news, untold.
   bool forgiven : 1 = false;
   bool has_feed = false;  // `feed` is set

@@ -282,7 +282,12 @@ bool ShardThread::ask_feed(FeedJob job, std::uint64_t ticket) {
 
 bool ShardThread::ask(PageQuestion question) {
   const Turn turn{kPagesClass, question.owner};
-  return setup_.reads.push(turn, 1, 0, {setup_.index, std::move(question), 0});
+  std::size_t bytes = sizeof(ReadJob);
+  for (const Selector& selector : question.request.selectors) {
+    bytes += sizeof(Selector) + selector.topic.size();
+    for (const std::string& type : selector.types) bytes += sizeof(type) + type.size();
+  }
+  return setup_.reads.push(turn, 1, bytes, {setup_.index, std::move(question), 0});
 }
 
 }  // namespace belfry

@@ -241,6 +241,10 @@ describe('polling', () => {
         const client = await new Kind(server, topic, { since }).open();
         await until(() => client.resets.length === 1, `${Kind.name} to be told`);
         assert.equal(client.resets[0].reason, reason);
+        // Who does not hear the reset comes again with what it heard, and is told then.
+        const told = client.controls.find((control) => control.control === 'connected');
+        assert.equal(told === undefined, Kind === SseClient);
+        if (told) assert.equal((await server.get(topic, { since: told.cursor })).status, 410, Kind.name);
         const [next] = await server.publish({ topic, data: since });
         await until(() => client.events.some((event) => event.id === next.id), 'the stream to go on');
         client.close();

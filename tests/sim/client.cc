@@ -14,18 +14,17 @@ void Client::begin(SessionId id, const EpochTable* epochs, std::vector<Wanted> a
   expires_ = expires;
   written_ = 0;
   blocked_ = live_ = false;
-  excused_upto_ = 0;
-  excused_looks_ = 0;
   from_earliest_ = from_earliest;
   must_reset_ = place_is_void();
 }
 
 void Client::end_session() { session_.reset(); }
 
-Written Client::write(std::span<const Entry* const> entries, Offset) {
+Written Client::write(std::span<const Entry* const> entries, Offset told) {
   heard_(true);
   const std::size_t taken = std::min(room, entries.size());
   for (const Entry* entry : entries.first(taken)) event(entry->event());
+  if (taken == entries.size()) no_hidden_gap(told, "when a write told a place");
   room -= taken;
   blocked_ = room == 0;
   live_ &= !blocked_;
@@ -51,23 +50,24 @@ bool Client::asked_for(const Event& event) const {
                      [&](const Wanted& wish) { return accepts(wish.selector, event); });
 }
 
-bool Client::excused(const Event& event) const {
+bool Client::excused(const Event& event, const Wanted& wish) const {
   if (event.expired(truth_.latest()) || truth_.superseded(event)) return true;
   const std::uint64_t gone = truth_.gone(event.offset);
-  return gone != 0 && (event.offset <= excused_upto_ || gone <= excused_looks_);
+  return gone != 0 && (event.offset <= wish.excused_upto || gone <= wish.excused_looks);
 }
 
 void Client::no_hidden_gap(Offset upto, std::string_view when) {
   // Who begins at the earliest does not miss what was trimmed before the first page.
-  if (from_earliest_) excused_looks_ = truth_.looks();
+  for (Wanted& wish : wanted)
+    if (from_earliest_) wish.excused_looks = truth_.looks();
   for (Offset offset = position + 1; offset <= upto; ++offset) {
     const Fact* fact = truth_.at(offset);
     if (fact == nullptr)
       return fail("position_beyond_head: " + std::to_string(upto) + " " + std::string(when));
     const bool missed = std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& wish) {
-      return offset > wish.from && accepts(wish.selector, fact->event);
+      return offset > wish.from && accepts(wish.selector, fact->event) && !excused(fact->event, wish);
     });
-    if (missed && !excused(fact->event))
+    if (missed)
       fail("no_hidden_gap: " + std::to_string(offset) + " " + std::string(when));
   }
 }
@@ -101,7 +101,7 @@ Written Client::reset(const Reset& reset) {
     for (Offset offset = position + 1; offset <= truth_.head() && !needed; ++offset)
       needed = lost(offset);
     if (!needed) fail("no_needless_reset: horizon");
-    excused_upto_ = truth_.head();  // it loads the state as it is now
+    for (Wanted& wish : wanted) wish.excused_upto = truth_.head();  // it loads the state as it is now
     return {1, OutletState::open};
   }
   if (!must_reset_) fail("no_needless_reset: " + std::string(name_of(reset.reason)));

@@ -31,6 +31,8 @@ class Client final : public Outlet {
   struct Wanted {
     Selector selector;
     Offset from = 0;
+    Offset excused_upto = 0;         // a reset told that events up to here may be lost
+    std::uint64_t excused_looks = 0; // who begins at the earliest does not miss what was gone then
   };
 
   // The session begins. `epochs`: to write down the cursor's text, as a real client keeps it.
@@ -78,6 +80,8 @@ class Client final : public Outlet {
   std::vector<Left> left;
   int shard = 0;
 
+  // A topic that is added. What was told of the others says nothing of what this one has lost.
+  void want(const Selector& selector, Offset from) { wanted.push_back({selector, from}); }
   void unblock(std::size_t fresh_room);
   // A rewound or lost place has to be told before anything else.
   bool place_is_void() const { return truth_.head() < position || truth_.serial_at(position) != serial; }
@@ -87,7 +91,7 @@ class Client final : public Outlet {
   // no_hidden_gap: everything in (position, upto] that was asked for has come, or is excused.
   void no_hidden_gap(Offset upto, std::string_view when);
   bool asked_for(const Event& event) const;
-  bool excused(const Event& event) const;
+  bool excused(const Event& event, const Wanted& wish) const;
   void move_to(Offset to);
   void fail(const std::string& what) const {
     violation_("client " + std::to_string(number_) + ": " + what);
@@ -106,8 +110,6 @@ class Client final : public Outlet {
   bool stutters() { return temper == Temper::stuttering && ++controls_ % 3 == 0; }
 
   std::size_t controls_ = 0;
-  Offset excused_upto_ = 0;           // a reset told that events up to here may be lost
-  std::uint64_t excused_looks_ = 0;   // who begins at the earliest does not miss what was gone then
   bool from_earliest_ = false;  // and nothing has come yet
   bool must_reset_ = false;
   bool live_ = false, caught_up_in_turn_ = false;

@@ -340,7 +340,7 @@ void World::change_subscription(Client& client) {
     const Offset from = *shard.position(client.session());
     note("subscribe " + selector.topic + " from " + std::to_string(from));
     shard.subscribe(client.session(), {selector});
-    client.wanted.push_back({selector, from});
+    client.want(selector, from);
   } else if (client.wanted.size() > 1) {
     note("unsubscribe " + client.wanted.back().selector.topic);
     shard.unsubscribe(client.session(), {client.wanted.back().selector});
