@@ -123,7 +123,7 @@ TEST_F(SlowClients, AWholeFrameKeepsAnHttp2Connection) {
   settle();
   for (int i = 0; i < 3; ++i) {
     clock.advance(seconds(50));
-    peer.send(by_hand::frame(by_hand::ping, 0, 0, "12345678"));
+    peer.send(by_hand::frame(by_hand::window_update, 0, 0, by_hand::number(1)));
     settle();
   }
   EXPECT_EQ(on_loop([this] { return server->connections(); }), 1u);
