@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "shelves.h"
 #include "store/feed_steps.h"
@@ -283,6 +284,19 @@ TYPED_TEST(Remains, NoCursorIsOfAnEpochThatWasDropped) {
   }
 }
 
+// Counts that were known once must not come true again, whatever goes and comes.
+TYPED_TEST(Remains, RemovalsNeverComeBackToWhatTheyWere) {
+  const std::vector<FeedSpan> spans{{"t", 0, offset_max}, {"u", 0, offset_max}};
+  std::set<std::uint64_t> seen{this->feed().removals(spans).value()};
+  for (int i = 0; i < 30; ++i) {
+    const Offset last = this->publish(i % 3 == 0 ? "u" : "t");
+    EXPECT_TRUE(seen.contains(this->feed().removals(spans).value())) << "nothing went";
+    this->change(Withdraw{last});
+    EXPECT_TRUE(seen.insert(this->feed().removals(spans).value()).second) << i;
+    EXPECT_EQ(this->feed().count(spans[0], {}).value(), 0u);
+  }
+}
+
 struct SqliteRemains : Remains<SqliteShelf> {
   std::int64_t number(const std::string& sql) {
     sqlite3* database = nullptr;
@@ -294,6 +308,23 @@ struct SqliteRemains : Remains<SqliteShelf> {
     sqlite3_finalize(statement);
     sqlite3_close(database);
     return out;
+  }
+  void execute(const std::string& sql) {
+    sqlite3* database = nullptr;
+    CHECK(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database) == SQLITE_OK);
+    CHECK(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+  }
+  // One notification of each of so many types.
+  Offset publish_types(const std::string& topic, std::size_t count) {
+    std::vector<Event> events(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      events[i].topic = topic;
+      events[i].type = "type." + std::to_string(i);
+      events[i].notification = "{}";
+    }
+    CHECK(store->commit({events}));
+    return events.back().offset;
   }
   std::vector<std::string> tables() {
     sqlite3* database = nullptr;
@@ -340,6 +371,57 @@ TEST_F(SqliteRemains, NoRowIsLeftOfTopicsAndUsersThatAreOver) {
   EXPECT_EQ(floor("t/u1", 0), 200u);
 }
 
+TEST_F(SqliteRemains, AMarkCostsTheSameHoweverManyTypesATopicHad) {
+  trim(publish_types("t", 3000) - 10);
+  EXPECT_EQ(number("SELECT count(*) FROM lanes"), 11) << "and one that counts what went";
+  EXPECT_EQ(number("SELECT sum(removed) FROM lanes"), 2990);
+  const std::vector<FeedSpan> spans{{"t", 0, offset_max}};
+  const std::vector<OffsetRange> ranges{{0, offset_max}};
+  const std::uint64_t before = feed().work();
+  EXPECT_EQ(feed().tally(spans, {}, ranges).value(), std::vector<std::uint64_t>{10});
+  EXPECT_EQ(feed().newest(spans, {}, ranges, 20).value().size(), 10u);
+  EXPECT_EQ(feed().count(spans[0], {}).value(), 10u);
+  ASSERT_TRUE(feed().removals(spans));
+  EXPECT_LT(feed().work() - before, 5000u);
+}
+
+TEST_F(SqliteRemains, ALaneGoesWithItsLastNotificationAlsoIfAnotherTypeReplacesIt) {
+  Event event;
+  event.topic = "t";
+  event.key = "k";
+  for (const char* type : {"a", "a", "b", "b", "c"}) {
+    event.type = type;
+    event.notification = event.type == "c" ? "" : "{}";
+    std::vector<Event> events{event};
+    ASSERT_TRUE(store->commit({events}));
+    EXPECT_EQ(number("SELECT count(*) FROM lanes WHERE type <> '(gone)'"), event.type == "c" ? 0 : 1);
+    EXPECT_EQ(number("SELECT count(*) FROM lanes WHERE type = '" + event.type + "'"),
+              event.type == "c" ? 0 : 1);
+  }
+  EXPECT_EQ(number("SELECT sum(removed) FROM lanes"), 4);
+}
+
+TEST_F(SqliteRemains, LanesThatAnEarlierVersionLeftEmptyGoInTheFirstRound) {
+  publish_types("t", 3);
+  execute(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO "
+      "lanes(topic, type, removed) SELECT (SELECT id FROM topics), 'old.' || i, i FROM n");
+  reopen();
+  const std::vector<FeedSpan> spans{{"t", 0, offset_max}};
+  const std::uint64_t removals = feed().removals(spans).value();
+  EXPECT_GT(forget(), 1000u / 64 - 2);
+  EXPECT_EQ(number("SELECT count(*) FROM lanes"), 4);
+  EXPECT_EQ(feed().removals(spans).value(), removals) << "nothing was taken out";
+  EXPECT_EQ(feed().count(spans[0], {}).value(), 3u);
+}
+
+TEST_F(SqliteRemains, AnErasureLeavesNoTypeOfWhatTheUserGot) {
+  change(Withdraw{publish_types("users/ana", 5)});
+  ASSERT_TRUE(store->index_now());
+  change(EraseUser{"ana"});
+  EXPECT_EQ(number("SELECT count(*) FROM lanes WHERE type LIKE 'type.%'"), 0);
+}
+
 TEST_F(SqliteRemains, ARoundIsSlicesAndThenItRests) {
   std::vector<Event> events(5000);
   for (std::size_t i = 0; i < events.size(); ++i) events[i].topic = "t/" + std::to_string(i);
@@ -384,14 +466,9 @@ TEST_F(SqliteRemains, AUserWithVeryManyStepsAndFollowsIsDoneInSlices) {
 
 TEST_F(SqliteRemains, TheNewestTenThousandEpochsAreKept) {
   publish("t", 30'000);
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open(shelf.folder.path("belfry.db").c_str(), &database), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(database,
-                         "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) "
-                         "INSERT INTO epochs(epoch, first_offset) SELECT i, i FROM n",
-                         nullptr, nullptr, nullptr),
-            SQLITE_OK);
-  sqlite3_close(database);
+  execute(
+      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) INSERT INTO "
+      "epochs(epoch, first_offset) SELECT i, i FROM n");
   store = nullptr;
   store = shelf.open();
   const Opened opened = store->open(Epoch{99'999}).value();

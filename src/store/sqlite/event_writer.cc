@@ -104,7 +104,7 @@ Result<Offset> EventWriter::replace_key(std::int64_t topic, const Event& event) 
     if (TRY(select_keyed_.bind(1, topic).bind(2, std::string_view(event.key)).step()))
       earlier = to_unsigned(select_keyed_.integer(0));
   }
-  if (earlier != 0) TRY(remove(earlier, Removal::withdrawn));
+  if (earlier != 0) TRY(remove(earlier, Removal::withdrawn, &event));
   TRY(put_keyed_.bind(1, topic)
           .bind(2, std::string_view(event.key))
           .bind(3, to_signed(event.offset))
@@ -129,7 +129,7 @@ Result<bool> EventWriter::forget_lanes(std::int64_t topic) {
   return notifications_.forget_lanes(topic, kLanesForgotten);
 }
 
-Result<bool> EventWriter::remove(Offset offset, Removal removal) {
+Result<bool> EventWriter::remove(Offset offset, Removal removal, const Event* next) {
   std::int64_t topic = 0, seq = 0, plain = 0, expires = 0;
   bool notifies = false, has_expiry = false;
   std::string type, key;
@@ -147,7 +147,8 @@ Result<bool> EventWriter::remove(Offset offset, Removal removal) {
   }
   TRY(delete_event_.bind(1, to_signed(offset)).run());
   index_.forget(topic, offset);
-  if (notifies) TRY(notifications_.remove(topic, type, offset));
+  const bool refilled = next != nullptr && next->type == type && !next->notification.empty();
+  if (notifies) TRY(notifications_.remove(topic, type, offset, refilled));
   if (!key.empty())
     TRY(delete_keyed_.bind(1, topic).bind(2, std::string_view(key)).bind(3, to_signed(offset)).run());
   if (has_expiry) TRY(delete_expiry_.bind(1, expires).bind(2, to_signed(offset)).run());

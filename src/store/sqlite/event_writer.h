@@ -24,9 +24,12 @@ class EventWriter {
   Result<Offset> insert(Event& event);
 
   enum class Removal { withdrawn, trimmed };  // trimmed raises the topic's floor
-  // False if the event is not there.
-  Result<bool> remove(Offset offset, Removal removal);
+  // False if the event is not there. `next`: this event comes in its place at once.
+  Result<bool> remove(Offset offset, Removal removal, const Event* next = nullptr);
 
+  Result<bool> drop_lane_if_empty(std::int64_t topic, const std::string& type, std::int64_t lane) {
+    return notifications_.drop_if_empty(topic, type, lane);
+  }
   // Of a topic that has no event: some of its lanes (false: there are more), and what is remembered of it.
   Result<bool> forget_lanes(std::int64_t topic);
   void forget_topic(std::string_view name) { topics_.forget(name); }

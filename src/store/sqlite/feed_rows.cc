@@ -33,8 +33,11 @@ Result<void> SqliteFeedRows::prepare(Database& database) {
       "SELECT t.name, f.since, f.until FROM follows f JOIN topics t ON t.id = f.topic WHERE f.user = ?"));
   TRY(database.prepare(
       select_lanes_,
-      "SELECT l.id, l.type, l.dead, l.removed FROM lanes l JOIN topics t ON l.topic = t.id WHERE t.name = "
-      "?"));
+      "SELECT l.id, l.type, l.dead FROM lanes l JOIN topics t ON l.topic = t.id WHERE t.name = ? AND l.type "
+      "<> ?"));
+  TRY(database.prepare(select_removed_,
+                       "SELECT max(l.topic), sum(l.removed) FROM lanes l JOIN topics t ON l.topic = t.id "
+                       "WHERE t.name = ?"));
   TRY(database.prepare(
       select_rank_,
       "SELECT n FROM notifications WHERE lane = ? AND offset <= ? ORDER BY offset DESC LIMIT 1"));
@@ -101,11 +104,10 @@ Result<std::vector<SqliteFeedRows::Lane>> SqliteFeedRows::lanes(std::string_view
                                                                 const Mutes& mutes) {
   std::vector<Lane> out;
   const ResetAtEnd end(select_lanes_);
-  select_lanes_.bind(1, topic);
+  select_lanes_.bind(1, topic).bind(2, gone_lane);
   while (TRY(select_lanes_.step()))
     if (mutes.empty() || !mutes.hide(topic, select_lanes_.text(1)))
-      out.push_back({select_lanes_.integer(0), select_lanes_.integer(2) != 0,
-                     to_unsigned(select_lanes_.integer(3))});
+      out.push_back({select_lanes_.integer(0), select_lanes_.integer(2) != 0});
   return out;
 }
 
@@ -173,6 +175,13 @@ std::size_t range_of(std::span<const OffsetRange> ranges, std::size_t from, Offs
   return static_cast<std::size_t>(found - ranges.begin());
 }
 
+// An odd number that has nothing to do with those of other ids (the mixer of SplitMix64).
+std::uint64_t scattered(std::uint64_t id) {
+  id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9u;
+  id = (id ^ (id >> 27)) * 0x94d049bb133111ebu;
+  return (id ^ (id >> 31)) | 1u;
+}
+
 }  // namespace
 
 Result<void> SqliteFeedRows::tally_lane(const Lane& lane, OffsetRange within,
@@ -222,9 +231,10 @@ Result<std::uint64_t> SqliteFeedRows::removals(std::span<const FeedSpan> spans) 
   std::unordered_set<std::string_view, KeyedHash> topics;
   for (const FeedSpan& span : spans) {
     if (!topics.insert(span.topic).second) continue;
-    const std::vector<Lane> found = TRY(lanes(span.topic, {}));
-    // What grows in one lane must not be made up for by a lane that is not asked for any more.
-    for (const Lane& lane : found) total += lane.removed * (to_unsigned(lane.id) * 0x9e3779b97f4a7c15u | 1u);
+    const ResetAtEnd end(select_removed_);
+    TRY(select_removed_.bind(1, span.topic).step());
+    // What grows in one topic must not be made up for by a topic that is not asked for any more.
+    total += to_unsigned(select_removed_.integer(1)) * scattered(to_unsigned(select_removed_.integer(0)));
   }
   return total;
 }

@@ -34,7 +34,6 @@ class SqliteFeedRows final : public FeedRows {
   struct Lane {
     std::int64_t id;
     bool has_dead;
-    std::uint64_t removed;  // so far
   };
   static constexpr std::size_t kFetched = 4;  // at once, twice as many each time
   // One lane of one span, being read from its newest end.
@@ -62,8 +61,9 @@ class SqliteFeedRows final : public FeedRows {
 
   const EpochTable& epochs_;
   Database* database_ = nullptr;
-  Statement select_head_, select_user_, select_follows_, select_lanes_, select_rank_, select_first_,
-      count_dead_, count_blocks_, select_offsets_, select_walk_, select_event_, select_item_, select_floor_;
+  Statement select_head_, select_user_, select_follows_, select_lanes_, select_removed_, select_rank_,
+      select_first_, count_dead_, count_blocks_, select_offsets_, select_walk_, select_event_, select_item_,
+      select_floor_;
 };
 
 // Patterns as one text for a column, and back.

@@ -39,6 +39,9 @@ Result<void> NotificationIndex::prepare(Database& database) {
   TRY(database.prepare(delete_all_dead_, "DELETE FROM dead WHERE lane = ?"));
   TRY(database.prepare(delete_all_blocks_, "DELETE FROM dead_blocks WHERE lane = ?"));
   TRY(database.prepare(count_removal_, "UPDATE lanes SET removed = removed + 1 WHERE id = ?"));
+  TRY(database.prepare(count_gone_,
+                       "INSERT INTO lanes(topic, type, removed) VALUES(?, ?, ? + (SELECT removed FROM lanes "
+                       "WHERE id = ?)) ON CONFLICT DO UPDATE SET removed = removed + excluded.removed"));
   return database.prepare(add_lane_, "UPDATE lanes SET dead = dead + ? WHERE id = ?");
 }
 
@@ -74,15 +77,17 @@ Result<void> NotificationIndex::add(std::int64_t topic, const std::string& type,
   return insert_.bind(1, lane.id).bind(2, to_signed(offset)).bind(3, ++lane.last_n).run();
 }
 
-Result<void> NotificationIndex::remove(std::int64_t topic, const std::string& type, Offset offset) {
+Result<void> NotificationIndex::remove(std::int64_t topic, const std::string& type, Offset offset,
+                                       bool refilled) {
   Lane& lane = *TRY(lane_of(topic, type));
   const std::int64_t at = to_signed(offset);
   const std::int64_t n = TRY(number(select_n_, lane.id, at));
   if (n == 0) return {};
   TRY(delete_.bind(1, lane.id).bind(2, at).run());
-  TRY(count_removal_.bind(1, lane.id).run());
   const std::int64_t before = TRY(number(select_before_, lane.id, at));
   const std::int64_t after = TRY(number(select_first_, lane.id, at));
+  if (before == 0 && after == 0 && !refilled) return drop(topic, type, lane.id, 1);
+  TRY(count_removal_.bind(1, lane.id).run());
   // At an end of the lane no number needs to be remembered as dead.
   if (after == 0) {
     lane.last_n = before;
@@ -90,6 +95,22 @@ Result<void> NotificationIndex::remove(std::int64_t topic, const std::string& ty
   }
   if (before == 0) return forget_dead(lane.id, 0, after - 1);
   return bury(lane.id, n);
+}
+
+// What it lost stays counted: counts that are known of a feed are true as long as the sum is the same. It
+// holds nothing, so none of its numbers is dead.
+Result<void> NotificationIndex::drop(std::int64_t topic, const std::string& type, std::int64_t lane,
+                                     std::int64_t removed_now) {
+  lanes_.erase(name_of_lane(topic, type));
+  TRY(count_gone_.bind(1, topic).bind(2, gone_lane).bind(3, removed_now).bind(4, lane).run());
+  return delete_lane_.bind(1, lane).run();
+}
+
+Result<bool> NotificationIndex::drop_if_empty(std::int64_t topic, const std::string& type,
+                                              std::int64_t lane) {
+  if (TRY(number(select_before_, lane, kEnd)) != 0) return false;
+  TRY(drop(topic, type, lane, 0));
+  return true;
 }
 
 // Numbers of lanes are given again, so nothing may remember them.

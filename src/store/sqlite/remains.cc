@@ -18,6 +18,8 @@ constexpr std::size_t kStepsPerCost = 8;  // of a read state that is decoded
 
 Result<void> Remains::prepare(Database& database) {
   database_ = &database;
+  TRY(database.prepare(select_lane_,
+                       "SELECT id, topic, type FROM lanes WHERE id > ? AND type <> ? ORDER BY id LIMIT 1"));
   TRY(database.prepare(
       select_follow_,
       "SELECT f.user, f.topic, f.since, f.until, f.empty_since, t.floor FROM follows f LEFT JOIN topics t "
@@ -47,8 +49,11 @@ Result<void> Remains::prepare(Database& database) {
   return database.prepare(delete_user_, "DELETE FROM users WHERE name = ?");
 }
 
-void Remains::restart() {
-  part_ = Part::follows;
+void Remains::restart() { begin_round(Part::lanes); }
+
+void Remains::begin_round(Part first) {
+  part_ = first;
+  lane_ = 0;
   follow_ = {};
   topic_ = 0;
   user_.clear();
@@ -67,10 +72,10 @@ Result<std::size_t> Remains::forget(Timestamp now, std::size_t rows_max) {
     cost_ += kCostOfRow;
     if (TRY(look(now))) continue;
     if (part_ != Part::users) {
-      part_ = part_ == Part::follows ? Part::topics : Part::users;
+      part_ = static_cast<Part>(static_cast<int>(part_) + 1);
       continue;
     }
-    restart();
+    begin_round(Part::follows);
     rests_until_ = now + kRest;
     return went_;
   }
@@ -78,6 +83,7 @@ Result<std::size_t> Remains::forget(Timestamp now, std::size_t rows_max) {
 }
 
 Result<bool> Remains::look(Timestamp now) {
+  if (part_ == Part::lanes) return look_at_lane();
   if (part_ == Part::follows) return look_at_follow(now);
   return part_ == Part::topics ? look_at_topic(now) : look_at_user();
 }
@@ -106,6 +112,15 @@ Result<Offset> Remains::forgotten() {
   const ResetAtEnd end(select_forgotten_);
   TRY(select_forgotten_.step());
   return to_unsigned(select_forgotten_.integer(0));
+}
+
+Result<bool> Remains::look_at_lane() {
+  const ResetAtEnd end(select_lane_);
+  if (!TRY(select_lane_.bind(1, lane_).bind(2, gone_lane).step())) return false;
+  lane_ = select_lane_.integer(0);
+  const std::int64_t topic = select_lane_.integer(1);
+  if (TRY(events_.drop_lane_if_empty(topic, select_lane_.text(2), lane_))) ++went_;
+  return true;
 }
 
 // Whoever was away while it was followed is told by the row what retention took meanwhile. Where that is
@@ -166,7 +181,7 @@ Result<bool> Remains::look_at_topic(Timestamp now) {
   return true;
 }
 
-// Its lanes first, some at a time: a topic has one for each type that it ever had.
+// Its lanes first, some at a time.
 Result<void> Remains::forget_topic(const Topic& topic) {
   // Counts of its user are true as long as its lanes say so.
   const std::string user = user_of_topic(topic.name);

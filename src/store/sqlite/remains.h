@@ -1,6 +1,7 @@
 #pragma once
 // What events leave behind when they go: topics without events, their lanes, ended follows that hold
-// nothing, steps of read states, users of whom nothing is kept. Private to sqlite/.
+// nothing, steps of read states, users of whom nothing is kept; and lanes that hold nothing, which earlier
+// versions left, in the first round. Private to sqlite/.
 //
 // Owner: SqliteStore. Thread: the log-writer; every call but rests() inside a transaction.
 // Bound: `rows_max` rows changed and kWork a call. A round goes over all rows, then rests for kRest.
@@ -30,7 +31,7 @@ class Remains {
   Result<Offset> forgotten();
 
  private:
-  enum class Part { follows, topics, users };
+  enum class Part { lanes, follows, topics, users };
   struct EndedFollow {
     std::string user;
     std::int64_t topic = 0;
@@ -41,8 +42,10 @@ class Remains {
     std::string name;
     Offset floor = 0;
   };
+  void begin_round(Part first);
   // Looks at the next row; false if there is none.
   Result<bool> look(Timestamp now);
+  Result<bool> look_at_lane();
   Result<bool> look_at_follow(Timestamp now);
   Result<bool> look_at_topic(Timestamp now);
   Result<bool> look_at_user();
@@ -59,7 +62,8 @@ class Remains {
   SqliteFeedRows& feed_rows_;
   Database* database_ = nullptr;
   // The place of the round.
-  Part part_ = Part::follows;
+  Part part_ = Part::lanes;
+  std::int64_t lane_ = 0;
   EndedFollow follow_;
   std::int64_t topic_ = 0;
   std::string user_;
@@ -69,9 +73,9 @@ class Remains {
   std::unordered_set<std::int64_t> waiting_;  // topics with rows that are not indexed
   std::size_t went_ = 0, marked_ = 0;
   std::uint64_t cost_ = 0;  // beside SQLite's steps
-  Statement select_follow_, select_held_, mark_follow_, delete_follow_, forget_counts_, select_topic_,
-      select_followed_, select_event_, mark_topic_, delete_keyed_, delete_topic_, raise_forgotten_,
-      select_forgotten_, select_user_, put_read_, delete_user_;
+  Statement select_lane_, select_follow_, select_held_, mark_follow_, delete_follow_, forget_counts_,
+      select_topic_, select_followed_, select_event_, mark_topic_, delete_keyed_, delete_topic_,
+      raise_forgotten_, select_forgotten_, select_user_, put_read_, delete_user_;
 };
 
 // A start in which no event was written leaves no epoch behind in the end, and of all only the newest are
