@@ -7,18 +7,6 @@
 namespace belfry {
 namespace {
 
-// Scheduled for the past, or too far away.
-Result<void> check_schedule(const std::vector<Timestamp>& deliver_at, Timestamp now) {
-  for (std::size_t i = 0; i < deliver_at.size(); ++i) {
-    const std::string field =
-        deliver_at.size() == 1 ? "deliver_at" : "events[" + std::to_string(i) + "].deliver_at";
-    if (deliver_at[i] <= now) return fail(Code::bad_parameter, "It is in the past.", field);
-    if (deliver_at[i] > now + limits::schedule_max)
-      return fail(Code::bad_parameter, "It is more than a year away.", field);
-  }
-  return {};
-}
-
 net::Response changed_response(const Published& published) {
   const CommandAnswer& answer = *published.command;
   return json_response(200, wire::change_answer(answer.changed, to_text(answer.cursor)));
@@ -68,7 +56,6 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
   auto principal = TRY(principal_of(request));
   PublishRequest out;
   TRY(take_body(request, out));
-  TRY(check_schedule(out.deliver_at, parts_.clock.wall()));
   TRY(authorize_events(principal.rights, out.events));
   TRY(parts_.desk.check_load(principal, out.events));
   out.principal = std::move(principal.name);

@@ -19,6 +19,18 @@ Event hole(Offset offset) {
   return event;
 }
 
+// Scheduled for the past, or too far away.
+Result<void> check_schedule(const std::vector<Timestamp>& deliver_at, Timestamp now) {
+  for (std::size_t i = 0; i < deliver_at.size(); ++i) {
+    const std::string field =
+        deliver_at.size() == 1 ? "deliver_at" : "events[" + std::to_string(i) + "].deliver_at";
+    if (deliver_at[i] <= now) return fail(Code::bad_parameter, "It is in the past.", field);
+    if (deliver_at[i] > now + limits::schedule_max)
+      return fail(Code::bad_parameter, "It is more than a year away.", field);
+  }
+  return {};
+}
+
 }  // namespace
 
 Log::Log(Store& store, LogOptions options) : store_(store), options_(std::move(options)) {}
@@ -286,7 +298,12 @@ Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
   return out;
 }
 
+// Its time is looked at here, behind the key: what was accepted once may be due when it is repeated.
 void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
+  if (auto checked = check_schedule(request.deliver_at, now); !checked) {
+    group.outcomes[index] = checked.error();
+    return;
+  }
   Group::Part part{index};
   part.first_scheduled = group.scheduled;
   part.stored = true;

@@ -39,7 +39,7 @@ struct PublishRequest {
   // Or one key for each event: an event whose key is known is not stored again, the others are.
   std::vector<std::string> event_keys{};
   std::vector<BodyHash> event_bodies{};  // as many as event_keys
-  std::vector<Timestamp> deliver_at{};   // as many as events: they are scheduled instead; or none
+  std::vector<Timestamp> deliver_at{};   // as many as events: they are scheduled instead (Log checks)
   std::optional<Command> command{};      // instead of events
   std::vector<Change> changes{};  // in the transaction of its events: a source's position, a used ticket
   Timestamp issued{};             // of the token that schedules it, and its id

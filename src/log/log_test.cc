@@ -233,6 +233,33 @@ TEST_F(LogTest, TheSameKeyIsTheSameEventWhateverKindItWas) {
   EXPECT_EQ(announced(*log), seen);
 }
 
+// It was accepted, and may be due by now.
+TEST_F(LogTest, WhatIsScheduledForThePastIsRefusedUnlessItIsARepeat) {
+  const Timestamp at = clock.wall() + std::chrono::minutes(1);
+  const auto scheduled = [](std::string key, std::vector<Timestamp> times) {
+    auto out = request(std::vector<std::string>(times.size(), "a"), std::move(key));
+    out.deliver_at = std::move(times);
+    return out;
+  };
+  const auto first = publish({scheduled("k", {at})});
+  clock.advance(std::chrono::minutes(2));
+  ASSERT_TRUE(log->maintain(clock.wall()));
+  ASSERT_EQ(announced(*log), "a ");
+  const auto again = publish({scheduled("k", {at}), scheduled("", {at}), scheduled("new", {at})});
+  ASSERT_TRUE(first[0] && again[0]);
+  EXPECT_TRUE(again[0].value().replayed);
+  EXPECT_EQ(again[0].value().events[0].scheduled, first[0].value().events[0].scheduled);
+  for (const auto* refused : {&again[1], &again[2]}) {
+    EXPECT_EQ(refused->error().code, Code::bad_parameter);
+    EXPECT_EQ(refused->error().field, "deliver_at");
+  }
+  const Timestamp good = clock.wall() + std::chrono::minutes(1), far = good + limits::schedule_max;
+  const auto more = publish({scheduled("new", {good}), scheduled("", {good, far})});
+  EXPECT_TRUE(more[0]) << "what was refused has used no key";
+  EXPECT_EQ(more[1].error().field, "events[1].deliver_at");
+  EXPECT_EQ(disk.scheduled.size(), 1u);
+}
+
 TEST_F(LogTest, OfABatchWithAKnownEventTheNewOneIsAnnouncedAlone) {
   const auto batch = [](std::vector<std::string> topics) {
     auto out = request(topics);

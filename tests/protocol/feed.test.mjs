@@ -202,6 +202,22 @@ describe('the feed', () => {
     assert.deepEqual(await server.publish(body, key), first);
   });
 
+  it('answers a repeated schedule also once it is due', async () => {
+    const { own, feed } = newcomer();
+    const body = JSON.stringify(note(own, { deliver_at: new Date(Date.now() + 2000).toISOString() }));
+    const key = { 'Idempotency-Key': unique() };
+    const first = await (await server.post(body, key)).json();
+    await until(async () => (await feed()).notifications.length === 1, 'the scheduled one');
+    const again = await server.post(body, key);
+    assert.equal(again.status, 200);
+    assert.deepEqual(await again.json(), { ...first, replayed: true });
+    for (const other of [{}, { 'Idempotency-Key': unique() }]) {
+      const late = await server.post(body, other);
+      const { code, field } = await late.json();
+      assert.deepEqual([late.status, code, field], [400, 'bad_parameter', 'deliver_at']);
+    }
+  });
+
   it('erases a user whole', async () => {
     const { user, own, feed, follow, mark } = newcomer();
     const team = `teams/${unique()}`;
