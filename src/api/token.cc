@@ -102,14 +102,21 @@ std::string text_claim(const json::object& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
+// Whoever has a token must be one that a backend can name, to erase all of it: a URL holds no NUL.
+bool is_user_id(std::string_view text) {
+  return text.size() <= limits::user_bytes_max && text.find('\0') == std::string_view::npos &&
+         is_utf8(text) && check_topic(user_topic(text));
+}
+
+// Only what can be revoked is accepted: wire::parse_revocation_body has the same bounds, or wider ones.
 Result<Principal> principal_of(const json::object& claims, Timestamp now) {
   const auto* subject = claims.if_contains("sub");
   if (subject == nullptr || !subject->is_string() || subject->as_string().empty())
     return invalid("The claim sub is missing.");
   Principal principal;
   principal.user = std::string(subject->as_string());
-  if (!is_utf8(principal.user) || !check_topic(user_topic(principal.user)))
-    return invalid("The claim sub cannot be a user id.");
+  if (!is_user_id(principal.user))
+    return invalid("The claim sub cannot be a user id: at most 200 bytes of UTF-8 without a NUL.");
   principal.name = "user:" + principal.user;
   principal.expires = TRY(time_claim(claims, "exp"));
   if (!principal.expires) return invalid("The claim exp is missing.");
@@ -123,6 +130,8 @@ Result<Principal> principal_of(const json::object& claims, Timestamp now) {
   const auto* id = claims.if_contains("jti");
   if (id != nullptr && !id->is_string()) return invalid("The claim jti is not a text.");
   principal.token_id = text_claim(claims, "jti");
+  if (principal.token_id.size() > limits::topic_bytes_max)
+    return invalid("The claim jti is longer than 255 bytes.");
   return principal;
 }
 

@@ -82,6 +82,30 @@ TEST(Token, ANameThatStandsTwiceIsRefusedHoweverDeep) {
     EXPECT_FALSE(verify_token(token(more), kSecret, kNow)) << more;
 }
 
+// Whoever gets in can be erased, and the token be taken back: DELETE /v1/users/{id}, POST /v1/revocations.
+TEST(Token, WhatNoBackendCouldNameIsRefused) {
+  const auto verified = [](std::string subject, std::string id) {
+    TokenClaims wanted = claims();
+    wanted.subject = std::move(subject);
+    wanted.id = std::move(id);
+    return verify_token(mint_token(wanted, kSecret), kSecret, kNow);
+  };
+  EXPECT_TRUE(verified(std::string(200, 'u'), std::string(255, 'j')));
+  EXPECT_TRUE(verified("Jos\xc3\xa9 +#/%\n", ""));
+  for (const std::string& subject :
+       {std::string(), std::string(201, 'u'), std::string(249, 'u'), std::string(1, '\0'),
+        std::string("ana\0", 4), std::string("a\0b", 3)}) {
+    const auto refused = verified(subject, "t1");
+    ASSERT_FALSE(refused) << subject;
+    EXPECT_EQ(refused.error().code, Code::token_invalid);
+    EXPECT_NE(refused.error().detail.find("sub"), std::string::npos);
+  }
+  const auto refused = verified("ana", std::string(256, 'j'));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::token_invalid);
+  EXPECT_NE(refused.error().detail.find("jti"), std::string::npos);
+}
+
 TEST(Keyring, BackendKeysAndTokens) {
   EXPECT_FALSE(SigningKey::from_secret("short"));
   Keyring keyring;

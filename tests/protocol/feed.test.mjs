@@ -295,6 +295,16 @@ describe('the feed', () => {
           const { status, body } = await server.call(method, path);
           assert.deepEqual([status, body.code], [400, 'bad_parameter'], `${method} ${path}`);
         }
+      // Earlier versions took such ids from tokens; what there is of them can be erased.
+      const erase = async (user) => (await server.call('DELETE', `/v1/users/${user}`)).status;
+      assert.deepEqual([await erase('u'.repeat(249)), await erase('u'.repeat(250))], [200, 400]);
+      const ask = (claims) => server.call('GET', '/v1/feed', undefined, server.token(null, claims));
+      assert.equal((await ask({ user: most })).status, 200);
+      for (const user of [`${most}u`, '\0x']) {
+        const { status, body } = await ask({ user });
+        assert.deepEqual([status, body.code], [401, 'token_invalid']);
+        assert.match(body.message, /sub/);
+      }
     });
 
     it('what is not the callers as if it were not there', async () => {
