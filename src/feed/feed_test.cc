@@ -335,6 +335,30 @@ TEST_F(FeedTest, ErasureLeavesNothing) {
   EXPECT_EQ(left.value()[1].type, erase_type);
 }
 
+// As the log-writer takes in what waits.
+TEST_F(FeedTest, AnErasureLeavesNothingOfWhatWasAskedAtTheSameTime) {
+  std::vector<PublishRequest> waiting{
+      ask(FollowCommand{"ana", "t", true}), ask(MuteCommand{"ana", {{"m"}, {}}}),
+      ask(EraseCommand{"ana"}), ask(FollowCommand{"ana", "u", true})};
+  log->begin_group(clock.wall());
+  for (PublishRequest& request : waiting) {
+    if (!log->fits(request)) {
+      log->commit_group();
+      log->begin_group(clock.wall());
+    }
+    log->add(std::move(request));
+  }
+  log->commit_group();
+  std::vector<std::string> left;
+  const auto kept = store->read_log(0, 100, 100);
+  for (const Event& event : kept.value()) left.push_back(event.type);
+  EXPECT_EQ(left, (std::vector<std::string>{std::string(erase_type), std::string(follow_type)}));
+  const UserRows rows = store->feed_rows().user("ana").value();
+  EXPECT_TRUE(rows.mutes.empty());
+  ASSERT_EQ(rows.follows.size(), 1u);
+  EXPECT_EQ(rows.follows[0].topic, "u") << "it came later";
+}
+
 TEST_F(FeedTest, WhatIsScheduledComesWhenItIsDueAndCanBeCancelled) {
   auto request = notify("users/ana");
   request.principal = "backend:a";
