@@ -62,8 +62,10 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
   out.issued = principal.issued;
   out.token_id = std::move(principal.token_id);
   if (const auto key = request.header("idempotency-key")) {
-    if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key))
-      return fail(Code::bad_parameter, "Between 1 and 255 bytes of UTF-8.", "Idempotency-Key");
+    if (key->empty() || key->size() > limits::idempotency_key_bytes_max || !is_utf8(*key) ||
+        wire::has_control_character(*key))
+      return fail(Code::bad_parameter, "Between 1 and 255 bytes of UTF-8, no control characters.",
+                  "Idempotency-Key");
     out.event_keys.clear();  // the header counts
     out.event_bodies.clear();
     out.idempotency_key = std::string(*key);

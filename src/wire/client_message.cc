@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "wire/publish_body.h"
+
 namespace belfry::wire {
 namespace {
 
@@ -76,6 +78,8 @@ Result<void> take(ClientMessage& message, std::string_view name, dom::element va
     message.body = simdjson::minify(value);
   } else if (name == "idempotency_key") {
     message.idempotency_key = TRY(text_of(value, name, limits::idempotency_key_bytes_max));
+    if (has_control_character(message.idempotency_key))
+      return fail(Code::bad_parameter, "It holds a control character.", "idempotency_key");
   } else {
     return fail(Code::unknown_field, {}, std::string(name.substr(0, 64)));
   }

@@ -15,6 +15,9 @@ TEST(ClientMessage, GoodOnes) {
   ASSERT_TRUE(subscribe);
   EXPECT_EQ(subscribe.value().id, "1");
   EXPECT_TRUE(parse_client_message(R"({"action":"ping"})"));
+  const auto publish = parse_client_message(R"({"action":"publish","events":[],"idempotency_key":"é ~"})");
+  ASSERT_TRUE(publish);
+  EXPECT_EQ(publish.value().idempotency_key, "é ~");
 }
 
 TEST(ClientMessage, BadOnes) {
@@ -32,6 +35,10 @@ TEST(ClientMessage, BadOnes) {
       {R"({"action":"subscribe","topics":[1]})", Code::wrong_type, "topics"},
       {R"({"action":"subscribe","topics":["a"],"id":")" + std::string(65, 'i') + "\"}", Code::bad_parameter,
        "id"},
+      {R"({"action":"publish","events":[],"idempotency_key":"s\nd1"})", Code::bad_parameter,
+       "idempotency_key"},
+      {R"({"action":"publish","events":[],"idempotency_key":"\u007f"})", Code::bad_parameter,
+       "idempotency_key"},
       {R"({"action":"ping","id":"1","id":"2"})", Code::bad_request, "id"},
   };
   for (const auto& [text, code, field] : table) {

@@ -65,6 +65,9 @@ class Attributes {
     if (source_.empty()) return fail(Code::missing_field, {}, "source");
     if (id_.size() + source_.size() > limits::idempotency_key_bytes_max)
       return fail(Code::bad_parameter, "Id and source are longer than 255 bytes together.", "id");
+    if (has_control_character(id_) || has_control_character(source_))
+      return fail(Code::bad_parameter, "It holds a control character.",
+                  has_control_character(id_) ? "id" : "source");
     auto parsed = parse_publish_body("{" + body_ + "}", BodyForm::json);
     if (!parsed) {
       Error error = std::move(parsed).error();

@@ -273,6 +273,10 @@ Result<PublishBody> parse_lines(std::string_view text) {
 
 }  // namespace
 
+bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; });
+}
+
 Result<PublishBody> parse_publish_body(std::string_view body, BodyForm form) {
   if (form == BodyForm::json_lines) return parse_lines(body);
   const dom::element root = TRY(parse(body));

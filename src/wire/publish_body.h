@@ -17,6 +17,9 @@
 
 namespace belfry::wire {
 
+// An idempotency key has no control characters: that of a CloudEvent is its source, a newline and its id.
+bool has_control_character(std::string_view text);
+
 enum class BodyForm { json, json_lines };
 
 struct PublishBody {

@@ -81,6 +81,7 @@ describe('publishing', () => {
       ['[]', {}, 400, 'batch_empty'],
       ['{"topic":"a"}', { 'Content-Type': 'text/plain' }, 415, 'unsupported_media_type'],
       ['{"topic":"a"}', { 'Idempotency-Key': 'x'.repeat(256) }, 400, 'bad_parameter', 'Idempotency-Key'],
+      ['{"topic":"a"}', { 'Idempotency-Key': 'a\tb' }, 400, 'bad_parameter', 'Idempotency-Key'],
       ['{"topic":"a"}', { Authorization: '' }, 401, 'unauthenticated'],
       ['{"topic":"a"}', { Authorization: 'Basic x' }, 401, 'unauthenticated'],
       ['{"topic":"a"}', { Authorization: 'Bearer bk_00000000_' + '0'.repeat(48) }, 401, 'token_invalid'],
