@@ -125,6 +125,7 @@ TEST_F(SlowClients, AWholeFrameKeepsAnHttp2Connection) {
     clock.advance(seconds(50));
     peer.send(by_hand::frame(by_hand::window_update, 0, 0, by_hand::number(1)));
     settle();
+    std::this_thread::sleep_for(Duration{30});  // several looks around
   }
   EXPECT_EQ(on_loop([this] { return server->connections(); }), 1u);
   ends_between(peer, seconds(74), seconds(76));
