@@ -70,6 +70,18 @@ bool move_to_free(const std::string& from, const std::string& to) {
   return true;
 }
 
+// What it is to replace, else its folder, says whose it is.
+Result<void> give_to_owner_of(const std::string& place, int file) {
+  struct stat there{};
+  const bool replaces = ::lstat(place.c_str(), &there) == 0;
+  if (!replaces && ::stat(folder_of(place).c_str(), &there) != 0) return file_error("Cannot look at", place);
+  const uid_t mine = ::geteuid();
+  if (there.st_uid == mine || (!replaces && mine != 0)) return {};
+  if (::fchown(file, there.st_uid, there.st_gid) != 0)
+    return file_error("Cannot give to its owner", place);
+  return {};
+}
+
 }  // namespace
 
 Error file_error(std::string_view what, const std::string& path) {
@@ -90,7 +102,7 @@ Result<void> flush_folder_of(const std::string& path) {
   return {};
 }
 
-Result<std::unique_ptr<FileInMaking>> FileInMaking::beside(const std::string& place) {
+Result<std::unique_ptr<FileInMaking>> FileInMaking::beside(const std::string& place, Owner owner) {
   remove_left_over(place);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     const std::string path = name_beside(place);
@@ -99,8 +111,11 @@ Result<std::unique_ptr<FileInMaking>> FileInMaking::beside(const std::string& pl
     if (file < 0) return file_error("Cannot create", path);
     // Who looks for left-over ones may have taken it for one before it was locked.
     struct stat made{};
-    if (::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &made) == 0 && made.st_nlink > 0)
-      return std::unique_ptr<FileInMaking>(new FileInMaking(place, path, file));
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &made) == 0 && made.st_nlink > 0) {
+      std::unique_ptr<FileInMaking> mine(new FileInMaking(place, path, file));
+      if (owner == Owner::of_place) TRY(give_to_owner_of(place, file));
+      return mine;
+    }
     ::unlink(path.c_str());
     ::close(file);
   }

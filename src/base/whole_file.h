@@ -1,5 +1,6 @@
 #pragma once
-// Small files that are there whole or not at all, and readable for their owner only from the first byte.
+// Small files that are there whole or not at all, and readable for their owner only from the first byte: for
+// who owns what has the name, or its folder, not for whoever runs a command there.
 // Written beside their place, flushed, and then given the name; a folder is flushed, too.
 //
 // A full disk is Code::store_full, anything else Code::config_invalid, both with the file and the reason.
@@ -27,7 +28,11 @@ Error file_error(std::string_view what, const std::string& path);
 // meet: each has a name of its own, and whoever is first gets the place.
 class FileInMaking {
  public:
-  static Result<std::unique_ptr<FileInMaking>> beside(const std::string& place);
+  // of_place: who owns what it replaces, else its folder, owns it, also if root makes it. Others than root
+  // can give no file away: theirs is an error where it would replace one of somebody else.
+  enum class Owner { of_place, caller };
+  static Result<std::unique_ptr<FileInMaking>> beside(const std::string& place,
+                                                      Owner owner = Owner::of_place);
   ~FileInMaking();
   FileInMaking(const FileInMaking&) = delete;
   FileInMaking& operator=(const FileInMaking&) = delete;

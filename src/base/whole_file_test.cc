@@ -48,6 +48,33 @@ TEST_F(WholeFile, IsForItsOwnerOnlyFromTheFirstByteWhateverTheUmask) {
   EXPECT_EQ(names(), std::vector<std::string>{"secret"});
 }
 
+// Only root can show it: whoever else runs this owns everything here.
+TEST_F(WholeFile, BelongsToWhoOwnsItsPlaceWhoeverMakesIt) {
+  const auto owner = [this](const std::string& name) {
+    struct stat now{};
+    EXPECT_EQ(::lstat(folder.path(name).c_str(), &now), 0);
+    return std::pair(now.st_uid, now.st_gid);
+  };
+  const auto give = [&](const std::string& name, uid_t user, gid_t group) {
+    return ::chown(folder.path(name).c_str(), user, group) == 0 ? std::pair(user, group) : owner(name);
+  };
+  const auto server = give("", 65'531, 65'532);
+  ASSERT_TRUE(replace_file(folder.path("a"), "new"));
+  EXPECT_EQ(owner("a"), server) << "its folder's";
+  const auto other = give("a", 65'533, 65'534);
+  {
+    const auto made = FileInMaking::beside(folder.path("a"));
+    ASSERT_TRUE(made);
+    const std::string name = std::filesystem::path(made.value()->path()).filename().string();
+    EXPECT_EQ(owner(name), other) << "before the first byte";
+  }
+  ASSERT_TRUE(replace_file(folder.path("a"), "replaced"));
+  EXPECT_EQ(owner("a"), other) << "that of the one it replaces";
+  const auto mine = FileInMaking::beside(folder.path("b"), FileInMaking::Owner::caller);
+  ASSERT_TRUE(mine.value()->take_free_place());
+  EXPECT_EQ(owner("b").first, ::geteuid());
+}
+
 TEST_F(WholeFile, ANewOneOverwritesNothing) {
   ASSERT_TRUE(write_new_file(folder.path("a"), "first"));
   const auto second = write_new_file(folder.path("a"), "second");

@@ -109,7 +109,7 @@ TEST_F(DataFiles, TwoBackupsOfOneNameDoNotMix) {
   const auto store = open();
   publish(*store, "one");
   const std::string to = folder.path("backup.db");
-  const auto slow = copy_database(database_path(data), to);
+  const auto slow = copy_database(database_path(data), to, FileInMaking::Owner::caller);
   ASSERT_TRUE(slow);
   publish(*store, "two");
   ASSERT_TRUE(backup_data(data, to));
@@ -140,6 +140,27 @@ TEST_F(DataFiles, ARestoreKeepsWhatWasThereInOneFile) {
   EXPECT_EQ(summary.events, 2u);
   EXPECT_TRUE(check_data(other, summary).value().empty());
   EXPECT_EQ(summary.events, 1u);
+}
+
+// Root restores for the server's user; a backup is for who makes it. Without root all is one user's.
+TEST_F(DataFiles, ARestoredOneBelongsToTheServer) {
+  const auto owner = [](const std::string& file) {
+    struct stat now{};
+    EXPECT_EQ(::stat(file.c_str(), &now), 0);
+    return now.st_uid;
+  };
+  const std::string copy = data + "/backup", path = database_path(data);
+  publish(*open(), "one");
+  constexpr uid_t kServer = 65'531;
+  const uid_t server = ::chown(data.c_str(), kServer, kServer) == 0 ? kServer : owner(data);
+  ASSERT_EQ(::chown(path.c_str(), server, static_cast<gid_t>(-1)), 0);
+  ASSERT_TRUE(backup_data(data, copy));
+  EXPECT_EQ(owner(copy), ::geteuid());
+  ASSERT_TRUE(restore_data(copy, data));
+  EXPECT_EQ(owner(path), server) << "as the one before";
+  std::filesystem::remove(path);
+  ASSERT_TRUE(restore_data(copy, data));
+  EXPECT_EQ(owner(path), server) << "as the folder";
 }
 
 // Whoever was revoked after the backup was made stays out.

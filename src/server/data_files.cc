@@ -74,7 +74,7 @@ Result<std::string> restore_data(const std::string& from, const std::string& dat
   const std::string path = database_path(data_dir);
   TRY(check_unused(path));
   // The copy is whole before anything is touched.
-  const auto file = TRY(copy_database(from, path));
+  const auto file = TRY(copy_database(from, path, FileInMaking::Owner::of_place));
   std::error_code failed;
   const std::string kept = std::filesystem::exists(path, failed) ? free_name_beside(path) : "";
   TRY(check_unused(path));  // none was started meanwhile

@@ -31,8 +31,9 @@ struct DatabaseSummary {
 // One consistent copy of everything committed now, flushed, 0600, whole or not at all. Refuses to overwrite.
 // A server goes on meanwhile. Code::store_full: there is no room for it.
 Result<void> backup_database(const std::string& path, const std::string& to);
-// The same, not in its place yet.
-Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to);
+// The same, not in its place yet. A backup is its caller's, wherever it lies.
+Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to,
+                                                    FileInMaking::Owner owner);
 
 // Brings the revocations of a database that is given up into the one that takes its place: a revocation only
 // ever grows stronger. Without a word if there are none, or `from` is no database. REQUIRES: nobody has

@@ -40,9 +40,10 @@ bool is_database(const std::string& path) {
 }  // namespace
 
 // SQLite writes into a file that is there already if it is empty, so it is made by us, for us only.
-Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to) {
+Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, const std::string& to,
+                                                    FileInMaking::Owner owner) {
   sqlite::Database database = TRY(open_to_read(path));
-  auto file = TRY(FileInMaking::beside(to));
+  auto file = TRY(FileInMaking::beside(to, owner));
   sqlite::Statement copy = TRY(database.prepare("VACUUM INTO ?"));
   auto done = copy.bind(1, std::string_view(file->path())).run();
   if (!done && done.error().code == Code::store_full)
@@ -54,7 +55,7 @@ Result<std::unique_ptr<FileInMaking>> copy_database(const std::string& path, con
 Result<void> backup_database(const std::string& path, const std::string& to) {
   std::error_code failed;
   if (std::filesystem::exists(to, failed)) return fail(Code::store_failed, to + " exists already.");
-  const auto file = TRY(copy_database(path, to));
+  const auto file = TRY(copy_database(path, to, FileInMaking::Owner::caller));
   return file->take_free_place();
 }
 
