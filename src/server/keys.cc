@@ -230,10 +230,19 @@ void KeyFetcher::run() {
   }
 }
 
+// REQUIRES: the lock.
+bool KeyFetcher::is_wanted(const Issuer& issuer) const {
+  return std::any_of(issuers_.begin(), issuers_.end(), [&](const Issuer& one) {
+    return one.name == issuer.name && one.place == issuer.place;
+  });
+}
+
 void KeyFetcher::fetch(const Issuer& issuer, State& state) {
   state.tried = clock_.now();
   const auto text = get(issuer.place);
   auto set = text ? parse_jwks(text.value()) : Result<JwkSet>(text.error());
+  const std::lock_guard lock(mutex_);
+  if (!is_wanted(issuer)) return;
   if (set) {
     state.ever = true;
     state.answered = clock_.now();

@@ -67,7 +67,7 @@ class KeyFetcher {
   KeyFetcher(Keyring& keyring, std::vector<Issuer> issuers, const Clock& clock);
   ~KeyFetcher();
 
-  // Any thread: from now on these.
+  // Any thread: from now on these. No answer of another one is taken once this returns.
   void set_issuers(std::vector<Issuer> issuers);
   // Any thread: a key of this issuer is not known.
   void want(const std::string& issuer);
@@ -80,10 +80,12 @@ class KeyFetcher {
   };
   void run();
   void fetch(const Issuer& issuer, State& state);
+  // The answer of an issuer that the configuration does not name any more, or at another place, is none.
+  bool is_wanted(const Issuer& issuer) const;
 
   Keyring& keyring_;
   const Clock& clock_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // held, too, while an answer is taken into the keyring
   std::vector<Issuer> issuers_;
   std::condition_variable wake_;
   std::set<std::string> wanted_;

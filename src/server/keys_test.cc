@@ -32,13 +32,19 @@ class IssuerServer final : public net::Handler {
     thread_.join();
   }
   void on_request(net::Exchange& exchange) override {
-    ++asked;
     const std::lock_guard lock(mutex_);
+    if (meanwhile_) meanwhile_();
+    ++asked;
     exchange.respond({text_.empty() ? 500 : 200, {{"Content-Type", "application/json"}}, text_});
   }
   void set(std::string text) {
     const std::lock_guard lock(mutex_);
     text_ = std::move(text);
+  }
+  // What happens while somebody waits for an answer.
+  void set_meanwhile(std::function<void()> meanwhile) {
+    const std::lock_guard lock(mutex_);
+    meanwhile_ = std::move(meanwhile);
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/keys"; }
 
@@ -51,6 +57,7 @@ class IssuerServer final : public net::Handler {
   std::unique_ptr<net::HttpServer> server_;
   std::mutex mutex_;
   std::string text_;
+  std::function<void()> meanwhile_;
   std::thread thread_;
 };
 
@@ -107,6 +114,27 @@ TEST_F(KeyFetcherTest, AnIssuerThatFailsKeepsItsKeysForADay) {
   EXPECT_TRUE(accepts("one", one));
   clock.advance(limits::jwks_stale_max);
   EXPECT_TRUE(becomes([&] { return !accepts("one", one); }));
+}
+
+TEST_F(KeyFetcherTest, AnAnswerOfOneThatIsConfiguredNoMoreBringsNothingBack) {
+  const std::string one(32, '1'), name(kIssuer);
+  issuer.set(set_of("one", one));
+  // Not at all, or at another place.
+  for (const auto& configured : {std::vector<Issuer>{}, std::vector<Issuer>{{name, "http://"}}}) {
+    auto running = std::make_unique<KeyFetcher>(keyring, std::vector<Issuer>{}, clock);
+    issuer.set_meanwhile([&] {
+      running->set_issuers(configured);
+      Keyring fresh;
+      for (const Issuer& each : configured) fresh.await_issuer(each.name);
+      keyring.take_configured(std::move(fresh));
+    });
+    const int before = issuer.asked;
+    keyring.await_issuer(name);
+    running->set_issuers({{name, issuer.url()}});
+    ASSERT_TRUE(becomes([&] { return issuer.asked > before; }));
+    running.reset();  // what it has begun is done
+    EXPECT_FALSE(accepts("one", one)) << configured.size();
+  }
 }
 
 TEST(KeyFile, KeysComeAndGo) {

@@ -408,9 +408,10 @@ Result<void> Server::take_up(Config config, const std::vector<ingest::SourceConf
   std::latch taken(static_cast<std::ptrdiff_t>(shards_.size()));
   for (auto& shard : shards_) shard->take_up(tls, config.http_allowed_origins, taken);
   taken.wait();  // who is refused by the new keys is not answered by an old setting afterwards
+  // In this order no answer brings back the keys of an issuer that is configured no more.
+  if (fetcher_) fetcher_->set_issuers(std::move(issuers));
   keyring_.take_configured(std::move(fresh));
   sources_->take_secrets(std::move(secrets));
-  if (fetcher_) fetcher_->set_issuers(std::move(issuers));
   admission_.set_limits(admission_limits_of(config));
   budget_->set_per_address(config.limits_streams_per_address);
   budget_->set_bytes_max(request_bytes_max(config));
