@@ -245,15 +245,16 @@ void KeyFetcher::fetch(const Issuer& issuer, State& state) {
   if (!is_wanted(issuer)) return;
   if (set) {
     state.ever = true;
-    state.answered = clock_.now();
+    heard_[issuer.name] = clock_.now();
     log_info("keys", {{"issuer", issuer.name}, {"keys", std::to_string(set.value().keys.size())}});
     return keyring_.set_issuer_keys(issuer.name, std::move(set).value());
   }
   log_warn("keys", {{"issuer", issuer.name}, {"error", set.error().text()}});
-  if (state.ever && clock_.now() - state.answered >= limits::jwks_stale_max) {
-    state.ever = false;
-    keyring_.await_issuer(issuer.name);
-  }
+  const auto heard = heard_.find(issuer.name);
+  if (heard == heard_.end() || clock_.now() - heard->second < limits::jwks_stale_max) return;
+  heard_.erase(heard);
+  state.ever = false;
+  keyring_.await_issuer(issuer.name);
 }
 
 }  // namespace belfry

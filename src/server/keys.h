@@ -75,8 +75,7 @@ class KeyFetcher {
  private:
   struct State {
     Instant tried{-limits::jwks_pause};
-    Instant answered{};
-    bool ever = false;
+    bool ever = false;  // it has answered
   };
   void run();
   void fetch(const Issuer& issuer, State& state);
@@ -87,6 +86,8 @@ class KeyFetcher {
   const Clock& clock_;
   std::mutex mutex_;  // held, too, while an answer is taken into the keyring
   std::vector<Issuer> issuers_;
+  // By issuer, wherever it was asked: its last good answer. Of the thread alone.
+  std::map<std::string, Instant> heard_;
   std::condition_variable wake_;
   std::set<std::string> wanted_;
   bool stop_ = false;

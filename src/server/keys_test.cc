@@ -137,6 +137,19 @@ TEST_F(KeyFetcherTest, AnAnswerOfOneThatIsConfiguredNoMoreBringsNothingBack) {
   }
 }
 
+TEST_F(KeyFetcherTest, OneThatMovedToWhereNobodyAnswersKeepsItsKeysForADay) {
+  const std::string one(32, '1');
+  issuer.set(set_of("one", one));
+  const auto running = fetcher();
+  ASSERT_TRUE(becomes([&] { return accepts("one", one); }));
+  issuer.set({});
+  running->set_issuers({{std::string(kIssuer), issuer.url() + "/moved"}});
+  ASSERT_TRUE(becomes([&] { return issuer.asked == 2; }));
+  EXPECT_TRUE(accepts("one", one));
+  clock.advance(limits::jwks_stale_max);
+  EXPECT_TRUE(becomes([&] { return !accepts("one", one); }));
+}
+
 TEST(KeyFile, KeysComeAndGo) {
   testing::TemporaryFolder folder;
   std::filesystem::create_directory(folder.path("data"));
