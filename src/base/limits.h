@@ -82,6 +82,9 @@ inline constexpr std::size_t jwks_keys_tried_max = 4;  // by a token without kid
 // Tokens that live longer than this are not kept out by a revocation.
 inline constexpr std::chrono::hours revocation_kept{24 * 400};
 
+// Of backend keys that were revoked the newest so many are remembered.
+inline constexpr std::size_t revoked_keys_max = 10'000;
+
 // Presence.
 inline constexpr seconds presence_grace{5};   // who comes back within it never left
 inline constexpr seconds presence_lease{30};  // of a shard, renewed three times in between

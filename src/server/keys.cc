@@ -17,6 +17,14 @@ namespace {
 
 constexpr std::string_view kRevoked = "revoked";
 
+// The first two of a line of the key file: an id, and what is known of it.
+std::pair<std::string, std::string> words_of(const std::string& line) {
+  std::istringstream words(line);
+  std::string id, known;
+  words >> id >> known;
+  return {id, known};
+}
+
 Error in_file(Error error, const std::string& file) {
   error.code = Code::config_invalid;
   error.detail = file + ": " + (error.detail.empty() ? std::string(error.message()) : error.detail);
@@ -138,9 +146,7 @@ bool KeyFile::reload(Keyring& keyring) {
   }
   unreadable_ = false;
   for (const auto& line : all.value()) {
-    std::istringstream words(line);
-    std::string id, hash;
-    words >> id >> hash;
+    const auto [id, hash] = words_of(line);
     if (hash == kRevoked) revoked.insert(id);
     if (auto digest = from_hex(hash); digest && digest->size() == 32) keys[id] = *digest;
   }
@@ -159,22 +165,24 @@ Result<std::string> KeyFile::create(const std::string& comment) {
   return key;
 }
 
-// What is revoked is remembered as long as something that it scheduled may be due.
+// What was revoked is remembered, whatever the clock says; of very many the oldest go.
 Result<bool> KeyFile::revoke(const std::string& id, Scheduling scheduling, Timestamp now) {
   const auto lock = TRY(FolderLock::take(folder_));
   auto all = TRY(lines());
-  const Timestamp over = now + -(limits::schedule_max + std::chrono::hours(24));
-  std::size_t gone = 0;
+  std::size_t gone = 0, revoked = 0;
   std::erase_if(all, [&](const std::string& line) {
-    std::istringstream words(line);
-    std::string name, hash;
-    Duration::rep time = 0;
-    words >> name >> hash;
-    const bool is_revoked = hash == kRevoked;
-    gone += name == id && !is_revoked ? 1u : 0u;
-    return name == id || (is_revoked && words >> time && Timestamp{Duration{time}} < over);
+    const auto [name, known] = words_of(line);
+    gone += name == id && known != kRevoked ? 1u : 0u;
+    revoked += name != id && known == kRevoked ? 1u : 0u;
+    return name == id;
   });
   if (gone == 0 && scheduling != Scheduling::dropped_of_any) return false;
+  // The oldest are the first.
+  for (auto line = all.begin(); revoked >= limits::revoked_keys_max; --revoked) {
+    line = std::find_if(line, all.end(),
+                        [](const std::string& one) { return words_of(one).second == kRevoked; });
+    line = all.erase(line);
+  }
   if (scheduling != Scheduling::kept)
     all.push_back(id + " " + std::string(kRevoked) + " " + std::to_string(now.value.count()));
   TRY(write(all));

@@ -197,12 +197,44 @@ TEST(KeyFile, WhatARevokedKeyScheduledIsToldFromWhatAnUnknownOneDid) {
   EXPECT_TRUE(file.reload(keyring));
   EXPECT_FALSE(stands("configured"));
   EXPECT_FALSE(stands(dropped));
-  // A year later nothing that it scheduled can be due.
-  const Timestamp later = now + std::chrono::hours(24 * 400);
-  EXPECT_TRUE(file.revoke("another", Scheduling::dropped_of_any, later).value());
+}
+
+// A clock that is wrong makes none of them old.
+TEST(KeyFile, WhatIsRevokedStaysSoWhateverTheClockSays) {
+  using Scheduling = KeyFile::Scheduling;
+  testing::TemporaryFolder folder;
+  KeyFile file(folder.path(""));
+  Keyring keyring;
+  const auto stands = [&](const std::string& id) {
+    Scheduled scheduled;
+    scheduled.principal = "backend:" + id;
+    return keyring.stands(scheduled);
+  };
+  const Timestamp now{std::chrono::hours(24 * 10'000)};
+  EXPECT_TRUE(file.revoke("one", Scheduling::dropped_of_any, now).value());
+  EXPECT_TRUE(file.revoke("two", Scheduling::dropped_of_any, {}).value());
+  EXPECT_TRUE(file.revoke("three", Scheduling::dropped_of_any, now + now.value).value());
   EXPECT_TRUE(file.reload(keyring));
-  EXPECT_TRUE(stands(dropped));
-  EXPECT_FALSE(stands("another"));
+  for (const char* id : {"one", "two", "three"}) EXPECT_FALSE(stands(id)) << id;
+}
+
+TEST(KeyFile, OfVeryManyThatWereRevokedTheOldestGo) {
+  testing::TemporaryFolder folder;
+  KeyFile file(folder.path(""));
+  const std::string key = file.create("a phone").value();
+  {
+    std::ofstream lines(folder.path("backend_keys"), std::ios::app);
+    for (std::size_t i = 0; i < limits::revoked_keys_max; ++i) lines << "key" << i << " revoked 9\n";
+  }
+  EXPECT_TRUE(file.revoke("new", KeyFile::Scheduling::dropped_of_any, {}).value());
+  std::ifstream stream(folder.path("backend_keys"));
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  EXPECT_EQ(text.find("key0 "), std::string::npos);
+  EXPECT_NE(text.find("key1 revoked"), std::string::npos);
+  EXPECT_NE(text.find("new revoked"), std::string::npos);
+  Keyring keyring;
+  EXPECT_TRUE(file.reload(keyring));
+  EXPECT_TRUE(keyring.authenticate(key, Timestamp{})) << "keys stay";
 }
 
 TEST(KeyFile, TwoThatMakeKeysAtOnceLoseNone) {
