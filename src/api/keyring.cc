@@ -66,7 +66,8 @@ std::set<std::string> Keyring::read_fingerprints() const {
   for (const Known& known : keys_) out.insert(known.name);
   for (const auto& [issuer, keys] : awaited_) out.insert(keys.begin(), keys.end());
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
-    for (const auto& [id, key] : *keys) out.insert(key.fingerprint);
+    for (const auto& [id, key] : *keys)
+      if (!revoked_keys_.contains(id)) out.insert(key.fingerprint);
   return out;
 }
 
@@ -241,6 +242,7 @@ Result<Principal> Keyring::authenticate_backend(std::string_view key) const {
     for (const auto& known : *keys)
       if (same_secret(text_of(known.second.digest), text_of(digest))) found = &known;
   if (found == nullptr) return fail(Code::token_invalid, "The backend key is not known here.");
+  if (revoked_keys_.contains(found->first)) return fail(Code::token_revoked, "The backend key was revoked.");
   Principal principal{"backend:" + found->first, {}, Rights{{"#"}, {"#"}}, std::nullopt};
   principal.key = found->second.fingerprint;
   return principal;

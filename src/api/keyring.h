@@ -42,8 +42,8 @@ class Keyring {
   // A key is `bk_<id>_<secret>`; only its SHA-256 is kept. Code::config_invalid if it is malformed.
   Result<void> add_backend_key(std::string_view key);
   // All backend keys of the key file: id and SHA-256. Those of add_backend_key stay. `revoked`: ids of keys,
-  // these or others, whose scheduled events are not to be published. An id that is not known at all is none
-  // of them: a key may be replaced, or its file be elsewhere after a restore.
+  // these or others, that open nothing, and whose scheduled events are not to be published. An id that is
+  // not known at all is none of them: a key may be replaced, or its file be elsewhere after a restore.
   void set_hashed_keys(std::map<std::string, std::string> sha256_by_id, std::set<std::string> revoked);
 
   // The keys of files and the rules as they are in `fresh`; what was fetched of issuers that are still
@@ -57,8 +57,8 @@ class Keyring {
   // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an
   // empty one, token_revoked for one that counts no more.
   Result<Principal> authenticate(std::string_view credentials, Timestamp now) const;
-  // Whether somebody who came in earlier may still: Code::token_expired, token_revoked, or token_invalid if
-  // the key that vouched for it is not here any more.
+  // Whether somebody who came in earlier may still: Code::token_expired, or token_revoked, also if the key
+  // that vouched for it is not here any more.
   Result<void> check(const Principal& principal, Timestamp now) const;
   // Whether it may still be published: its principal's token or key was not revoked since.
   bool stands(const Scheduled& scheduled) const;

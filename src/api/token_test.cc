@@ -188,6 +188,22 @@ TEST_F(KeyringRights, OfABackendEndWithItsKeyThoughTheIdStays) {
   EXPECT_EQ(gone, std::vector<std::string>{backend.key});
 }
 
+TEST_F(KeyringRights, OfABackendEndWhenItsIdIsRevokedThoughItIsConfigured) {
+  const std::string key = "bk_one_" + std::string(32, '1'), other = "bk_two_" + std::string(32, '2');
+  ASSERT_TRUE(keyring.add_backend_key(key));
+  ASSERT_TRUE(keyring.add_backend_key(other));
+  const Principal backend = keyring.authenticate(key, kNow).value();
+  keyring.set_hashed_keys({}, {"one"});
+  EXPECT_EQ(keyring.authenticate(key, kNow).error().code, Code::token_revoked);
+  EXPECT_EQ(check(backend), Code::token_revoked);
+  EXPECT_EQ(gone, std::vector<std::string>{backend.key}) << "its streams end";
+  EXPECT_TRUE(keyring.authenticate(other, kNow));
+  Keyring fresh;
+  ASSERT_TRUE(fresh.add_backend_key(key));
+  keyring.take_configured(std::move(fresh));
+  EXPECT_FALSE(keyring.authenticate(key, kNow)) << "the configuration is read again";
+}
+
 TEST_F(KeyringRights, ReachWhatWasScheduled) {
   const auto of = [&](const Principal& principal) {
     Scheduled out;

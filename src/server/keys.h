@@ -26,7 +26,7 @@ Result<std::vector<Issuer>> issuers_of(const Config& config);
 Result<void> load_keys(Keyring& keyring, const Config& config);
 
 // The file of hashed backend keys, `<data>/backend_keys`: a line each, `<id> <sha256 in hex> <comment>`, or
-// `<id> revoked <milliseconds>` of one whose scheduled events are not to be published.
+// `<id> revoked <milliseconds>` of one that opens nothing, and whose scheduled events are not published.
 // Of those the newest limits::revoked_keys_max stay, by their place in the file: no clock counts there.
 // Written by `belfry key create` and `revoke`, read again whenever it has changed.
 // Two that write at once lose nothing.
