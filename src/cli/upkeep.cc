@@ -97,9 +97,17 @@ void show_growth(const std::string& data_dir) {
 
 int run_key_create(const KeyCommand& command) {
   if (auto made = make_data_dir(command.data); !made) return tell_file(made.error());
-  const auto key = KeyFile(command.data).create(command.name);
+  KeyFile file(command.data);
+  const auto key = file.create(command.name);
   if (!key) return tell_file(key.error());
-  std::printf("%s\n", key.value().c_str());
+  // This is the only copy: a key that nobody has got is none.
+  if (std::printf("%s\n", key.value().c_str()) < 0 || std::fflush(stdout) != 0) {
+    const Error unsaid = file_error("Cannot write", "the key to the output");
+    const std::string id(backend_key_id(key.value()));
+    const auto gone = file.revoke(id, KeyFile::Scheduling::kept, SystemClock().wall());
+    if (!gone) return tell_file(gone.error());
+    return tell_file(unsaid);
+  }
   std::fprintf(stderr, "It is shown once; only its hash is kept. A running server knows it within 2 s.\n");
   return exit_ok;
 }

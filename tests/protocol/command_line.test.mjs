@@ -1,8 +1,17 @@
 // The command line as a user meets it, and the README's examples.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -205,6 +214,20 @@ describe('the command line', () => {
     assert.equal((await belfry(['key', 'revoke', id, ...data])).code, 0);
     await until(async () => (await status()) === 401, 'the revoked key', 3000);
     assert.equal((await belfry(['key', 'revoke', id, ...data])).code, 1);
+  });
+
+  it('keeps no key that it could not show', async () => {
+    const data = join(folder, unique());
+    const shown = (await belfry(['key', 'create', 'shown', '--data', data])).stdout.split('_')[1];
+    const full = openSync('/dev/full', 'w');
+    const done = spawnSync(binary, ['key', 'create', 'lost', '--data', data], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(full);
+    assert.equal(done.status, 1);
+    assert.match(done.stderr, /No space left/);
+    assert.match(readFileSync(join(data, 'backend_keys'), 'utf8'), new RegExp(`^${shown} \\w+ shown\n$`));
   });
 
   it('backs up while the server runs, and restores so that clients that were ahead are told', async () => {
