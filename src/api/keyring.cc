@@ -71,9 +71,12 @@ std::set<std::string> Keyring::read_fingerprints() const {
   return out;
 }
 
-bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::string& token_id) const {
+// What is dated in the future was let in by a clock that was ahead: it may be older than the revocation.
+bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::string& token_id,
+                         Timestamp now) const {
   const auto found = revoked_users_.find(user);
-  const bool by_user = found != revoked_users_.end() && issued <= found->second.not_before;
+  const bool by_user = found != revoked_users_.end() &&
+                       (issued <= found->second.not_before || issued - now > limits::token_skew);
   return by_user || (!token_id.empty() && revoked_tokens_.contains(token_id));
 }
 
@@ -204,7 +207,7 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
   if (!principal) return principal;
   principal.value().key = std::move(key);
   const std::shared_lock lock(mutex_);
-  if (is_revoked(principal.value().user, principal.value().issued, principal.value().token_id))
+  if (is_revoked(principal.value().user, principal.value().issued, principal.value().token_id, now))
     return fail(Code::token_revoked);
   return principal;
 }
@@ -213,7 +216,7 @@ Result<void> Keyring::check(const Principal& principal, Timestamp now) const {
   if (principal.expires && *principal.expires <= now) return fail(Code::token_expired);
   const bool of_user = !principal.user.empty();
   const std::shared_lock lock(mutex_);
-  if (of_user && is_revoked(principal.user, principal.issued, principal.token_id))
+  if (of_user && is_revoked(principal.user, principal.issued, principal.token_id, now))
     return fail(Code::token_revoked);
   // Of an issuer whose keys are on their way it cannot be told.
   if (principal.key.empty() || fingerprints_.contains(principal.key)) return {};
@@ -227,7 +230,7 @@ bool Keyring::stands(const Scheduled& scheduled) const {
   const std::string& by = scheduled.principal;
   const std::shared_lock lock(mutex_);
   if (by.starts_with(kUser))
-    return !is_revoked(by.substr(kUser.size()), scheduled.issued, scheduled.token_id);
+    return !is_revoked(by.substr(kUser.size()), scheduled.issued, scheduled.token_id, scheduled.deliver_at);
   if (!by.starts_with(kBackend)) return true;
   const std::string id = by.substr(kBackend.size());
   return !revoked_keys_.contains(id);

@@ -83,7 +83,8 @@ class Keyring {
   template <class Change>
   void change_keys(Change change);
   std::set<std::string> read_fingerprints() const;
-  bool is_revoked(const std::string& user, Timestamp issued, const std::string& token_id) const;
+  bool is_revoked(const std::string& user, Timestamp issued, const std::string& token_id,
+                  Timestamp now) const;
   bool awaits(std::string_view key) const;
 
   TokenRules rules_;

@@ -14,8 +14,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::seconds kSkew{60};
-
 // Whether any object of this valid JSON has a name twice. Boost.JSON keeps the last one without a word.
 bool has_double_name(std::string_view text) {
   thread_local simdjson::dom::parser parser;
@@ -123,7 +121,7 @@ Result<Principal> principal_of(const json::object& claims, Timestamp now) {
   if (*principal.expires <= now) return fail(Code::token_expired);
   for (const std::string_view name : {"nbf", "iat"}) {
     const auto begins = TRY(time_claim(claims, name));
-    if (begins && *begins > now + kSkew) return invalid("The token is not valid yet.");
+    if (begins && *begins > now + limits::token_skew) return invalid("The token is not valid yet.");
   }
   principal.rights = TRY(rights_claim(claims, principal.user));
   principal.issued = TRY(time_claim(claims, "iat")).value_or(Timestamp{});

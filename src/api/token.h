@@ -41,8 +41,8 @@ struct TokenRules {
 using FindSignature =
     std::function<bool(const TokenHint& hint, std::string_view message, std::string_view signature)>;
 
-// The user behind a token. Code::token_invalid with the reason, or token_expired; a skew of 60 s is allowed
-// on `nbf` and `iat`, none on `exp`, because streams end by it.
+// The user behind a token. Code::token_invalid with the reason, or token_expired; limits::token_skew is
+// allowed on `nbf` and `iat`, none on `exp`, because streams end by it.
 Result<Principal> verify_token(std::string_view token, const FindSignature& find, const TokenRules& rules,
                                Timestamp now);
 // With one secret for HS256.

@@ -204,6 +204,15 @@ TEST_F(KeyringRights, OfABackendEndWhenItsIdIsRevokedThoughItIsConfigured) {
   EXPECT_FALSE(keyring.authenticate(key, kNow)) << "the configuration is read again";
 }
 
+// It was let in by a clock that was ahead. A clock that is behind takes nothing by itself.
+TEST_F(KeyringRights, DatedInTheFutureEndWithAnyRevocationOfTheUser) {
+  const Timestamp skewed = ana.issued + -limits::token_skew;
+  EXPECT_EQ(check(ana, skewed + Duration{-1}), Code::internal);
+  keyring.revoke({ana.user, {}, ana.issued + -std::chrono::hours(1), kNow + Duration{100}});
+  EXPECT_EQ(check(ana, skewed + Duration{-1}), Code::token_revoked);
+  EXPECT_EQ(check(ana, skewed), Code::internal) << "an issuer's clock may be ahead a little";
+}
+
 TEST_F(KeyringRights, ReachWhatWasScheduled) {
   const auto of = [&](const Principal& principal) {
     Scheduled out;

@@ -79,6 +79,9 @@ inline constexpr std::chrono::hours jwks_stale_max{24};  // without a good answe
 inline constexpr std::size_t jwks_bytes_max = 256 * 1024;
 inline constexpr std::size_t jwks_keys_tried_max = 4;  // by a token without kid
 
+// How far a token may be dated ahead of the clock.
+inline constexpr seconds token_skew{60};
+
 // Tokens that live longer than this are not kept out by a revocation.
 inline constexpr std::chrono::hours revocation_kept{24 * 400};
 

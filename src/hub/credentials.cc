@@ -24,11 +24,11 @@ void Shard::end_where(Code code, Concerned concerned) {
   }
 }
 
-void Shard::revoke(const Revocation& revocation) {
+void Shard::revoke(const Revocation& revocation, Timestamp now) {
   if (planted_.ignore_revocation) return;
   end_where(Code::token_revoked, [&](const Session&, Credential mine) {
     if (planted_.revoke_bystanders) mine.issued = {};
-    return concerns(revocation, mine);
+    return concerns(revocation, mine, now);
   });
 }
 

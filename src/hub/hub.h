@@ -134,7 +134,7 @@ class Shard {
   void unsubscribe(SessionId id, const std::vector<Selector>& selectors);
   void renew(SessionId id, Timestamp expires, const Credential& credential);
   // Ends the sessions whose token it concerns.
-  void revoke(const Revocation& revocation);
+  void revoke(const Revocation& revocation, Timestamp now);
   // Ends the sessions that one of these keys (Credential::key) vouched for.
   void end_keys(const std::vector<std::uint64_t>& keys);
   // The session that was opened with this ticket ends.

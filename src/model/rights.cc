@@ -31,9 +31,10 @@ Credential credential_of(const Principal& principal) {
   return {hash(principal.user), hash(principal.token_id), hash(principal.key), principal.issued, 0};
 }
 
-bool concerns(const Revocation& revocation, const Credential& credential) {
+bool concerns(const Revocation& revocation, const Credential& credential, Timestamp now) {
   if (!revocation.token_id.empty()) return credential.token == keyed_hash(revocation.token_id);
-  return credential.user == keyed_hash(revocation.user) && credential.issued <= revocation.not_before;
+  if (credential.user != keyed_hash(revocation.user)) return false;
+  return credential.issued <= revocation.not_before || credential.issued > now + limits::token_skew;
 }
 
 Rights default_rights(std::string_view user) { return Rights{{user_topic(user)}, {}}; }

@@ -50,7 +50,9 @@ struct Credential {
   std::uint64_t ticket = 0;  // by which the stream was opened; 0: none
 };
 Credential credential_of(const Principal& principal);
-bool concerns(const Revocation& revocation, const Credential& credential);
+// `now`: of the revocation. What was let in before and is dated later than a token may be then, was dated by
+// a clock that was ahead: it is older than the revocation, whatever it says.
+bool concerns(const Revocation& revocation, const Credential& credential, Timestamp now);
 
 enum class Act { subscribe, publish };
 

@@ -26,5 +26,20 @@ TEST(Rights, OneGrantMustCoverThePatternWhole) {
   EXPECT_FALSE(authorize(rights, Act::publish, "bookings/7"));
 }
 
+TEST(Rights, ARevocationConcernsWhatWasIssuedBeforeItWhateverItsDateSays) {
+  const Timestamp now{Duration{1'790'000'000'000}};
+  const Revocation of_ana{"ana", {}, now + Duration{-1000}, {}};
+  const auto is_concerned = [&](const std::string& user, Timestamp issued) {
+    Principal principal{"user:" + user, user, {}, std::nullopt};
+    principal.issued = issued;
+    return concerns(of_ana, credential_of(principal), now);
+  };
+  EXPECT_TRUE(is_concerned("ana", of_ana.not_before));
+  EXPECT_FALSE(is_concerned("ana", of_ana.not_before + Duration{1}));
+  EXPECT_FALSE(is_concerned("ana", now + limits::token_skew)) << "an issuer's clock may be ahead a little";
+  EXPECT_TRUE(is_concerned("ana", now + limits::token_skew + Duration{1}));
+  EXPECT_FALSE(is_concerned("bob", now + std::chrono::hours(1)));
+}
+
 }  // namespace
 }  // namespace belfry

@@ -29,7 +29,7 @@ struct Renewals : HubTest {
   void revoke(std::string token_id) {
     const Revocation revocation{{}, std::move(token_id), clock.wall(), Timestamp{Duration::max()}};
     keyring.revoke(revocation);
-    shard->revoke(revocation);
+    shard->revoke(revocation, clock.wall());
   }
   void renew(std::string token_id) {
     ShardThread::renew_if_it_stands(*shard, keyring, clock.wall(), ticket, ana_with(std::move(token_id)));

@@ -203,7 +203,7 @@ void ShardThread::answer_feed(std::uint64_t ticket, Result<FeedReply> reply) {
 }
 
 void ShardThread::revoke(const Revocation& revocation) {
-  loop_.post([this, revocation] { shard_.revoke(revocation); });
+  loop_.post([this, revocation] { shard_.revoke(revocation, setup_.clock.wall()); });
 }
 
 void ShardThread::end_keys(std::vector<std::uint64_t> keys) {

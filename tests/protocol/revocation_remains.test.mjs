@@ -29,37 +29,38 @@ async function makeKey(server) {
 }
 
 // The server's clock is ours, so that nobody has to wait until something is due.
-describe('what is scheduled', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
-  const time = join(folder, 'time');
-  const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
-  const servers = [];
-  before(() => {
-    assert.ok(existsSync(library));
-    writeFileSync(time, '+0s\n');
-  });
-  after(async () => {
-    for (const server of servers) await server.stop();
-    rmSync(folder, { recursive: true });
-  });
+const folder = mkdtempSync(join(tmpdir(), 'belfry-'));
+const time = join(folder, 'time');
+const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+const servers = [];
+before(() => {
+  assert.ok(existsSync(library));
+  writeFileSync(time, '+0s\n');
+});
+after(async () => {
+  for (const server of servers) await server.stop();
+  rmSync(folder, { recursive: true });
+});
 
-  const minutes = (count) => new Date(Date.now() + count * 60_000).toISOString();
-  const start = async () => {
-    writeFileSync(time, '+0s\n');
-    const environment = {
-      LD_PRELOAD: library,
-      FAKETIME_TIMESTAMP_FILE: time,
-      FAKETIME_NO_CACHE: '1',
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    };
-    servers.push(await Server.start({ environment }));
-    return servers.at(-1);
+const minutes = (count) => new Date(Date.now() + count * 60_000).toISOString();
+const start = async () => {
+  writeFileSync(time, '+0s\n');
+  const environment = {
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: time,
+    FAKETIME_NO_CACHE: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
   };
-  const minted = (server, claims) => {
-    const body = { sub: 'ana', iat: seconds(), exp: seconds() + 3600, belfry: { publish: ['#'] } };
-    const text = `${base64url('{"alg":"HS256"}')}.${base64url(JSON.stringify({ ...body, ...claims }))}`;
-    return `${text}.${createHmac('sha256', server.secret).update(text).digest('base64url')}`;
-  };
+  servers.push(await Server.start({ environment }));
+  return servers.at(-1);
+};
+const minted = (server, claims) => {
+  const body = { sub: 'ana', iat: seconds(), exp: seconds() + 3600, belfry: { publish: ['#'] } };
+  const text = `${base64url('{"alg":"HS256"}')}.${base64url(JSON.stringify({ ...body, ...claims }))}`;
+  return `${text}.${createHmac('sha256', server.secret).update(text).digest('base64url')}`;
+};
+
+describe('what is scheduled', () => {
   const schedule = (server, data, bearer) =>
     server.publish({ topic: 't', data, deliver_at: minutes(10) }, server.bearer(bearer));
   // What is published of it, half an hour later. The last one is due after all others.
@@ -131,6 +132,34 @@ describe('what is scheduled', () => {
     writeFileSync(join(server.data, 'backend_keys'), keys, { mode: 0o600 });
     await server.launch();
     assert.deepEqual(await heard(server), ['kept']);
+  });
+});
+
+describe('what is taken back while a clock is wrong, or after it was', () => {
+  const wall = (seconds) => writeFileSync(time, `${seconds < 0 ? '' : '+'}${seconds}s\n`);
+  const code = async (server, token) => (await server.call('GET', '/v1/feed', undefined, token)).body.code;
+
+  it('is a token that is dated in the future, on open streams, and its ticket', async () => {
+    const server = await start();
+    wall(300);
+    const belfry = { subscribe: ['t'] };
+    const token = minted(server, { iat: seconds() + 300, belfry });
+    const lines = await new LineClient(server, 't', { token }).open();
+    const bobs = minted(server, { sub: 'bob', belfry });
+    const other = await new LineClient(server, 't', { token: bobs }).open();
+    const { ticket } = (await server.call('POST', '/v1/tickets', { topics: ['t'] }, token)).body;
+    const open = async () => {
+      const headers = { Accept: 'application/json' };
+      return (await fetch(`${server.url}/v1/events?ticket=${ticket}`, { headers })).status;
+    };
+    assert.equal(await open(), 200);
+    wall(0);
+    await server.call('POST', '/v1/revocations', { user: 'ana' });
+    await until(() => lines.controls.at(-1)?.code === 'token_revoked', 'the end of the stream');
+    assert.equal(await open(), 401);
+    await server.publish({ topic: 't', data: 1 });
+    await until(() => other.events.length === 1, 'the other stream goes on');
+    other.close();
   });
 });
 

@@ -175,10 +175,13 @@ Credential World::credential(const Client& client) {
 void World::revoke() {
   const Client& one = *clients_[pick(clients_.size())];
   const Timestamp upto = one.issued + Duration{static_cast<std::int64_t>(pick(10'000))};
+  const Timestamp now = clock_.wall();
   note("revoke " + user_name(one.user));
   for (auto& client : clients_)
-    client->must_end = client->connected() && client->user == one.user && client->issued <= upto;
-  for (auto& shard : shards_) shard->revoke({user_name(one.user), {}, upto, Timestamp{Duration::max()}});
+    client->must_end = client->connected() && client->user == one.user &&
+                       (client->issued <= upto || client->issued > now + limits::token_skew);
+  for (auto& shard : shards_)
+    shard->revoke({user_name(one.user), {}, upto, Timestamp{Duration::max()}}, now);
   for (auto& client : clients_) {
     if (client->must_end && client->connected()) violation("ends_by_revocation: a session outlives it");
     outcome_.revoked += client->must_end;
