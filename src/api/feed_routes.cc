@@ -179,11 +179,11 @@ void Api::delete_user(net::Exchange& exchange, const Arguments& arguments) {
 void Api::post_revocations(net::Exchange& exchange, const Arguments&) {
   auto backend = need_backend(exchange.request());
   if (!backend) return refuse(exchange, backend.error());
-  auto revocation = wire::parse_revocation_body(exchange.request().body, parts_.clock.wall());
-  if (!revocation) return refuse(exchange, revocation.error());
+  auto body = wire::parse_revocation_body(exchange.request().body, parts_.clock.wall());
+  if (!body) return refuse(exchange, body.error());
   PublishRequest request;
   request.principal = std::move(backend).value();
-  request.command = RevokeCommand{std::move(revocation).value()};
+  request.command = RevokeCommand{std::move(body.value().revocation), body.value().so_far};
   submit(exchange, std::move(request), changed_response);
 }
 

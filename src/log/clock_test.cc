@@ -85,6 +85,39 @@ TEST_F(LogClock, AnEmptyLogBeginsNoEarlierThanTheProgram) {
   EXPECT_EQ(log->time_steps(), 0u);
 }
 
+// By the log, as the log-writer does it.
+TEST_F(LogClock, ARevocationIsNoWeakerThanWhatTheLogKnowsOfTheTime) {
+  const auto dated = [this](bool so_far) {
+    RevokeCommand command{{"ana", {}, clock.wall(), clock.wall() + limits::revocation_kept}, so_far};
+    log->begin_group(clock.wall());
+    log->date(command);
+    log->commit_group();
+    return command.revocation;
+  };
+  const auto never = hours(24 * 365 * 50);
+  clock.set_wall(-never);
+  EXPECT_EQ(dated(true).not_before, Timestamp{limits::clock_earliest}) << "nothing else is known";
+  clock.set_wall(never);
+  const Timestamp before = publish();
+  clock.set_wall(-never);
+  EXPECT_EQ(dated(true).not_before, before);
+  EXPECT_EQ(dated(true).forget, before + limits::revocation_kept);
+  EXPECT_EQ(dated(false).not_before, clock.wall()) << "it says itself from when";
+  EXPECT_EQ(dated(false).forget, before + limits::revocation_kept);
+  // What the clock told last counts, too, when nothing was published then.
+  clock.set_wall(never);
+  clock.advance(hours(1));
+  log->tick(clock.wall());
+  const Timestamp seen = clock.wall();
+  clock.set_wall(-never);
+  EXPECT_EQ(dated(true).not_before, seen);
+  // And nothing of a clock that was ahead and was put right.
+  clock.set_wall(never + hours(24 * 365));
+  log->tick(clock.wall());
+  clock.set_wall(-hours(24 * 365));
+  EXPECT_EQ(dated(true).not_before, clock.wall());
+}
+
 TEST_F(LogClock, IsPutRightAfterAStartToo) {
   clock.set_wall(hours(24 * 365));
   publish();

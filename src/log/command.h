@@ -45,6 +45,7 @@ struct EraseCommand {
 };
 struct RevokeCommand {
   Revocation revocation;
+  bool so_far = false;  // all that was issued up to now, whatever the clock says
 };
 struct PresenceWord {
   std::string topic;

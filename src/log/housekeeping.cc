@@ -81,6 +81,7 @@ Result<std::size_t> Log::do_chore(Chore chore, const Now& now, std::size_t rows_
 }
 
 void Log::tick(Timestamp now) {
+  see(now);
   if (planner_ == nullptr) return;
   std::vector<Event> events = planner_->tick(now);
   for (Event& event : events) event.time = now;

@@ -87,11 +87,23 @@ std::vector<PublishOutcome> Log::publish(std::span<PublishRequest> requests, Tim
   return commit_group();
 }
 
+bool Log::see(Timestamp now) {
+  const bool plausible = now.value >= limits::clock_earliest;
+  if (plausible) seen_ = now;
+  return plausible;
+}
+
+void Log::date(RevokeCommand& command) const {
+  const Timestamp now = std::max(last_time_, seen_);
+  Revocation& revocation = command.revocation;
+  if (command.so_far) revocation.not_before = std::max(revocation.not_before, now);
+  revocation.forget = std::max(revocation.forget, now + limits::revocation_kept);
+}
+
 // A clock that is earlier than this program is wrong, and dates nothing. One that is behind by more than a
 // little was put back, because it had been wrong: what follows is dated by it.
 void Log::take_time(Timestamp now) {
-  const bool plausible = now.value >= limits::clock_earliest;
-  if (last_time_ - now > limits::clock_ahead_max && plausible) {
+  if (see(now) && last_time_ - now > limits::clock_ahead_max) {
     log_warn("the clock was put back", {{"from", format_rfc3339(last_time_)}, {"to", format_rfc3339(now)}});
     step_from_ = std::max(last_time_, step_from_.value_or(last_time_));
     last_time_ = now;

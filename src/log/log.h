@@ -108,6 +108,9 @@ class Log {
   // be more. What is left when it is added goes in its group's transaction, whole. Who crashes between two
   // slices leaves a part of it done; nobody was answered then.
   Result<bool> erase_some(EraseCommand& command);
+  // Before it is added: a revocation counts from, and is kept by, the time of the log at least. A clock that
+  // is behind makes none of it void.
+  void date(RevokeCommand& command) const;
   // Takes the request, whether there is room or not. Commands are planned at once: their place is before the
   // group's events, so that their counts are true there, whatever else the group brings.
   Added add(PublishRequest&& request);
@@ -116,7 +119,7 @@ class Log {
   // All of it at once, whatever the room. The requests are moved from.
   std::vector<PublishOutcome> publish(std::span<PublishRequest> requests, Timestamp now);
 
-  // What time alone brings: joins and leaves. Once a second or so.
+  // What time alone brings: joins and leaves, and what the clock told last. Once a second or so.
   void tick(Timestamp now);
   // One bounded slice of housekeeping, of one kind: what is due is published, what expired is taken out,
   // what is old goes, what rules let go, keys are forgotten; each kind in turn. A slice is as large as
@@ -153,6 +156,8 @@ class Log {
   Log(Store& store, LogOptions options);
 
   Result<void> fill_tail(const Opened& opened);
+  // Remembers the clock. False: it tells a time that cannot be.
+  bool see(Timestamp now);
   // From now on events are dated so, or later.
   void take_time(Timestamp now);
   void take(Group& group, std::size_t index, Timestamp now);
@@ -200,6 +205,7 @@ class Log {
   EpochTable epochs_;
   // Of the newest event: times never run backwards within the log, except at a step.
   Timestamp last_time_;
+  Timestamp seen_;  // the clock when it was plausible last
   std::optional<Timestamp> step_from_;  // what last_time_ was before it was put back; no event says so yet
   std::uint64_t time_steps_ = 0;
   std::unique_ptr<Group> group_;  // between begin_group and commit_group

@@ -93,6 +93,7 @@ LogWriter::~LogWriter() {
 void LogWriter::run() {
   Instant maintained = clock_.now();
   settled_.of(maintained, clock_.wall());
+  log_.tick(clock_.wall());
   bool more = false;  // housekeeping to do
   while (mailbox_.wait(more ? std::chrono::seconds{0} : kMaintainInterval)) {
     try {
@@ -135,9 +136,11 @@ std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
     if (!prepare_erasure(*popped)) break;
     PublishJob& job = popped->item;
     asked.push_back({job.shard, job.ticket});
-    const auto& command = job.request.command;
-    if (command && std::holds_alternative<RevokeCommand>(*command))
-      asked.back().revocation = std::get<RevokeCommand>(*command).revocation;
+    auto& command = job.request.command;
+    if (auto* revoke = command ? std::get_if<RevokeCommand>(&*command) : nullptr) {
+      log_.date(*revoke);
+      asked.back().revocation = revoke->revocation;
+    }
     if (command && std::holds_alternative<EraseCommand>(*command))
       asked.back().erased = std::get<EraseCommand>(*command).user;
     events += job.request.events.size();

@@ -158,8 +158,9 @@ std::string revocation_data(const Revocation& revocation) {
   return out + ",\"not_before\":\"" + format_rfc3339(revocation.not_before) + "\"}";
 }
 
-Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now) {
-  Revocation out;
+Result<RevocationBody> parse_revocation_body(std::string_view text, Timestamp now) {
+  RevocationBody body;
+  Revocation& out = body.revocation;
   out.not_before = now;
   const auto take = [&](std::string_view name, dom::element value) -> Result<void> {
     const std::string given = TRY(text_of(value, name));
@@ -175,6 +176,7 @@ Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now) {
         return fail(Code::bad_parameter, "It must be a time as in RFC 3339, not in the future.",
                     "not_before");
       out.not_before = *time;
+      body.so_far = false;
     } else {
       return fail(Code::unknown_field, {}, std::string(name.substr(0, 64)));
     }
@@ -184,7 +186,7 @@ Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now) {
   if (out.user.empty() == out.token_id.empty())
     return fail(Code::missing_field, "Give either user or token_id.", "user");
   out.forget = now + limits::revocation_kept;
-  return out;
+  return body;
 }
 
 std::optional<FeedChange> feed_change_of(const Event& event) {

@@ -36,7 +36,11 @@ struct MarkBody {
 Result<MarkBody> parse_mark_body(std::string_view text);
 Result<Mutes> parse_mutes_body(std::string_view text);
 // {"user":"…"} or {"token_id":"…"}, and {"not_before":"RFC 3339"} if not all up to `now`.
-Result<Revocation> parse_revocation_body(std::string_view text, Timestamp now);
+struct RevocationBody {
+  Revocation revocation;
+  bool so_far = true;  // there is no not_before
+};
+Result<RevocationBody> parse_revocation_body(std::string_view text, Timestamp now);
 
 // {"topics":[…],"types":[…],"feed":true} or {"renew":"<ticket>"}
 struct TicketBody {

@@ -44,6 +44,18 @@ TEST(FeedText, ABadMarkIsNamed) {
   }
 }
 
+TEST(FeedText, ARevocationIsOfAllSoFarUnlessItSaysFromWhen) {
+  const Timestamp now{Duration{1'790'000'000'000}};
+  const auto all = parse_revocation_body(R"({"user":"ana"})", now);
+  ASSERT_TRUE(all);
+  EXPECT_TRUE(all.value().so_far);
+  EXPECT_EQ(all.value().revocation.not_before, now);
+  const auto some = parse_revocation_body(R"({"user":"ana","not_before":"2026-01-01T00:00:00Z"})", now);
+  ASSERT_TRUE(some);
+  EXPECT_FALSE(some.value().so_far);
+  EXPECT_EQ(some.value().revocation.not_before, Timestamp{limits::clock_earliest});
+}
+
 TEST(FeedText, AChangeOfTheFeedIsReadBack) {
   Event event;
   event.type = std::string(follow_type);

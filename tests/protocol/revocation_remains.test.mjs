@@ -161,6 +161,25 @@ describe('what is taken back while a clock is wrong, or after it was', () => {
     await until(() => other.events.length === 1, 'the other stream goes on');
     other.close();
   });
+
+  it('is all that was issued so far, though the clock tells 2020', async () => {
+    const server = await start();
+    const [user, jti] = [unique(), unique()];
+    const tokens = [{ sub: user }, { jti }].map((claims) =>
+      minted(server, { iat: seconds() - 60, ...claims }),
+    );
+    for (const token of tokens) assert.equal(await code(server, token), undefined);
+    wall(-200_000_000);
+    assert.equal((await server.call('POST', '/v1/revocations', { user })).status, 200);
+    assert.equal((await server.call('POST', '/v1/revocations', { token_id: jti })).status, 200);
+    wall(0);
+    for (const token of tokens) assert.equal(await code(server, token), 'token_revoked');
+    await server.kill();
+    await server.launch();
+    for (const token of tokens) assert.equal(await code(server, token), 'token_revoked');
+    const newer = minted(server, { sub: user, iat: seconds() + 5 });
+    assert.equal(await code(server, newer), undefined);
+  });
 });
 
 describe('a key that an issuer names no more', () => {
