@@ -230,7 +230,7 @@ bool Keyring::stands(const Scheduled& scheduled) const {
   const std::string& by = scheduled.principal;
   const std::shared_lock lock(mutex_);
   if (by.starts_with(kUser))
-    return !is_revoked(by.substr(kUser.size()), scheduled.issued, scheduled.token_id, scheduled.deliver_at);
+    return !is_revoked(by.substr(kUser.size()), scheduled.issued, scheduled.token_id, scheduled.issued);
   if (!by.starts_with(kBackend)) return true;
   const std::string id = by.substr(kBackend.size());
   return !revoked_keys_.contains(id);

@@ -58,6 +58,7 @@ Result<PublishRequest> Api::publish_request(const net::Request& request) const {
   TRY(take_body(request, out));
   TRY(authorize_events(principal.rights, out.events));
   TRY(parts_.desk.check_load(principal, out.events));
+  out.arrived = parts_.clock.wall();
   out.principal = std::move(principal.name);
   out.issued = principal.issued;
   out.token_id = std::move(principal.token_id);

@@ -204,7 +204,8 @@ TEST_F(KeyringRights, OfABackendEndWhenItsIdIsRevokedThoughItIsConfigured) {
   EXPECT_FALSE(keyring.authenticate(key, kNow)) << "the configuration is read again";
 }
 
-// It was let in by a clock that was ahead. A clock that is behind takes nothing by itself.
+// It was let in by a clock that was ahead. A clock that is behind takes nothing of a user without a
+// revocation.
 TEST_F(KeyringRights, DatedInTheFutureEndWithAnyRevocationOfTheUser) {
   const Timestamp skewed = ana.issued + -limits::token_skew;
   EXPECT_EQ(check(ana, skewed + Duration{-1}), Code::internal);
@@ -224,6 +225,9 @@ TEST_F(KeyringRights, ReachWhatWasScheduled) {
   EXPECT_TRUE(keyring.stands(of(ana)));
   keyring.revoke({ana.user, {}, ana.issued, kNow + Duration{100}});
   EXPECT_FALSE(keyring.stands(of(ana)));
+  Scheduled undated = of(ana);
+  undated.issued = Timestamp{Duration{9'007'199'254'740'991}};
+  EXPECT_TRUE(keyring.stands(undated)) << "an earlier version kept no date: any revocation may be older";
   Principal bob{"user:bob", "bob", {}, {}, kNow, "jti"};
   EXPECT_TRUE(keyring.stands(of(bob)));
   keyring.revoke({{}, "jti", kNow, kNow + Duration{100}});

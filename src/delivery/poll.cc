@@ -8,14 +8,14 @@ namespace belfry {
 
 void Poll::start() {
   exchange().defer(*this);
-  // Told at once, whenever the shard has time for others.
+  // This needs nothing of the shard, which may have no time before the wait is over.
   if (attach_.reset) return (void)reset({*attach_.reset, attach_.position, attach_.position});
   if (wish_.since.empty()) {
     answer(200, {}, attach_.position);
     return;
   }
   Attach first = attach_;
-  if (!wish_.if_none_match.empty() && !attach_.reset) {
+  if (!wish_.if_none_match.empty()) {
     // A tag of another epoch is no tag: the answer is then given whole.
     const Attach known = place_session(wish_.if_none_match, parts().epochs, parts().tail.head());
     if (!known.reset && known.position >= attach_.position) {

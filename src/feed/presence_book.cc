@@ -54,7 +54,7 @@ std::deque<PresenceBook::Leavings::iterator> PresenceBook::due(Timestamp now) {
   std::deque<Leavings::iterator> out;
   const auto first = leaving_.upper_bound(told_last_);
   const auto add = [&](Leavings::iterator from, Leavings::iterator to) {
-    for (auto it = from; it != to; ++it)
+    for (auto it = from; it != to && out.size() < limits::presence_leaves_max; ++it)
       if (it->second.front().at <= now) out.push_back(it);
   };
   add(first, leaving_.end());

@@ -94,9 +94,12 @@ bool Shard::subscribe(SessionId id, const std::vector<Selector>& selectors, cons
   for (const auto& selector : selectors) changed |= parts_->index.join(*session, selector);
   if (!changed) return true;
   appear(*session, selectors, user);
-  // What was told of the others, or forgiven, says nothing of what these have lost.
-  session->floor_known = session->losses_known = 0;
-  session->forgiven = false;
+  // What was told of the others, or forgiven, says nothing of what these have lost. A reset that is still to
+  // be told covers them.
+  if (!session->reset) {
+    session->floor_known = session->losses_known = 0;
+    session->forgiven = false;
+  }
   // A page that is on its way knows nothing of the new selectors; it must not move the position past their
   // events.
   if (session->state == SessionState::waiting && !planted_.accept_stale_page) make_ready(*session);

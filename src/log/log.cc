@@ -312,7 +312,7 @@ Result<std::vector<std::optional<Placed>>> Log::known_events(const Group& group,
 
 // Its time is looked at here, behind the key: what was accepted once may be due when it is repeated.
 void Log::take_scheduled(Group& group, std::size_t index, PublishRequest& request, Timestamp now) {
-  if (auto checked = check_schedule(request.deliver_at, now); !checked) {
+  if (auto checked = check_schedule(request.deliver_at, request.arrived.value_or(now)); !checked) {
     group.outcomes[index] = checked.error();
     return;
   }

@@ -40,6 +40,7 @@ struct PublishRequest {
   std::vector<std::string> event_keys{};
   std::vector<BodyHash> event_bodies{};  // as many as event_keys
   std::vector<Timestamp> deliver_at{};   // as many as events: they are scheduled instead (Log checks)
+  std::optional<Timestamp> arrived{};    // by which deliver_at is judged; none: by the group's time
   std::optional<Command> command{};      // instead of events
   std::vector<Change> changes{};  // in the transaction of its events: a source's position, a used ticket
   Timestamp issued{};             // of the token that schedules it, and its id

@@ -177,14 +177,15 @@ Result<bool> KeyFile::revoke(const std::string& id, Scheduling scheduling, Times
     return name == id;
   });
   if (gone == 0 && scheduling != Scheduling::dropped_of_any) return false;
-  // The oldest are the first.
-  for (auto line = all.begin(); revoked >= limits::revoked_keys_max; --revoked) {
-    line = std::find_if(line, all.end(),
-                        [](const std::string& one) { return words_of(one).second == kRevoked; });
-    line = all.erase(line);
-  }
-  if (scheduling != Scheduling::kept)
+  if (scheduling != Scheduling::kept) {
+    // The oldest are the first.
+    for (auto line = all.begin(); revoked >= limits::revoked_keys_max; --revoked) {
+      line = std::find_if(line, all.end(),
+                          [](const std::string& one) { return words_of(one).second == kRevoked; });
+      line = all.erase(line);
+    }
     all.push_back(id + " " + std::string(kRevoked) + " " + std::to_string(now.value.count()));
+  }
   TRY(write(all));
   return true;
 }

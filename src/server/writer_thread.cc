@@ -48,8 +48,10 @@ std::size_t bytes_of(const Command& command) {
                     command);
 }
 
-// What a request will cost, where an event of ordinary size costs 1.
+// What a request will cost, where an event of ordinary size costs 1. An erasure has a group of its own.
 std::uint64_t cost_of(const PublishRequest& request, std::size_t bytes) {
+  if (request.command && std::holds_alternative<EraseCommand>(*request.command))
+    return limits::commit_rows_max;
   return 1 + request.events.size() + bytes / kBytesPerCost;
 }
 
@@ -162,7 +164,7 @@ void LogWriter::commit() {
   const bool quick = clock_.now() - began <= kQuickCommit;
   log_.tail().expect_more(quick && mailbox_.size() > 0);
   callbacks_.wake_shards();
-  add(commits_, 1);
+  if (!asked.empty()) add(commits_, 1);
   add(events_, static_cast<double>(events));
   answer(asked, std::move(outcomes));
   if (log_.failure() && !std::exchange(failure_told_, true)) callbacks_.failed(*log_.failure());

@@ -27,7 +27,7 @@ constexpr std::array kKnown = std::to_array<Known>({
     {"topic_offsets", "", "", "with their event"},
     {"keyed", "", "", "with their event, or a newer one of the key"},
     {"expiry", "", "", "with their event"},
-    {"lanes", "", "", "with their last notification; one of a topic with it"},
+    {"lanes", "", "", "with their last notification; the sum of a topic goes with it"},
     {"notifications", "", "", "with their event"},
     {"dead", "", "", "once the lane's numbers before them are gone"},
     {"dead_blocks", "", "", "with the numbers that they count"},
