@@ -101,19 +101,24 @@ std::optional<std::string> from_base64url(std::string_view text) {
 void append_json_string(std::string& out, std::string_view text) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   out += '"';
-  for (const char c : text) {
+  std::size_t kept = 0;  // where that begins which is not copied yet
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+    const bool quoted = c == '"' || c == '\\', control = byte < 0x20 || byte == 0x7f;
+    if (!quoted && !control) continue;
+    out += text.substr(kept, i - kept);
+    kept = i + 1;
+    if (quoted) {
       out += '\\';
       out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else {
       out += "\\u00";
       out += kDigits[byte >> 4];
       out += kDigits[byte & 15];
-    } else {
-      out += c;
     }
   }
+  out += text.substr(kept);
   out += '"';
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace belfry::wire {
 namespace {
 
@@ -20,14 +22,14 @@ void append_text_field(std::string& out, std::string_view name, std::string_view
 // Data lines (WHATWG HTML section 9.2.6). The envelope is one line; should it ever not be, it is still
 // framed.
 void append_data(std::string& out, std::string_view text) {
-  std::size_t at = 0;
   for (;;) {
-    const auto end = text.find_first_of("\r\n", at);
+    const auto found = std::find_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; });
+    const auto end = static_cast<std::size_t>(found - text.begin());
     out += "data: ";
-    out += text.substr(at, end == std::string_view::npos ? end : end - at);
+    out += text.substr(0, end);
     out += '\n';
-    if (end == std::string_view::npos) return;
-    at = end + (text.substr(end, 2) == "\r\n" ? 2 : 1);
+    if (end == text.size()) return;
+    text.remove_prefix(end + (text.substr(end, 2) == "\r\n" ? 2 : 1));
   }
 }
 
