@@ -87,6 +87,16 @@ void Connection::limit_backlog() {
   ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+void Connection::flush_later() {
+  ++operations_;
+  owner_.flush_later(*this);
+}
+
+void Connection::flush() {
+  guarded([this] { more_->http2->on_flush(); });
+  done_with_operation();
+}
+
 void Connection::done_with_operation() {
   if (--operations_ == 0 && dead_) owner_.remove(slot_);  // deletes this
 }

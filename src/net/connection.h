@@ -32,6 +32,8 @@ class ConnectionOwner {
   virtual ~ConnectionOwner() = default;
   virtual void request_ready(Exchange& exchange) = 0;
   virtual void remove(std::uint32_t slot) = 0;
+  // Calls Connection::flush once, in a later turn. The connection waits for it until then.
+  virtual void flush_later(Connection& connection) = 0;
   virtual void set_deadline(std::uint32_t slot, Instant deadline) = 0;
   virtual Instant now() const = 0;
   virtual LoopBuffers& buffers() = 0;  // shared by all connections of the loop
@@ -55,6 +57,8 @@ class Connection final : private Reactor::Watcher {
   void time_out();
   // No more requests: closes at once if it waits between two.
   void drain();
+  // What flush_later asked for.
+  void flush();
 
   // For the protocols:
 
@@ -85,6 +89,8 @@ class Connection final : private Reactor::Watcher {
   // Runs the function from the loop, unless the connection has died meanwhile.
   template <class Function>
   void later(Function function);
+  // The same for Http2::on_flush: after a broadcast very many want it, so they share what the loop does.
+  void flush_later();
   // The client's address, without port; what a PROXY header says counts.
   std::string peer() const;
   // Whom the request is from, and whether it came over TLS.

@@ -94,8 +94,9 @@ struct Http2Callbacks {
   static int before_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     const bool of_window = frame->hd.type == NGHTTP2_RST_STREAM &&
                            frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR;
+    if (!of_window) return 0;
     const bool known = static_cast<Http2*>(user)->find(frame->hd.stream_id) != nullptr;
-    return of_window && !known ? NGHTTP2_ERR_CANCEL : 0;
+    return known ? 0 : NGHTTP2_ERR_CANCEL;
   }
   // Frames of types that RFC 9113 does not know are ignored, but not for nothing.
   static int on_unknown(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
@@ -350,11 +351,12 @@ void Http2::fail_connection(std::string_view why, std::uint32_t error) {
 bool Http2::wants_more() const { return !connection_.blocked() && holding_ == 0; }
 
 void Http2::schedule_flush() {
-  if (std::exchange(flush_posted_, true)) return;
-  connection_.later([this] {
-    flush_posted_ = false;
-    flush();
-  });
+  if (!std::exchange(flush_posted_, true)) connection_.flush_later();
+}
+
+void Http2::on_flush() {
+  flush_posted_ = false;
+  flush();
 }
 
 // As much as windows and socket take, many streams in one write.

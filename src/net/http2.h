@@ -55,6 +55,8 @@ class Http2 final : public Protocol {
   void time_out() override;
   void drain() override;
   void on_dead() override;
+  // What Connection::flush_later was asked for.
+  void on_flush();
 
  private:
   friend class Http2Stream;

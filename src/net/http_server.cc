@@ -6,6 +6,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <ctime>
+#include <deque>
 #include <exception>
 
 #include "net/connection.h"
@@ -85,6 +86,10 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
     --count_;
     if (options_.budget != nullptr) options_.budget->give_back(address_slots_[slot]);
   }
+  void flush_later(Connection& connection) override {
+    flushes_.push_back(&connection);
+    post_flushes();
+  }
   void set_deadline(std::uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
   Instant now() const override { return clock_.now(); }
   LoopBuffers& buffers() override { return buffers_; }
@@ -108,6 +113,20 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   }
 
  private:
+  // Some of them, and then what else there is to do.
+  void post_flushes() {
+    if (flushes_.empty() || std::exchange(flushes_posted_, true)) return;
+    asio::post(loop_.context(), [this] {
+      for (std::size_t i = 0; i < limits::flushes_turn_max && !flushes_.empty(); ++i) {
+        Connection& connection = *flushes_.front();
+        flushes_.pop_front();
+        connection.flush();
+      }
+      flushes_posted_ = false;
+      post_flushes();
+    });
+  }
+
   void wait_accept() {
     if (!accepting_ || paused_ || waiting_accept_) return;
     waiting_accept_ = true;
@@ -205,6 +224,8 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   std::vector<Instant> deadlines_;  // by slot; apart, so that a sweep does not touch idle connections
   std::vector<std::uint32_t> address_slots_;  // by slot; of the budget
   std::vector<std::uint32_t> free_slots_;
+  std::deque<Connection*> flushes_;  // each once; they live until then
+  bool flushes_posted_ = false;
   std::size_t count_ = 0;
   std::uint16_t port_ = 0;
   bool accepting_ = true;

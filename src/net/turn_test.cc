@@ -241,5 +241,30 @@ TEST_F(Turns, AHeldHttp2TunnelThatIsClosedHoldsNothing) {
   wait_for([this] { return order.closed == 1 && order.served == "b"; });
 }
 
+using Broadcasts = ServerTest<SystemClock>;
+
+// What else there is to do does not wait until very many connections have been written to.
+TEST_F(Broadcasts, OverHttp2GoOutToSomeConnectionsAtATime) {
+  constexpr std::size_t count = limits::flushes_turn_max + 40;
+  constexpr std::uint64_t frame_bytes = 10;  // with one byte
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (std::size_t i = 0; i < count; ++i) {
+    peers.push_back(std::make_unique<Peer>(server->port()));
+    peers.back()->send(by_hand::hello() + by_hand::get("/stream"));
+  }
+  wait_for([this] { return echo.streams.size() == count; });
+  settle();
+  std::uint64_t before = 0, amid = 0;
+  on_loop([&] {
+    before = server->counts().bytes_sent;
+    const std::string_view piece = "x";
+    for (Exchange* stream : echo.streams) stream->write({&piece, 1});
+    loop.post([&] { amid = server->counts().bytes_sent; });
+    return 0;
+  });
+  wait_for([&] { return server->counts().bytes_sent == before + count * frame_bytes; });
+  EXPECT_EQ(amid, before + limits::flushes_turn_max * frame_bytes);
+}
+
 }  // namespace
 }  // namespace belfry::net

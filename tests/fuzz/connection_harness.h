@@ -70,6 +70,9 @@ struct Owner final : net::ConnectionOwner {
 
   void request_ready(net::Exchange& exchange) override { handler.on_request(exchange); }
   void remove(std::uint32_t) override { connection.reset(); }
+  void flush_later(net::Connection& of) override {
+    boost::asio::post(reactor().context(), [&of] { of.flush(); });
+  }
   void set_deadline(std::uint32_t, Instant) override {}
   Instant now() const override { return clock.now(); }
   net::LoopBuffers& buffers() override { return all_buffers; }
