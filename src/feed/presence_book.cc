@@ -16,14 +16,29 @@ void PresenceBook::join(const std::string& topic, const std::string& user, std::
   auto [it, fresh] = topics_[topic].try_emplace(user, Entry{now, {}});
   it->second.held.insert(holder);
   if (fresh) changes.push_back({topic, user, true});
+  end_oldest(user, changes);
+}
+
+void PresenceBook::end_oldest(const std::string& user, std::vector<PresenceChange>& changes) {
+  const auto of_user = leaving_.find(user);
+  if (of_user == leaving_.end()) return;
+  for (auto& leavings = of_user->second; leavings.size() >= limits::presence_leaving_max;) {
+    const Leaving oldest = std::move(leavings.front());
+    leavings.pop_front();
+    if (take_out(user, oldest)) changes.push_back({oldest.topic, user, false});
+  }
+}
+
+PresenceBook::Entry* PresenceBook::find(const std::string& topic, const std::string& user) {
+  const auto of_topic = topics_.find(topic);
+  if (of_topic == topics_.end()) return nullptr;
+  const auto entry = of_topic->second.find(user);
+  return entry == of_topic->second.end() ? nullptr : &entry->second;
 }
 
 void PresenceBook::leave(const std::string& topic, const std::string& user, std::uint64_t holder,
                          Timestamp now) {
-  const auto of_topic = topics_.find(topic);
-  if (of_topic == topics_.end()) return;
-  const auto entry = of_topic->second.find(user);
-  if (entry != of_topic->second.end()) let_go(topic, user, entry->second, holder, now);
+  if (Entry* entry = find(topic, user)) let_go(topic, user, *entry, holder, now);
 }
 
 void PresenceBook::let_go(const std::string& topic, const std::string& user, Entry& entry,
@@ -41,10 +56,7 @@ void PresenceBook::begin_anew(Timestamp now) {
     for (Leaving& leaving : leavings) {
       if (leaving.at <= end) continue;
       leaving.at = end;
-      const auto of_topic = topics_.find(leaving.topic);
-      if (of_topic == topics_.end()) continue;
-      const auto entry = of_topic->second.find(user);
-      if (entry != of_topic->second.end()) entry->second.gone_at = std::min(entry->second.gone_at, end);
+      if (Entry* entry = find(leaving.topic, user)) entry->gone_at = std::min(entry->gone_at, end);
     }
   }
 }
@@ -63,13 +75,11 @@ std::deque<PresenceBook::Leavings::iterator> PresenceBook::due(Timestamp now) {
 }
 
 bool PresenceBook::take_out(const std::string& user, const Leaving& leaving) {
-  const auto of_topic = topics_.find(leaving.topic);
-  if (of_topic == topics_.end()) return false;
-  const auto entry = of_topic->second.find(user);
+  const Entry* entry = find(leaving.topic, user);
   // Who came back and left again stands further behind.
-  if (entry == of_topic->second.end() || !entry->second.held.empty() || entry->second.gone_at > leaving.at)
-    return false;
-  of_topic->second.erase(entry);
+  if (entry == nullptr || !entry->held.empty() || entry->gone_at > leaving.at) return false;
+  const auto of_topic = topics_.find(leaving.topic);
+  of_topic->second.erase(user);
   if (of_topic->second.empty()) topics_.erase(of_topic);
   return true;
 }

@@ -2,8 +2,9 @@
 // Who is attached to the topics that keep presence. In memory: a crash leaves no ghosts, because whoever is
 // there attaches again. Shards hold their entries by leases, so one that is gone takes its people with it.
 //
-// Owner: Planner. Thread: the log-writer. Bound: one entry for each topic and user attached, and for those
-// whose grace is not over; a call costs what it changes (a lease that ends: all entries, once).
+// Owner: Planner. Thread: the log-writer. Bound: one entry for each topic and user attached, and
+// limits::presence_leaving_max of each user for those whose grace is not over; a call costs what it changes
+// (a lease that ends: all entries, once).
 // Always: a join is told once until the leave is told; who comes back within limits::presence_grace never
 // left.
 
@@ -27,7 +28,8 @@ class PresenceBook {
  public:
   // The holder lives. False if its lease had ended: it must say again who is there.
   bool renew(std::uint64_t holder, Timestamp now);
-  // At least one session of the holder is on the topic for the user; or none is any more.
+  // At least one session of the holder is on the topic for the user; or none is any more. Whoever comes and
+  // goes faster than leaves are told has less grace: a join ends the oldest that are too many.
   void join(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now,
             std::vector<PresenceChange>& changes);
   void leave(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now);
@@ -52,6 +54,9 @@ class PresenceBook {
   void let_go(const std::string& topic, const std::string& user, Entry& entry, std::uint64_t holder,
               Timestamp now);
   std::deque<Leavings::iterator> due(Timestamp now);
+  // Null: the user is not on the topic.
+  Entry* find(const std::string& topic, const std::string& user);
+  void end_oldest(const std::string& user, std::vector<PresenceChange>& changes);
   // False: the user came back, or left again later.
   bool take_out(const std::string& user, const Leaving& leaving);
 

@@ -95,19 +95,46 @@ TEST_F(PresenceBookTest, VeryManyWhoLeaveAreToldSomeAtATime) {
 TEST_F(PresenceBookTest, UsersTakeTurnsInLeaving) {
   const std::size_t many = 3 * limits::presence_leaves_max;
   for (std::size_t i = 0; i < many; ++i) {
-    book.join("t" + std::to_string(i), "mallory", 0, now, changes);
-    book.leave("t" + std::to_string(i), "mallory", 0, now);
+    const std::string mallory = "mallory" + std::to_string(i % 3);
+    book.join("t" + std::to_string(i), mallory, 0, now, changes);
+    book.leave("t" + std::to_string(i), mallory, 0, now);
   }
   for (const char* user : {"ana", "zoe"}) {
     join(user);
     leave(user);
   }
   std::size_t others = 0;
-  for (const PresenceChange& change : sweep(limits::presence_grace)) others += change.user != "mallory";
+  for (const PresenceChange& change : sweep(limits::presence_grace)) others += change.topic == "t";
   EXPECT_EQ(others, 2u);
   EXPECT_EQ(changes.size(), limits::presence_leaves_max);
   for (const std::size_t told : {limits::presence_leaves_max, limits::presence_leaves_max, std::size_t{2}})
     EXPECT_EQ(sweep(Duration{0}).size(), told);
+}
+
+// Faster than leaves are told: it costs the own grace, of the oldest first, and nobody else's.
+TEST_F(PresenceBookTest, WhoComesAndGoesVeryOftenHoldsNoMoreThanItsBound) {
+  join("ana");
+  leave("ana");
+  const std::size_t many = 2 * limits::presence_leaving_max;
+  for (std::size_t i = 0; i < many; ++i) {
+    book.join("t" + std::to_string(i), "mallory", 0, now, changes);
+    book.leave("t" + std::to_string(i), "mallory", 0, now);
+  }
+  std::set<std::string> here;
+  for (const PresenceChange& change : changes)
+    ASSERT_TRUE(change.joined ? here.insert(change.topic).second : here.erase(change.topic) == 1);
+  EXPECT_EQ(here.size(), 1 + limits::presence_leaving_max) << "ana's, and those whose grace runs";
+  EXPECT_TRUE(book.list("t0").empty());
+  EXPECT_EQ(book.list("t" + std::to_string(many - 1)).size(), 1u);
+  EXPECT_EQ(book.list("t").size(), 1u);
+  // Whoever is there is not taken out, however often it left before.
+  for (std::size_t i = 0; i < many; ++i) {
+    book.join("here", "mallory", 0, now, changes);
+    if (i + 1 < many) book.leave("here", "mallory", 0, now);
+  }
+  sweep(limits::presence_grace);
+  sweep(Duration{0});
+  EXPECT_EQ(book.list("here").size(), 1u);
 }
 
 TEST_F(PresenceBookTest, LeavingWithoutHavingJoinedIsNothing) {
