@@ -60,11 +60,16 @@ Keyring::Known::Known(std::string of_issuer, std::string of_kid, SigningKey of_k
       key(std::move(of_key)),
       name(issuer.empty() ? key.fingerprint() : fingerprint_of(issuer) + '.' + key.fingerprint()) {}
 
+Keyring::Keyring(TokenRules rules)
+    : rules_(std::move(rules)),
+      rules_name_(fingerprint_of(rules_.audience + std::string(1, '\0') + rules_.issuer) + '/') {}
+
 // REQUIRES: the lock, here and in the next two.
 std::set<std::string> Keyring::read_fingerprints() const {
   std::set<std::string> out;
-  for (const Known& known : keys_) out.insert(known.name);
-  for (const auto& [issuer, keys] : awaited_) out.insert(keys.begin(), keys.end());
+  for (const Known& known : keys_) out.insert(rules_name_ + known.name);
+  for (const auto& [issuer, keys] : awaited_)
+    for (const std::string& key : keys) out.insert(rules_name_ + key);
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
     for (const auto& [id, key] : *keys)
       if (!revoked_keys_.contains(id)) out.insert(key.fingerprint);
@@ -82,8 +87,8 @@ bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::s
 
 // Of an issuer that has not said yet which keys it has.
 bool Keyring::awaits(std::string_view key) const {
-  return std::any_of(awaited_.begin(), awaited_.end(), [key](const auto& row) {
-    return key.starts_with(fingerprint_of(row.first) + '.');
+  return std::any_of(awaited_.begin(), awaited_.end(), [this, key](const auto& row) {
+    return key.starts_with(rules_name_ + fingerprint_of(row.first) + '.');
   });
 }
 
@@ -153,6 +158,7 @@ void Keyring::take_configured(Keyring&& fresh) {
     issuers_ = std::move(fresh.issuers_);
     backend_keys_ = std::move(fresh.backend_keys_);
     rules_ = std::move(fresh.rules_);
+    rules_name_ = std::move(fresh.rules_name_);
   });
 }
 
@@ -198,14 +204,14 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
     if (unknown) unknown_of = hint.issuer;
     return !key.empty();
   };
-  const TokenRules rules = [this] {
+  const auto [rules, rules_name] = [this] {
     const std::shared_lock lock(mutex_);
-    return rules_;
+    return std::pair(rules_, rules_name_);
   }();
   auto principal = verify_token(credentials, find, rules, now);
   if (!unknown_of.empty() && on_unknown_key) on_unknown_key(unknown_of);
   if (!principal) return principal;
-  principal.value().key = std::move(key);
+  principal.value().key = rules_name + key;
   const std::shared_lock lock(mutex_);
   if (is_revoked(principal.value().user, principal.value().issued, principal.value().token_id, now))
     return fail(Code::token_revoked);

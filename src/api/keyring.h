@@ -24,8 +24,8 @@ namespace belfry {
 
 class Keyring {
  public:
-  Keyring() = default;
-  explicit Keyring(TokenRules rules) : rules_(std::move(rules)) {}
+  Keyring() : Keyring(TokenRules{}) {}
+  explicit Keyring(TokenRules rules);
 
   // `issuer` empty: for tokens of any issuer that the rules allow.
   void add_key(SigningKey key, std::string kid = {}, std::string issuer = {});
@@ -88,6 +88,7 @@ class Keyring {
   bool awaits(std::string_view key) const;
 
   TokenRules rules_;
+  std::string rules_name_;  // before the name of a token's key: what rules let in is over when they change
   mutable std::shared_mutex mutex_;  // held shared while a signature is verified
   std::vector<Known> keys_;
   std::map<std::string, BackendKey> backend_keys_, hashed_keys_;  // by id

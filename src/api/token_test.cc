@@ -175,6 +175,27 @@ TEST_F(KeyringRights, EndWithTheKeyThatVouchedForThem) {
   EXPECT_EQ(check(ana), Code::token_revoked);
 }
 
+TEST_F(KeyringRights, EndWithTheRulesThatLetThemIn) {
+  const std::string key = "bk_one_" + std::string(32, '1');
+  const auto reload_with = [&](const TokenRules& rules) {
+    Keyring fresh(rules);
+    fresh.add_key(std::move(SigningKey::from_secret(kSecret)).value());
+    ASSERT_TRUE(fresh.add_backend_key(key));
+    keyring.take_configured(std::move(fresh));
+  };
+  reload_with({});
+  const Principal backend = keyring.authenticate(key, kNow).value();
+  EXPECT_EQ(check(ana), Code::internal);
+  for (const TokenRules& rules : {TokenRules{"app", {}}, TokenRules{{}, "app"}}) {
+    reload_with({});
+    gone.clear();
+    reload_with(rules);
+    EXPECT_EQ(check(ana), Code::token_revoked);
+    EXPECT_EQ(gone, std::vector<std::string>{ana.key});
+    EXPECT_EQ(check(backend), Code::internal) << "no rule is about a backend";
+  }
+}
+
 TEST_F(KeyringRights, OfABackendEndWithItsKeyThoughTheIdStays) {
   const std::string first = "bk_one_" + std::string(32, '1'), second = "bk_one_" + std::string(32, '2');
   const auto only = [](const std::string& key) {

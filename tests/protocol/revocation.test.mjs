@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
@@ -16,6 +16,13 @@ import { Server, binary, unique, until } from './server.mjs';
 
 const base64url = (value) => Buffer.from(value).toString('base64url');
 const soon = (ms) => new Date(Date.now() + ms).toISOString();
+
+const mintedBy = (server, claims) => {
+  const now = Math.floor(Date.now() / 1000);
+  const body = { sub: 'ana', iat: now, exp: now + 600, belfry: { subscribe: ['#'], publish: ['#'] } };
+  const text = `${base64url('{"alg":"HS256"}')}.${base64url(JSON.stringify({ ...body, ...claims }))}`;
+  return `${text}.${createHmac('sha256', server.secret).update(text).digest('base64url')}`;
+};
 
 // The word with which the client's stream ends; an end without one does not count. To be called before.
 function over(client) {
@@ -115,12 +122,7 @@ describe('a token or a user that is revoked', () => {
   });
   after(() => server.stop());
 
-  const minted = (claims) => {
-    const now = Math.floor(Date.now() / 1000);
-    const body = { sub: 'ana', iat: now, exp: now + 600, belfry: { subscribe: ['#'], publish: ['#'] } };
-    const text = `${base64url('{"alg":"HS256"}')}.${base64url(JSON.stringify({ ...body, ...claims }))}`;
-    return `${text}.${createHmac('sha256', server.secret).update(text).digest('base64url')}`;
-  };
+  const minted = (claims) => mintedBy(server, claims);
 
   for (const Client of [SseClient, LineClient, WebSocketClient])
     it(`ends the streams of that token, by its id (${Client.name})`, async () => {
@@ -263,6 +265,25 @@ describe('a token or a user that is revoked', () => {
 });
 
 describe('what SIGHUP takes back', () => {
+  it('is the streams of users whose tokens name an audience that is not asked for now', async () => {
+    const server = await Server.start({ config: { auth: 'audience = "old"\n' } });
+    const open = (token) => new SseClient(server, 'a', { token }).open();
+    const own = await open(mintedBy(server, { aud: 'old' }));
+    const backend = await open(server.key);
+    const ended = over(own);
+    const file = server.writeConfig();
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"old"', '"new"'));
+    server.child.kill('SIGHUP');
+    assert.equal(await ended(), 'token_revoked');
+    own.close();
+    const other = await open(mintedBy(server, { aud: ['old', 'new'] }));
+    await server.publish({ topic: 'a', data: 1 });
+    await until(() => backend.events.length + other.events.length === 2, 'both streams go on');
+    backend.close();
+    other.close();
+    await server.stop();
+  });
+
   it('is the streams of tokens that the old secret signed, and the old secrets of webhooks', async () => {
     const server = new Server({ config: {} });
     const file = join(server.folder, 'hook');
