@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <map>
 #include <random>
+#include <set>
 
 #include "shelves.h"
 
@@ -366,6 +368,40 @@ TEST(SqliteFeed, NothingIsBuriedAtAnEndOfALane) {
   ASSERT_TRUE(store->commit({{}, {}, gone}));
   EXPECT_EQ(rows_of(shelf, "dead"), 0);
   EXPECT_EQ(store->feed_rows().count({"t", 0, offset_max}, {}).value(), 1u);
+}
+
+// Of a lane that keeps few of very many, its ends take what is dead beside them along, in whole blocks.
+TEST(SqliteFeed, TheSumsOfTheDeadAreThoseOfTheDead) {
+  SqliteShelf shelf;
+  const auto store = shelf.open();
+  ASSERT_TRUE(store->open(Epoch{1}));
+  auto events = notifications("t", 6000);
+  ASSERT_TRUE(store->commit({events}));
+  const auto withdraw = [&](const std::vector<Offset>& offsets) {
+    std::vector<Change> gone;
+    for (const Offset offset : offsets) gone.push_back(Withdraw{offset});
+    ASSERT_TRUE(store->commit({{}, {}, gone}));
+    EXPECT_EQ(rows_of(shelf, "lanes WHERE dead <> (SELECT count(*) FROM dead WHERE lane = id)"), 0);
+    const std::string counted = "SELECT lane, n / 1024, count(*) FROM dead GROUP BY 1, 2";
+    const std::string summed = "SELECT lane, block, count FROM dead_blocks";
+    EXPECT_EQ(rows_of(shelf, '(' + counted + " EXCEPT " + summed + ')'), 0);
+    EXPECT_EQ(rows_of(shelf, '(' + summed + " EXCEPT " + counted + ')'), 0);
+  };
+  const std::set<Offset> kept{1, 500, 3000, 3010, 5500, 6000};
+  std::vector<Offset> others;
+  for (Offset offset = 1; offset <= 6000; ++offset)
+    if (!kept.contains(offset)) others.push_back(offset);
+  withdraw(others);
+  EXPECT_EQ(rows_of(shelf, "dead"), 5994);
+  std::size_t left = kept.size();
+  const std::map<Offset, std::int64_t> dead_after{
+      {1, 5496}, {6000, 4997}, {500, 2498}, {3010, 2499}, {5500, 0}};
+  for (const Offset offset : {1u, 6000u, 500u, 3010u, 5500u}) {
+    withdraw({offset});
+    EXPECT_EQ(rows_of(shelf, "dead"), dead_after.at(offset)) << offset;
+    EXPECT_EQ(store->feed_rows().count({"t", 0, offset_max}, {}).value(), --left);
+  }
+  EXPECT_EQ(rows_of(shelf, "dead_blocks"), 0);
 }
 
 TEST(SqliteFeed, NumbersAreNotGivenTwiceAfterTheNewestEventWent) {

@@ -1,5 +1,6 @@
 #include "store/sqlite/notification_index.h"
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -28,12 +29,14 @@ Result<void> NotificationIndex::prepare(Database& database) {
       select_before_,
       "SELECT n FROM notifications WHERE lane = ? AND offset < ? ORDER BY offset DESC LIMIT 1"));
   TRY(database.prepare(insert_dead_, "INSERT OR IGNORE INTO dead VALUES(?, ?)"));
-  TRY(database.prepare(delete_dead_, "DELETE FROM dead WHERE lane = ? AND n = ?"));
-  TRY(database.prepare(select_dead_, "SELECT n FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
+  TRY(database.prepare(select_dead_, "SELECT n FROM dead WHERE lane = ? AND n >= ? ORDER BY n LIMIT 1"));
+  TRY(database.prepare(delete_dead_, "DELETE FROM dead WHERE lane = ? AND n BETWEEN ? AND ?"));
   TRY(database.prepare(
       add_block_,
       "INSERT INTO dead_blocks VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"));
-  TRY(database.prepare(drop_blocks_, "DELETE FROM dead_blocks WHERE lane = ? AND count = 0"));
+  TRY(database.prepare(drop_blocks_,
+                       "DELETE FROM dead_blocks WHERE lane = ?1 AND block BETWEEN ?2 AND ?3 AND "
+                       "(count = 0 OR block NOT IN (?2, ?3))"));
   TRY(database.prepare(select_lanes_, "SELECT id, type FROM lanes WHERE topic = ? LIMIT ?"));
   TRY(database.prepare(delete_lane_, "DELETE FROM lanes WHERE id = ?"));
   TRY(database.prepare(delete_all_dead_, "DELETE FROM dead WHERE lane = ?"));
@@ -136,20 +139,29 @@ Result<void> NotificationIndex::bury(std::int64_t lane, std::int64_t n) {
   return add_lane_.bind(1, std::int64_t{1}).bind(2, lane).run();
 }
 
+Result<std::int64_t> NotificationIndex::delete_dead(std::int64_t lane, std::int64_t from,
+                                                    std::int64_t upto) {
+  TRY(delete_dead_.bind(1, lane).bind(2, from).bind(3, upto).run());
+  return sqlite3_changes64(database_->handle());
+}
+
+// They may be very many: blocks between the first and the last go whole. Mostly there is none.
 Result<void> NotificationIndex::forget_dead(std::int64_t lane, std::int64_t from, std::int64_t upto) {
-  std::vector<std::int64_t> numbers;
-  {
-    const ResetAtEnd end(select_dead_);
-    select_dead_.bind(1, lane).bind(2, from).bind(3, upto);
-    while (TRY(select_dead_.step())) numbers.push_back(select_dead_.integer(0));
+  from = TRY(number(select_dead_, lane, from));
+  if (from == 0 || from > upto) return {};
+  const std::int64_t first = from / dead_block, last = upto / dead_block;
+  const std::int64_t first_end = std::min(upto, (first + 1) * dead_block - 1);
+  const std::int64_t in_first = TRY(delete_dead(lane, from, first_end));
+  if (in_first > 0) TRY(add_block_.bind(1, lane).bind(2, first).bind(3, -in_first).run());
+  std::int64_t gone = in_first;
+  if (last > first) {
+    gone += TRY(delete_dead(lane, first_end + 1, last * dead_block - 1));
+    const std::int64_t in_last = TRY(delete_dead(lane, last * dead_block, upto));
+    if (in_last > 0) TRY(add_block_.bind(1, lane).bind(2, last).bind(3, -in_last).run());
+    gone += in_last;
   }
-  if (numbers.empty()) return {};
-  for (const std::int64_t n : numbers) {
-    TRY(delete_dead_.bind(1, lane).bind(2, n).run());
-    TRY(add_block_.bind(1, lane).bind(2, n / dead_block).bind(3, std::int64_t{-1}).run());
-  }
-  TRY(drop_blocks_.bind(1, lane).run());
-  return add_lane_.bind(1, -static_cast<std::int64_t>(numbers.size())).bind(2, lane).run();
+  TRY(drop_blocks_.bind(1, lane).bind(2, first).bind(3, last).run());
+  return add_lane_.bind(1, -gone).bind(2, lane).run();
 }
 
 }  // namespace belfry::sqlite

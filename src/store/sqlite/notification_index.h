@@ -47,10 +47,12 @@ class NotificationIndex {
   Result<void> bury(std::int64_t lane, std::int64_t n);
   // Forgets the dead in [from, upto].
   Result<void> forget_dead(std::int64_t lane, std::int64_t from, std::int64_t upto);
+  // How many they were; the sums stay.
+  Result<std::int64_t> delete_dead(std::int64_t lane, std::int64_t from, std::int64_t upto);
 
   Database* database_ = nullptr;
   Statement select_lane_, insert_lane_, insert_, delete_, select_n_, select_first_, select_before_,
-      insert_dead_, delete_dead_, select_dead_, add_block_, add_lane_, count_removal_, count_gone_,
+      insert_dead_, select_dead_, delete_dead_, add_block_, add_lane_, count_removal_, count_gone_,
       drop_blocks_, select_lanes_, delete_lane_, delete_all_dead_, delete_all_blocks_;
   std::unordered_map<std::string, Lane, KeyedHash, std::equal_to<>> lanes_;  // by topic id and type
 };
