@@ -75,6 +75,7 @@ Result<Principal> Api::principal_of(const net::Request& request) const {
 Result<Ticket> Api::ticket_of(const net::Request& request) const {
   const Timestamp now = parts_.clock.wall();
   Ticket ticket = TRY(read_ticket(*request.parameter("ticket"), options_.ticket_secret, now));
+  parts_.keyring.complete(ticket.principal);
   TRY(parts_.keyring.check(ticket.principal, now));
   if (parts_.tickets.knows(ticket.id)) return ticket;
   // One of the future was made while the clock was wrong.

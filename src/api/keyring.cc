@@ -60,16 +60,23 @@ Keyring::Known::Known(std::string of_issuer, std::string of_kid, SigningKey of_k
       key(std::move(of_key)),
       name(issuer.empty() ? key.fingerprint() : fingerprint_of(issuer) + '.' + key.fingerprint()) {}
 
+Keyring::Prefixes::Prefixes(const TokenRules& rules)
+    : of_issuer(fingerprint_of(rules.audience) + '/'),
+      of_none(fingerprint_of(rules.audience + std::string(1, '\0') + rules.issuer) + '/') {}
+
+std::string Keyring::Prefixes::put_before(const std::string& name) const {
+  return (name.find('.') == std::string::npos ? of_none : of_issuer) + name;
+}
+
 Keyring::Keyring(TokenRules rules)
-    : rules_(std::move(rules)),
-      rules_name_(fingerprint_of(rules_.audience + std::string(1, '\0') + rules_.issuer) + '/') {}
+    : rules_(std::move(rules)), prefixes_(rules_), first_prefixes_(prefixes_) {}
 
 // REQUIRES: the lock, here and in the next two.
 std::set<std::string> Keyring::read_fingerprints() const {
   std::set<std::string> out;
-  for (const Known& known : keys_) out.insert(rules_name_ + known.name);
+  for (const Known& known : keys_) out.insert(prefixes_.put_before(known.name));
   for (const auto& [issuer, keys] : awaited_)
-    for (const std::string& key : keys) out.insert(rules_name_ + key);
+    for (const std::string& key : keys) out.insert(prefixes_.put_before(key));
   for (const auto* keys : {&backend_keys_, &hashed_keys_})
     for (const auto& [id, key] : *keys)
       if (!revoked_keys_.contains(id)) out.insert(key.fingerprint);
@@ -85,11 +92,17 @@ bool Keyring::is_revoked(const std::string& user, Timestamp issued, const std::s
   return by_user || (!token_id.empty() && revoked_tokens_.contains(token_id));
 }
 
-// Of an issuer that has not said yet which keys it has.
-bool Keyring::awaits(std::string_view key) const {
-  return std::any_of(awaited_.begin(), awaited_.end(), [this, key](const auto& row) {
-    return key.starts_with(rules_name_ + fingerprint_of(row.first) + '.');
-  });
+// Of an issuer that has said nothing since the start: then the key counts until it says. Such keys are few,
+// because only tickets of our own name one.
+bool Keyring::count_until_heard(const std::string& key) const {
+  for (auto& [issuer, keys] : awaited_) {
+    if (heard_.contains(issuer)) continue;
+    if (!key.starts_with(prefixes_.of_issuer + fingerprint_of(issuer) + '.')) continue;
+    keys.insert(key.substr(prefixes_.of_issuer.size()));
+    fingerprints_.insert(key);
+    return true;
+  }
+  return false;
 }
 
 void Keyring::add_key(SigningKey key, std::string kid, std::string issuer) {
@@ -103,6 +116,7 @@ void Keyring::set_issuer_keys(const std::string& issuer, JwkSet set) {
   change_keys([&] {
     issuers_.insert(issuer);
     awaited_.erase(issuer);
+    heard_.insert(issuer);
     std::erase_if(keys_, [&](const Known& known) { return known.issuer == issuer; });
     for (auto& entry : set.keys) keys_.emplace_back(issuer, std::move(entry.kid), std::move(entry.key));
   });
@@ -151,14 +165,17 @@ void Keyring::take_configured(Keyring&& fresh) {
         fresh.keys_.push_back(std::move(known));
     // One that was heard of is not awaited again; one that is configured no more is not at all.
     for (const Known& known : fresh.keys_) fresh.awaited_.erase(known.issuer);
+    for (const std::string& issuer : heard_)
+      if (fresh.issuers_.contains(issuer)) fresh.heard_.insert(issuer);
     for (auto& [issuer, keys] : fresh.awaited_)
       if (const auto mine = awaited_.find(issuer); mine != awaited_.end()) keys = mine->second;
     awaited_ = std::move(fresh.awaited_);
+    heard_ = std::move(fresh.heard_);
     keys_ = std::move(fresh.keys_);
     issuers_ = std::move(fresh.issuers_);
     backend_keys_ = std::move(fresh.backend_keys_);
     rules_ = std::move(fresh.rules_);
-    rules_name_ = std::move(fresh.rules_name_);
+    prefixes_ = std::move(fresh.prefixes_);
   });
 }
 
@@ -204,29 +221,42 @@ Result<Principal> Keyring::authenticate(std::string_view credentials, Timestamp 
     if (unknown) unknown_of = hint.issuer;
     return !key.empty();
   };
-  const auto [rules, rules_name] = [this] {
+  const auto [rules, prefixes] = [this] {
     const std::shared_lock lock(mutex_);
-    return std::pair(rules_, rules_name_);
+    return std::pair(rules_, prefixes_);
   }();
   auto principal = verify_token(credentials, find, rules, now);
   if (!unknown_of.empty() && on_unknown_key) on_unknown_key(unknown_of);
   if (!principal) return principal;
-  principal.value().key = rules_name + key;
-  const std::shared_lock lock(mutex_);
+  principal.value().key = prefixes.put_before(key);
+  std::shared_lock lock(mutex_);
+  if (prefixes.of_none != prefixes_.of_none) {
+    lock.unlock();  // the rules changed meanwhile
+    return authenticate(credentials, now);
+  }
   if (is_revoked(principal.value().user, principal.value().issued, principal.value().token_id, now))
     return fail(Code::token_revoked);
   return principal;
 }
 
+void Keyring::complete(Principal& principal) const {
+  const std::shared_lock lock(mutex_);
+  std::string& key = principal.key;
+  const bool named = key.empty() || key.find('/') != std::string::npos;
+  if (!named && !fingerprints_.contains(key)) key = first_prefixes_.put_before(key);
+}
+
 Result<void> Keyring::check(const Principal& principal, Timestamp now) const {
   if (principal.expires && *principal.expires <= now) return fail(Code::token_expired);
   const bool of_user = !principal.user.empty();
-  const std::shared_lock lock(mutex_);
-  if (of_user && is_revoked(principal.user, principal.issued, principal.token_id, now))
-    return fail(Code::token_revoked);
-  // Of an issuer whose keys are on their way it cannot be told.
-  if (principal.key.empty() || fingerprints_.contains(principal.key)) return {};
-  if (!awaits(principal.key))
+  {
+    const std::shared_lock lock(mutex_);
+    if (of_user && is_revoked(principal.user, principal.issued, principal.token_id, now))
+      return fail(Code::token_revoked);
+    if (principal.key.empty() || fingerprints_.contains(principal.key)) return {};
+  }
+  const std::lock_guard lock(mutex_);
+  if (!fingerprints_.contains(principal.key) && !count_until_heard(principal.key))
     return fail(Code::token_revoked, "The key that vouched for it is not known any more.");
   return {};
 }

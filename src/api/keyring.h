@@ -57,8 +57,11 @@ class Keyring {
   // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an
   // empty one, token_revoked for one that counts no more.
   Result<Principal> authenticate(std::string_view credentials, Timestamp now) const;
+  // Of a ticket that an earlier version wrote: it does not say by which rules its key vouched. Those that
+  // were asked for first are taken for them.
+  void complete(Principal& principal) const;
   // Whether somebody who came in earlier may still: Code::token_expired, or token_revoked, also if the key
-  // that vouched for it is not here any more.
+  // that vouched for it is not here any more, or the rules are others.
   Result<void> check(const Principal& principal, Timestamp now) const;
   // Whether it may still be published: its principal's token or key was not revoked since.
   bool stands(const Scheduled& scheduled) const;
@@ -85,16 +88,26 @@ class Keyring {
   std::set<std::string> read_fingerprints() const;
   bool is_revoked(const std::string& user, Timestamp issued, const std::string& token_id,
                   Timestamp now) const;
-  bool awaits(std::string_view key) const;
+  bool count_until_heard(const std::string& key) const;
+
+  // Before the name of a key in a principal: what rules let in is over when they change. Tokens whose key
+  // belongs to an issuer are asked for their audience alone.
+  struct Prefixes {
+    explicit Prefixes(const TokenRules& rules);
+    std::string put_before(const std::string& name) const;
+    std::string of_issuer, of_none;
+  };
 
   TokenRules rules_;
-  std::string rules_name_;  // before the name of a token's key: what rules let in is over when they change
+  Prefixes prefixes_, first_prefixes_;
   mutable std::shared_mutex mutex_;  // held shared while a signature is verified
   std::vector<Known> keys_;
   std::map<std::string, BackendKey> backend_keys_, hashed_keys_;  // by id
   std::set<std::string> revoked_keys_;                            // ids of backend keys
-  std::map<std::string, std::set<std::string>> awaited_;          // by issuer: the keys that it had
-  std::set<std::string> fingerprints_;                            // of all keys
+  // By issuer: the names of keys that it had, or, before it was ever heard of, of those that tickets name.
+  mutable std::map<std::string, std::set<std::string>> awaited_;
+  std::set<std::string> heard_;                 // issuers that have said which keys they have
+  mutable std::set<std::string> fingerprints_;  // of all keys, as principals name them
   std::set<std::string> issuers_;
   std::map<std::string, Revocation> revoked_users_, revoked_tokens_;
 };

@@ -124,6 +124,13 @@ TEST(Keyring, BackendKeysAndTokens) {
   EXPECT_GE(make_jwt_secret().size(), 32u);
 }
 
+// Bob's.
+std::string token_of(const std::string& issuer, const std::string& secret) {
+  const std::string body = R"({"sub":"bob","exp":9999999999,"iss":")" + issuer + "\"}";
+  const std::string text = to_base64url(R"({"alg":"HS256"})") + '.' + to_base64url(body);
+  return text + '.' + to_base64url(hmac_sha256(secret, text));
+}
+
 struct KeyringRights : ::testing::Test {
   Keyring keyring;
   std::vector<std::string> gone;
@@ -285,10 +292,7 @@ TEST_F(KeyringRights, OfAnIssuerThatWasNotHeardOfAreLeftAndNoOthers) {
   };
   const std::string theirs(32, 't'), issuer = "https://issuer";
   keyring.set_issuer_keys(issuer, answer(theirs));
-  const std::string body = R"({"sub":"bob","iss":"https://issuer","exp":9999999999})";
-  const std::string text = to_base64url(R"({"alg":"HS256"})") + '.' + to_base64url(body);
-  const std::string token = text + '.' + to_base64url(hmac_sha256(theirs, text));
-  const Principal bob = keyring.authenticate(token, kNow).value();
+  const Principal bob = keyring.authenticate(token_of(issuer, theirs), kNow).value();
   keyring.await_issuer(issuer);
   EXPECT_EQ(check(bob), Code::internal);
   EXPECT_TRUE(gone.empty()) << "silence takes nothing back";
@@ -308,6 +312,74 @@ TEST_F(KeyringRights, OfAnIssuerThatWasNotHeardOfAreLeftAndNoOthers) {
   other.set_issuer_keys(issuer, answer(std::string(32, 'o')));
   keyring.take_configured(std::move(other));
   EXPECT_EQ(check(bob), Code::token_revoked) << "it is configured with other keys";
+}
+
+// What a ticket names counts until the issuer says otherwise, or the rules do.
+TEST_F(KeyringRights, OfAnIssuerThatWasNeverHeardOfEndWithItsWordOrOtherRules) {
+  const std::string issuer = "https://issuer", secret(32, 't');
+  const auto answer = [&] {
+    JwkSet set;
+    set.keys.push_back({"", std::move(SigningKey::from_secret(secret)).value()});
+    return set;
+  };
+  keyring.set_issuer_keys(issuer, answer());
+  const Principal bob = keyring.authenticate(token_of(issuer, secret), kNow).value();
+  const auto reload_with = [&](const TokenRules& rules) {
+    Keyring fresh(rules);
+    fresh.await_issuer(issuer);
+    keyring.take_configured(std::move(fresh));
+  };
+  reload_with({{}, "who"});
+  EXPECT_EQ(check(bob), Code::internal) << "that rule is for keys of no issuer";
+  reload_with({"app", {}});
+  EXPECT_EQ(check(bob), Code::token_revoked);
+  reload_with({});
+  EXPECT_EQ(check(bob), Code::internal);
+  keyring.set_issuer_keys(issuer, {});
+  keyring.await_issuer(issuer);
+  EXPECT_EQ(check(bob), Code::token_revoked) << "silence gives nothing back";
+  reload_with({});
+  EXPECT_EQ(check(bob), Code::token_revoked);
+
+  for (const bool by_rules : {false, true}) {
+    gone.clear();
+    Keyring started;
+    started.on_keys_gone = keyring.on_keys_gone;
+    started.await_issuer(issuer);
+    EXPECT_TRUE(started.check(bob, kNow));
+    EXPECT_TRUE(gone.empty());
+    if (by_rules) {
+      Keyring fresh(TokenRules{"app", {}});
+      fresh.await_issuer(issuer);
+      started.take_configured(std::move(fresh));
+    } else {
+      started.set_issuer_keys(issuer, {});
+    }
+    EXPECT_EQ(gone, std::vector<std::string>{bob.key}) << "its stream ends";
+    EXPECT_FALSE(started.check(bob, kNow));
+  }
+}
+
+// Tickets of before name a key alone.
+TEST_F(KeyringRights, AreOfTheFirstRulesWhereNoneAreNamed) {
+  const std::string backend_key = "bk_one_" + std::string(32, '1');
+  ASSERT_TRUE(keyring.add_backend_key(backend_key));
+  Principal old = ana, backend = keyring.authenticate(backend_key, kNow).value();
+  old.key = ana.key.substr(ana.key.find('/') + 1);
+  EXPECT_EQ(check(old), Code::token_revoked);
+  const std::string of_backend = backend.key;
+  for (Principal* each : {&old, &backend}) {
+    keyring.complete(*each);
+    EXPECT_EQ(check(*each), Code::internal);
+  }
+  EXPECT_EQ(old.key, ana.key) << "its streams end with the key";
+  EXPECT_EQ(backend.key, of_backend);
+  Keyring fresh(TokenRules{"app", {}});
+  fresh.add_key(std::move(SigningKey::from_secret(kSecret)).value());
+  keyring.take_configured(std::move(fresh));
+  old.key = ana.key.substr(ana.key.find('/') + 1);
+  keyring.complete(old);
+  EXPECT_EQ(check(old), Code::token_revoked) << "it was made before";
 }
 
 }  // namespace

@@ -21,12 +21,10 @@ void PresenceBook::join(const std::string& topic, const std::string& user, std::
 
 void PresenceBook::end_oldest(const std::string& user, std::vector<PresenceChange>& changes) {
   const auto of_user = leaving_.find(user);
-  if (of_user == leaving_.end()) return;
-  for (auto& leavings = of_user->second; leavings.size() >= limits::presence_leaving_max;) {
-    const Leaving oldest = std::move(leavings.front());
-    leavings.pop_front();
-    if (take_out(user, oldest)) changes.push_back({oldest.topic, user, false});
-  }
+  if (of_user == leaving_.end() || of_user->second.size() < limits::presence_leaving_max) return;
+  const Leaving oldest = std::move(of_user->second.front());
+  of_user->second.pop_front();
+  if (take_out(user, oldest)) changes.push_back({oldest.topic, user, false});
 }
 
 PresenceBook::Entry* PresenceBook::find(const std::string& topic, const std::string& user) {

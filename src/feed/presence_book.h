@@ -2,9 +2,9 @@
 // Who is attached to the topics that keep presence. In memory: a crash leaves no ghosts, because whoever is
 // there attaches again. Shards hold their entries by leases, so one that is gone takes its people with it.
 //
-// Owner: Planner. Thread: the log-writer. Bound: one entry for each topic and user attached, and
-// limits::presence_leaving_max of each user for those whose grace is not over; a call costs what it changes
-// (a lease that ends: all entries, once).
+// Owner: Planner. Thread: the log-writer. Bound: one entry for each topic and user attached; of each user,
+// for those whose grace is not over, limits::presence_leaving_max or as many as were attached at once. A
+// call costs what it changes (a lease that ends: all entries, once).
 // Always: a join is told once until the leave is told; who comes back within limits::presence_grace never
 // left.
 
@@ -29,7 +29,7 @@ class PresenceBook {
   // The holder lives. False if its lease had ended: it must say again who is there.
   bool renew(std::uint64_t holder, Timestamp now);
   // At least one session of the holder is on the topic for the user; or none is any more. Whoever comes and
-  // goes faster than leaves are told has less grace: a join ends the oldest that are too many.
+  // goes faster than leaves are told has less grace: beyond the bound each join ends the oldest.
   void join(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now,
             std::vector<PresenceChange>& changes);
   void leave(const std::string& topic, const std::string& user, std::uint64_t holder, Timestamp now);

@@ -137,6 +137,17 @@ TEST_F(PresenceBookTest, WhoComesAndGoesVeryOftenHoldsNoMoreThanItsBound) {
   EXPECT_EQ(book.list("here").size(), 1u);
 }
 
+TEST_F(PresenceBookTest, WhoComesBackWithVeryManyTopicsNeverLeft) {
+  const std::size_t many = 3 * limits::presence_leaving_max;
+  const auto topic = [](std::size_t i) { return "t" + std::to_string(i); };
+  for (std::size_t i = 0; i < many; ++i) book.join(topic(i), "ana", 0, now, changes);
+  for (std::size_t i = 0; i < many; ++i) book.leave(topic(i), "ana", 0, now);
+  changes.clear();
+  for (std::size_t i = 0; i < many; ++i) book.join(topic(i), "ana", 1, now, changes);
+  EXPECT_TRUE(changes.empty());
+  EXPECT_TRUE(sweep(limits::presence_grace).empty());
+}
+
 TEST_F(PresenceBookTest, LeavingWithoutHavingJoinedIsNothing) {
   leave("ana");
   EXPECT_TRUE(sweep(limits::presence_grace).empty());

@@ -113,16 +113,16 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   }
 
  private:
-  // Some of them, and then what else there is to do.
+  // Some of them, and then what else there is to do; whoever wants it again meanwhile comes after that.
   void post_flushes() {
     if (flushes_.empty() || std::exchange(flushes_posted_, true)) return;
     asio::post(loop_.context(), [this] {
-      for (std::size_t i = 0; i < limits::flushes_turn_max && !flushes_.empty(); ++i) {
+      flushes_posted_ = false;
+      for (std::size_t left = std::min(flushes_.size(), limits::flushes_turn_max); left > 0; --left) {
         Connection& connection = *flushes_.front();
         flushes_.pop_front();
         connection.flush();
       }
-      flushes_posted_ = false;
       post_flushes();
     });
   }
@@ -220,11 +220,11 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
   tcp::acceptor acceptor_;
   int spare_;
   LoopBuffers buffers_;
+  std::deque<Connection*> flushes_;  // each once; they live until then
   std::vector<std::unique_ptr<Connection>> slots_;
   std::vector<Instant> deadlines_;  // by slot; apart, so that a sweep does not touch idle connections
   std::vector<std::uint32_t> address_slots_;  // by slot; of the budget
   std::vector<std::uint32_t> free_slots_;
-  std::deque<Connection*> flushes_;  // each once; they live until then
   bool flushes_posted_ = false;
   std::size_t count_ = 0;
   std::uint16_t port_ = 0;

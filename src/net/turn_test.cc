@@ -266,5 +266,49 @@ TEST_F(Broadcasts, OverHttp2GoOutToSomeConnectionsAtATime) {
   EXPECT_EQ(amid, before + limits::flushes_turn_max * frame_bytes);
 }
 
+// Writes again whenever it may.
+struct Writer : Echo {
+  std::string piece = std::string(limits::http2_held_bytes, 'x');
+  std::function<void()> at_first = [] {};
+
+  void write() {
+    const std::string_view view = piece;
+    streams[0]->write({&view, 1});
+  }
+  void on_writable() override {
+    if (++writable == 1) at_first();
+    if (writable < 5) write();
+  }
+};
+
+struct Rewrites : ServerTest<SystemClock> {
+  Writer writer;
+  Rewrites() : ServerTest(Later{}) {
+    server = std::move(HttpServer::listen(loop, clock, {}, writer)).value();
+    thread = std::thread([this] { loop.run(); });
+  }
+  ~Rewrites() override {
+    loop.stop();
+    thread.join();
+    thread = std::thread([] {});
+    server.reset();  // before the handler
+  }
+};
+
+TEST_F(Rewrites, OverHttp2ComeAfterWhatElseThereIsToDo) {
+  using namespace by_hand;
+  Peer peer(server->port());
+  peer.send(hello(initial_window(1 << 30)) + frame(window_update, 0, 0, number(1 << 29)) + get("/stream"));
+  wait_for([this] { return writer.streams.size() == 1; });
+  int between = 0;
+  writer.at_first = [&] { loop.post([&] { between = writer.writable; }); };
+  on_loop([this] {
+    writer.write();
+    return 0;
+  });
+  wait_for([this] { return writer.writable == 5; });
+  EXPECT_EQ(between, 1);
+}
+
 }  // namespace
 }  // namespace belfry::net

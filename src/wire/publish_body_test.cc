@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "wire/event_frame.h"
+#include "wire/json_text.h"
 
 namespace belfry::wire {
 namespace {
@@ -97,6 +98,19 @@ TEST(PublishBody, RefreshEventsAndLines) {
   EXPECT_EQ(lines.value().events.size(), 2u);
   const auto bad = parse_publish_body("{\"topic\":\"a\"}\nnonsense\n", BodyForm::json_lines);
   EXPECT_EQ(bad.error().field, "events[1]");
+}
+
+TEST(AppendMinified, TakesOutBlanksBetweenTextsAndNoneWithin) {
+  const auto minified = [](std::string_view json) {
+    std::string out = "<";
+    append_minified(out, json);
+    return out;
+  };
+  EXPECT_EQ(minified(""), "<");
+  EXPECT_EQ(minified(" \t\r\n"), "<");
+  EXPECT_EQ(minified(" [ 1 ,\n2 ] "), "<[1,2]");
+  EXPECT_EQ(minified(R"({ "a b" : "c \" d" , "e\\" : "\\" , "f" :null })"),
+            R"(<{"a b":"c \" d","e\\":"\\","f":null})");
 }
 
 }  // namespace

@@ -395,8 +395,8 @@ TEST(SqliteFeed, TheSumsOfTheDeadAreThoseOfTheDead) {
   EXPECT_EQ(rows_of(shelf, "dead"), 5994);
   std::size_t left = kept.size();
   const std::map<Offset, std::int64_t> dead_after{
-      {1, 5496}, {6000, 4997}, {500, 2498}, {3010, 2499}, {5500, 0}};
-  for (const Offset offset : {1u, 6000u, 500u, 3010u, 5500u}) {
+      {6000, 5495}, {5500, 3006}, {1, 2508}, {500, 9}, {3010, 0}};
+  for (const Offset offset : {6000u, 5500u, 1u, 500u, 3010u}) {
     withdraw({offset});
     EXPECT_EQ(rows_of(shelf, "dead"), dead_after.at(offset)) << offset;
     EXPECT_EQ(store->feed_rows().count({"t", 0, offset_max}, {}).value(), --left);

@@ -145,14 +145,14 @@ Result<std::int64_t> NotificationIndex::delete_dead(std::int64_t lane, std::int6
   return sqlite3_changes64(database_->handle());
 }
 
-// They may be very many: blocks between the first and the last go whole. Mostly there is none.
+// Mostly none is dead. They may be very many: blocks between the first and the last go whole.
 Result<void> NotificationIndex::forget_dead(std::int64_t lane, std::int64_t from, std::int64_t upto) {
   from = TRY(number(select_dead_, lane, from));
   if (from == 0 || from > upto) return {};
   const std::int64_t first = from / dead_block, last = upto / dead_block;
   const std::int64_t first_end = std::min(upto, (first + 1) * dead_block - 1);
   const std::int64_t in_first = TRY(delete_dead(lane, from, first_end));
-  if (in_first > 0) TRY(add_block_.bind(1, lane).bind(2, first).bind(3, -in_first).run());
+  TRY(add_block_.bind(1, lane).bind(2, first).bind(3, -in_first).run());
   std::int64_t gone = in_first;
   if (last > first) {
     gone += TRY(delete_dead(lane, first_end + 1, last * dead_block - 1));
