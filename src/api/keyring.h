@@ -57,8 +57,8 @@ class Keyring {
   // A backend key (may publish and subscribe everywhere) or a user's token. Code::unauthenticated for an
   // empty one, token_revoked for one that counts no more.
   Result<Principal> authenticate(std::string_view credentials, Timestamp now) const;
-  // Of a ticket that an earlier version wrote: it does not say by which rules its key vouched. Those that
-  // were asked for first are taken for them.
+  // For a ticket that an earlier version wrote: it names its key without the rules. The rules that this
+  // keyring was made with are put before it.
   void complete(Principal& principal) const;
   // Whether somebody who came in earlier may still: Code::token_expired, or token_revoked, also if the key
   // that vouched for it is not here any more, or the rules are others.

@@ -124,7 +124,7 @@ TEST(Keyring, BackendKeysAndTokens) {
   EXPECT_GE(make_jwt_secret().size(), 32u);
 }
 
-// Bob's.
+// A token of the user bob.
 std::string token_of(const std::string& issuer, const std::string& secret) {
   const std::string body = R"({"sub":"bob","exp":9999999999,"iss":")" + issuer + "\"}";
   const std::string text = to_base64url(R"({"alg":"HS256"})") + '.' + to_base64url(body);

@@ -101,7 +101,7 @@ std::optional<std::string> from_base64url(std::string_view text) {
 void append_json_string(std::string& out, std::string_view text) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   out += '"';
-  std::size_t kept = 0;  // where that begins which is not copied yet
+  std::size_t kept = 0;  // start of what is not copied yet
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);

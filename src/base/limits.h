@@ -125,7 +125,7 @@ inline constexpr std::size_t page_topics_max = 256;         // topics a pattern 
 inline constexpr std::size_t poll_events_max = 256;         // events of one poll answer
 inline constexpr std::size_t control_bytes_max = 64 * 1024;  // answers of a WebSocket waiting for room
 inline constexpr std::size_t requests_turn_max = 16;         // of one connection, then others have theirs
-inline constexpr std::size_t flushes_turn_max = 256;         // HTTP/2 connections, then what else there is
+inline constexpr std::size_t flushes_turn_max = 256;         // HTTP/2 connections written to in one turn
 // Messages of one WebSocket in a turn, by their work: one for each message, KiB of its text, topic and type,
 // and eight ids of a mark; 16 for a token. The message that reaches it is the last one.
 inline constexpr std::size_t messages_turn_work_max = 64;

@@ -4,7 +4,7 @@ namespace belfry::wire {
 
 void append_minified(std::string& out, std::string_view valid_json) {
   bool in_string = false;
-  std::size_t kept = 0;  // where that begins which is not copied yet
+  std::size_t kept = 0;  // start of what is not copied yet
   for (std::size_t i = 0; i < valid_json.size(); ++i) {
     const char c = valid_json[i];
     if (c == '"') {
