@@ -24,9 +24,15 @@ export class Server {
     this.log = '';
   }
 
+  // One that does not start leaves nothing behind.
   static async start(options) {
     const server = new Server(options);
-    await server.launch();
+    try {
+      await server.launch();
+    } catch (error) {
+      await server.end();
+      throw error;
+    }
     return server;
   }
 
@@ -113,10 +119,17 @@ export class Server {
     return this.exited;
   }
 
-  async stop() {
-    await this.kill();
-    await this.closed;
+  // Ends the process, and takes the folder away unless it is another's.
+  async end() {
+    if (this.child) {
+      await this.kill();
+      await this.closed;
+    }
     if (!this.options.folder) rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async stop() {
+    await this.end();
     if (this.fault) throw new Error(this.fault);
   }
 
