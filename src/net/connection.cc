@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <exception>
 
@@ -312,15 +313,17 @@ void Connection::send_or_hold(std::string_view bytes) {
 void Connection::hold(std::string_view bytes) {
   if (!rest_) rest_ = std::make_unique<Rest>(owner_.options().budget);
   rest_->bytes.append(bytes);
-  if (!rest_->held.set(rest_->bytes.size())) give_up();
+  if (!rest_->held.set(rest_->bytes.size())) later([this] { let_go(); });
 }
 
-// It holds more than its share, and all of them too much.
-void Connection::give_up() {
-  later([this] {
-    log_warn("a client that does not take its answers was let go", {{"peer", peer()}});
-    die();
-  });
+std::size_t Connection::holds_too_much() const {
+  return dead_ ? 0 : std::max(rest_ ? rest_->held.too_much() : 0, protocol_->holds_too_much());
+}
+
+void Connection::let_go() {
+  log_warn("a client that holds more than its share was let go", {{"peer", peer()}});
+  die();
+  if (rest_) (void)rest_->held.set(0);
 }
 
 ssize_t Connection::send_now(std::span<const std::string_view> pieces) {

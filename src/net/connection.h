@@ -57,6 +57,10 @@ class Connection final : private Reactor::Watcher {
   void time_out();
   // No more requests: closes at once if it waits between two.
   void drain();
+  // Bytes that it holds for its client, if they are too much now (ConnectionBudget); or 0.
+  std::size_t holds_too_much() const;
+  // Ends it for that, with a word in the log. REQUIRES: nothing of it is on the stack.
+  void let_go();
   // What flush_later asked for.
   void flush();
 
@@ -107,9 +111,9 @@ class Connection final : private Reactor::Watcher {
   };
   // What was taken, but not yet by the socket.
   struct Rest {
-    explicit Rest(ConnectionBudget* budget) : held(budget) {}
+    explicit Rest(ConnectionBudget* budget) : held(budget, ConnectionBudget::Bytes::answers) {}
     ByteQueue bytes;
-    UnreadLease held;
+    BytesLease held;
   };
   More& more();
   Tls* tls() const { return more_ ? more_->tls.get() : nullptr; }
@@ -141,7 +145,6 @@ class Connection final : private Reactor::Watcher {
   Taken write_encrypted(std::span<const std::string_view> pieces);
   void send_or_hold(std::string_view bytes);
   void hold(std::string_view bytes);
-  void give_up();
   void send_encrypted();
   template <class Function>
   void guarded(Function function);

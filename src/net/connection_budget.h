@@ -4,9 +4,13 @@
 //
 // Owner:  server. The listening servers of all loops share one, because the kernel does not spread
 //         connections evenly over them. Thread: any.
+// Bound:  either sum of bytes stays below twice its bound. Over the bound only who holds less than an even
+//         share may hold more, and each server ends those of its connections that hold more than that, the
+//         largest first, at its next look around: a stranger who holds little never has to wait for others.
 // Always: what was taken is given back by whoever took it.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -34,30 +38,40 @@ class ConnectionBudget {
     addresses_.give_back(slot);
     count_.fetch_sub(1, std::memory_order_relaxed);
   }
-  // Bytes of requests that are not answered yet, of all connections together.
-  bool take_bytes(std::size_t count) {
-    if (bytes_.fetch_add(count, std::memory_order_relaxed) + count <=
-        bytes_max_.load(std::memory_order_relaxed))
-      return true;
-    give_back_bytes(count);
-    return false;
-  }
-  void give_back_bytes(std::size_t count) { bytes_.fetch_sub(count, std::memory_order_relaxed); }
-  // A connection holds `now` bytes that its client has not taken, `before` when it last said so. False, and
-  // nothing has changed, if all of them together are over their bound and this one holds more than an even
-  // share of it: a stranger who holds little is never the one who has to go. So the sum stays below twice
-  // the bound.
-  bool change_unread(std::size_t before, std::size_t now) {
-    const std::size_t sum = unread_.fetch_add(now - before, std::memory_order_relaxed) + now - before;
+  // What is counted together, of all connections.
+  enum class Bytes : std::uint8_t { requests, answers };
+  // One holder has `now` bytes instead of `before`. False, and nothing has changed: it may not have more.
+  bool change(Bytes of, std::size_t before, std::size_t now) {
+    Sum& sum = sums_[static_cast<std::size_t>(of)];
+    const bool is_new = before == 0 && now > 0;
+    const std::size_t holders = sum.holders.fetch_add(is_new, std::memory_order_relaxed) + is_new;
+    const std::size_t bytes = sum.bytes.fetch_add(now - before, std::memory_order_relaxed) + now - before;
     const std::size_t max = bytes_max_.load(std::memory_order_relaxed);
-    if (now <= before || sum <= max) return true;
-    const std::size_t connections = std::max<std::size_t>(1, count_.load(std::memory_order_relaxed));
-    if (now <= max / connections) return true;
-    unread_.fetch_sub(now - before, std::memory_order_relaxed);
+    if (now <= before || bytes <= max || (bytes / 2 < max && now <= max / holders)) {
+      if (before > 0 && now == 0) sum.holders.fetch_sub(1, std::memory_order_relaxed);
+      return true;
+    }
+    sum.bytes.fetch_sub(now - before, std::memory_order_relaxed);
+    sum.holders.fetch_sub(is_new, std::memory_order_relaxed);
     return false;
   }
-  std::size_t unread() const { return unread_.load(std::memory_order_relaxed); }
-  // For requests, and for answers once more.
+  // The sum is over its bound, and so many bytes of one holder are more than an even share.
+  bool is_too_much(Bytes of, std::size_t held) const {
+    const Sum& sum = sums_[static_cast<std::size_t>(of)];
+    const std::size_t max = bytes_max_.load(std::memory_order_relaxed);
+    if (sum.bytes.load(std::memory_order_relaxed) <= max) return false;
+    return held > max / std::max<std::size_t>(1, sum.holders.load(std::memory_order_relaxed));
+  }
+  bool is_over() const {
+    const std::size_t max = bytes_max_.load(std::memory_order_relaxed);
+    return std::any_of(sums_.begin(), sums_.end(),
+                       [max](const Sum& sum) { return sum.bytes.load(std::memory_order_relaxed) > max; });
+  }
+  std::size_t bytes(Bytes of) const {
+    return sums_[static_cast<std::size_t>(of)].bytes.load(std::memory_order_relaxed);
+  }
+  std::size_t unread() const { return bytes(Bytes::answers); }
+  // Of requests, and of answers once more.
   void set_bytes_max(std::size_t max) { bytes_max_.store(max, std::memory_order_relaxed); }
   void set_per_address(std::uint64_t max) {
     const std::lock_guard lock(mutex_);
@@ -70,52 +84,65 @@ class ConnectionBudget {
   std::uint64_t per_address_;
   std::atomic<std::size_t> count_{0};
   CountTable addresses_;
-  std::atomic<std::size_t> bytes_{0};
-  std::atomic<std::size_t> unread_{0};
+  struct Sum {
+    std::atomic<std::size_t> bytes{0};
+    std::atomic<std::size_t> holders{0};
+  };
+  std::array<Sum, 2> sums_;
   std::atomic<std::size_t> bytes_max_{~std::size_t{0}};
 };
 
-// Bytes of the budget that one request holds; given back with it. Without a budget there is no bound.
+// What one connection holds of either; given back with it. Without a budget there is no bound.
 class BytesLease {
  public:
-  explicit BytesLease(ConnectionBudget* budget) : budget_(budget) {}
-  ~BytesLease() { shrink_to(0); }
+  BytesLease(ConnectionBudget* budget, ConnectionBudget::Bytes of) : budget_(budget), of_(of) {}
+  ~BytesLease() { (void)set(0); }
   BytesLease(const BytesLease&) = delete;
   BytesLease& operator=(const BytesLease&) = delete;
+  // False, and nothing has changed: it may not hold so much.
+  bool set(std::size_t bytes) {
+    if (bytes == held_) return true;
+    if (budget_ != nullptr && !budget_->change(of_, held_, bytes)) return false;
+    held_ = bytes;
+    return true;
+  }
+  bool grow(std::size_t count) { return set(held_ + count); }
+  // Gives back what is beyond so much.
+  void shrink_to(std::size_t count) {
+    if (count < held_) (void)set(count);
+  }
+  std::size_t held() const { return held_; }
+  // What it holds if that is too much now, or 0.
+  std::size_t too_much() const {
+    return budget_ != nullptr && budget_->is_too_much(of_, held_) ? held_ : 0;
+  }
+
+ private:
+  ConnectionBudget* budget_;
+  ConnectionBudget::Bytes of_;
+  std::size_t held_ = 0;
+};
+
+// What one of several requests of a connection holds; given back with it. The lease outlives it.
+class LeasePart {
+ public:
+  explicit LeasePart(BytesLease& lease) : lease_(lease) {}
+  ~LeasePart() { shrink_to(0); }
+  LeasePart(const LeasePart&) = delete;
+  LeasePart& operator=(const LeasePart&) = delete;
   bool grow(std::size_t count) {
-    if (budget_ != nullptr && !budget_->take_bytes(count)) return false;
+    if (!lease_.grow(count)) return false;
     held_ += count;
     return true;
   }
-  // Gives back what is beyond so much.
   void shrink_to(std::size_t count) {
     if (count >= held_) return;
-    if (budget_ != nullptr) budget_->give_back_bytes(held_ - count);
+    lease_.shrink_to(lease_.held() - (held_ - count));
     held_ = count;
   }
 
  private:
-  ConnectionBudget* budget_;
-  std::size_t held_ = 0;
-};
-
-// What one connection holds of answers that its client has not taken; given back with it.
-class UnreadLease {
- public:
-  explicit UnreadLease(ConnectionBudget* budget) : budget_(budget) {}
-  ~UnreadLease() { (void)set(0); }
-  UnreadLease(const UnreadLease&) = delete;
-  UnreadLease& operator=(const UnreadLease&) = delete;
-  // False: it may not hold so much, and the connection has to end.
-  bool set(std::size_t bytes) {
-    if (bytes == held_) return true;
-    if (budget_ != nullptr && !budget_->change_unread(held_, bytes)) return false;
-    held_ = bytes;
-    return true;
-  }
-
- private:
-  ConnectionBudget* budget_;
+  BytesLease& lease_;
   std::size_t held_ = 0;
 };
 

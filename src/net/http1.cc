@@ -147,12 +147,14 @@ void Http1::respond(Response response) {
   if (!reading.head_only) text += response.body;
   (void)std::exchange(reading.request, {});  // with its memory
   reading.continue_sent = false;
+  reading.parser = RequestParser();
   if (!reading.keep_alive) {
+    reading.input.clear();
+    reading.held.shrink_to(0);
     phase_ = Phase::closing;
     connection_.send(text);
     return connection_.finish();
   }
-  reading.parser = RequestParser();
   reading.held.shrink_to(reading.input.size());
   phase_ = Phase::reading;
   connection_.set_deadline(limits::keep_alive_time_max);
@@ -230,6 +232,7 @@ void Http1::drain() {
 }
 
 void Http1::on_dead() {
+  if (reading_) reading_->held.shrink_to(0);
   if (StreamEvents* events = std::exchange(events_, nullptr)) events->on_closed();
 }
 

@@ -33,6 +33,7 @@ class Http1 final : public Exchange, public Protocol {
   void time_out() override;
   void drain() override;
   void on_dead() override;
+  std::size_t holds_too_much() const override { return reading_ ? reading_->held.too_much() : 0; }
 
   const Request& request() const override;
   void respond(Response response) override;
@@ -50,7 +51,7 @@ class Http1 final : public Exchange, public Protocol {
 
   // What exists only around a request.
   struct Reading {
-    explicit Reading(ConnectionBudget* budget) : held(budget) {}
+    explicit Reading(ConnectionBudget* budget) : held(budget, ConnectionBudget::Bytes::requests) {}
     RequestParser parser;
     ByteQueue input;
     Request request;

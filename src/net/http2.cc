@@ -145,7 +145,8 @@ struct Http2Callbacks {
 
 Http2::Http2(Connection& connection)
     : connection_(connection),
-      held_(connection.owner().options().budget),
+      requests_(connection.owner().options().budget, ConnectionBudget::Bytes::requests),
+      held_(connection.owner().options().budget, ConnectionBudget::Bytes::answers),
       resets_(limits::http2_resets_burst, limits::http2_resets_per_second),
       controls_(limits::http2_controls_burst, limits::http2_controls_per_second),
       updates_(limits::http2_updates_burst, limits::http2_updates_per_second) {

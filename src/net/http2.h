@@ -17,6 +17,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +56,7 @@ class Http2 final : public Protocol {
   void time_out() override;
   void drain() override;
   void on_dead() override;
+  std::size_t holds_too_much() const override { return std::max(requests_.too_much(), held_.too_much()); }
   // What Connection::flush_later was asked for.
   void on_flush();
 
@@ -90,6 +92,7 @@ class Http2 final : public Protocol {
 
   Connection& connection_;
   nghttp2_session* session_ = nullptr;
+  BytesLease requests_;  // what the streams' requests hold
   std::vector<std::unique_ptr<Http2Stream>> streams_;
   std::vector<std::unique_ptr<Http2Stream>> closed_;  // to be told so once nghttp2 has returned
   std::vector<std::int32_t> arrived_;                 // have a request, or bytes of a tunnel
@@ -97,7 +100,7 @@ class Http2 final : public Protocol {
   std::vector<std::int32_t> roomy_;                   // wait for on_writable no longer
   std::size_t body_bytes_ = 0;  // of requests that are not whole yet, and of tunnels before their turn
   std::size_t unread_ = 0;                            // bytes that wait in the streams
-  UnreadLease held_;                                  // for these
+  BytesLease held_;                                   // for these
   Budget resets_, controls_, updates_;
   std::uint32_t holding_ = 0;                                   // streams whose owners hold the input
   std::int32_t newest_ = -1;                                    // stream that the client opened

@@ -33,9 +33,9 @@ class Http2Stream final : public Exchange {
 
   // What exists only until the request is answered.
   struct Incoming {
-    explicit Incoming(ConnectionBudget* budget) : held(budget) {}
+    explicit Incoming(BytesLease& lease) : held(lease) {}
     Request request;
-    BytesLease held;  // of all of it
+    LeasePart held;  // of all of it
     std::string authority;
     std::string protocol;  // of an extended CONNECT
     std::string target;

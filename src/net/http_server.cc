@@ -4,10 +4,12 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <ctime>
 #include <deque>
 #include <exception>
+#include <functional>
 
 #include "net/connection.h"
 
@@ -211,6 +213,18 @@ class HttpServerImpl final : public HttpServer, public ConnectionOwner {
       paused_until_.reset();
       wait_accept();
     }
+    if (options_.budget != nullptr && options_.budget->is_over()) make_room();
+  }
+
+  // Who holds most has to go first, until all of them together hold what they may.
+  void make_room() {
+    std::vector<std::pair<std::size_t, Connection*>> holders;
+    for (const auto& connection : slots_)
+      if (connection && connection->holds_too_much() > 0)
+        holders.emplace_back(connection->holds_too_much(), connection.get());
+    std::sort(holders.begin(), holders.end(), std::greater<>());
+    for (const auto& [held, connection] : holders)
+      if (connection->holds_too_much() > 0) connection->let_go();
   }
 
   Loop& loop_;

@@ -313,6 +313,7 @@ struct LittleMemory : ServerTest<SystemClock> {
     budget.set_bytes_max(1'000'000);
     HttpServerOptions made;
     made.budget = &budget;
+    made.look_around = Duration{3'600'000};  // nobody is let go for what others ask
     return made;
   }
   LittleMemory() : ServerTest(options()) {}

@@ -2,6 +2,7 @@
 // The language spoken on a connection. Implemented by Http1 and Http2; a part of the connection, on its
 // thread.
 
+#include <cstddef>
 #include <string_view>
 
 namespace belfry::net {
@@ -23,6 +24,8 @@ class Protocol {
   virtual void drain() = 0;
   // The connection is gone; nothing may be written any more. Whoever holds an exchange hears so.
   virtual void on_dead() = 0;
+  // Bytes that it holds for its client, if they are too much now (ConnectionBudget); or 0.
+  virtual std::size_t holds_too_much() const = 0;
 };
 
 }  // namespace belfry::net

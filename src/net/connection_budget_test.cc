@@ -1,0 +1,141 @@
+// What all connections hold together: a stranger who holds little does not wait for others to go.
+
+#include "net/connection_budget.h"
+
+#include <deque>
+
+#include "net/http2_by_hand.h"
+#include "net/server_fixture.h"
+
+namespace belfry::net {
+namespace {
+
+using namespace by_hand;
+using Bytes = ConnectionBudget::Bytes;
+
+struct OfEither : ::testing::TestWithParam<Bytes> {
+  OfEither() { budget.set_bytes_max(1000); }
+  ConnectionBudget budget{10, 10};
+};
+
+TEST_P(OfEither, WhoHoldsLessThanAnEvenShareMayHoldMore) {
+  BytesLease modest(&budget, GetParam());
+  {
+    BytesLease greedy(&budget, GetParam());
+    EXPECT_TRUE(greedy.set(900));
+    EXPECT_TRUE(modest.set(90));
+    EXPECT_EQ(greedy.too_much(), 0u) << "all of it is within the bound";
+    EXPECT_TRUE(modest.set(500)) << "an even share";
+    EXPECT_FALSE(modest.set(501));
+    EXPECT_FALSE(greedy.set(901));
+    EXPECT_EQ(greedy.too_much(), 900u);
+    EXPECT_EQ(modest.too_much(), 0u);
+    EXPECT_TRUE(greedy.set(890)) << "less is always possible";
+    EXPECT_EQ(budget.bytes(GetParam()), 1390u);
+  }
+  EXPECT_EQ(budget.bytes(GetParam()), 500u);
+  EXPECT_FALSE(budget.is_over());
+  EXPECT_TRUE(modest.set(1000));
+}
+
+// The first holds all of it, the second a half, the third a third: that has no end by itself.
+TEST_P(OfEither, TheSumStaysBelowTwiceTheBound) {
+  std::deque<BytesLease> leases;
+  std::size_t refused = 0;
+  for (std::size_t i = 1; i <= 100; ++i) refused += !leases.emplace_back(&budget, GetParam()).set(1000 / i);
+  EXPECT_LT(budget.bytes(GetParam()), 2000u);
+  EXPECT_GT(refused, 0u);
+  leases.clear();
+  EXPECT_EQ(budget.bytes(GetParam()), 0u);
+  BytesLease alone(&budget, GetParam());
+  EXPECT_TRUE(alone.set(600));
+  BytesLease other(&budget, GetParam());
+  EXPECT_TRUE(other.set(500)) << "those who have gone, or were refused, are no holders";
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, OfEither, ::testing::Values(Bytes::requests, Bytes::answers));
+
+TEST(LeasePart, GivesBackItsOwn) {
+  ConnectionBudget budget(10, 10);
+  BytesLease lease(&budget, Bytes::requests);
+  LeasePart one(lease);
+  EXPECT_TRUE(one.grow(10));
+  {
+    LeasePart other(lease);
+    EXPECT_TRUE(other.grow(100));
+    other.shrink_to(50);
+    EXPECT_EQ(lease.held(), 60u);
+  }
+  EXPECT_EQ(lease.held(), 10u);
+  EXPECT_EQ(budget.bytes(Bytes::requests), 10u);
+}
+
+// Three hold half a request each, all that there may be, and say no more.
+struct Hoarders : ServerTest<SystemClock> {
+  static constexpr std::size_t each = 300'000;
+  ConnectionBudget budget{100, 100};
+  std::vector<std::unique_ptr<Peer>> peers;
+
+  Hoarders() : ServerTest(Later{}) {}
+  ~Hoarders() override {
+    loop.stop();
+    if (thread.joinable()) thread.join();
+    thread = std::thread([] {});
+    server.reset();  // before the budget
+  }
+  void begin(Duration look_around, std::size_t count = 3) {
+    HttpServerOptions options;
+    options.budget = &budget;
+    options.look_around = look_around;
+    start(std::move(options));
+    for (std::size_t i = 0; i < count; ++i) {
+      peers.push_back(std::make_unique<Peer>(server->port()));
+      peers.back()->send("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 400000\r\n\r\n");
+      peers.back()->send(std::string(each + i * 10'000, 'x'));
+    }
+    wait_for([=, this] { return budget.bytes(Bytes::requests) >= count * each + (count > 2 ? 30'000 : 0); });
+  }
+};
+
+TEST_F(Hoarders, DoNotKeepAStrangerFromBeingServed) {
+  begin(Duration{3'600'000});
+  budget.set_bytes_max(budget.bytes(Bytes::requests));
+  Peer stranger(server->port());
+  stranger.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'y'));
+  EXPECT_NE(stranger.until("POST /x yyy").find("200 OK"), std::string::npos);
+  Peer other(server->port());
+  other.send(hello() + get("/y"));
+  EXPECT_NE(other.until("GET /y").find("GET /y"), std::string::npos);
+  EXPECT_EQ(on_loop([this] { return server->connections(); }), 5u);
+}
+
+TEST_F(Hoarders, AreLetGoTheLargestFirstUntilThereIsRoom) {
+  begin(Duration{5});
+  budget.set_bytes_max(2 * each + 30'000);
+  EXPECT_EQ(peers[2]->to_end(), "");
+  EXPECT_TRUE(peers[2]->ended);
+  budget.set_bytes_max(10 * each);
+  for (std::size_t i = 0; i < 2; ++i) {
+    peers[i]->send(std::string(400'000 - each - i * 10'000, 'x'));
+    EXPECT_NE(peers[i]->until("POST /b xxx").find("200 OK"), std::string::npos) << i;
+  }
+  wait_for([this] { return budget.bytes(Bytes::requests) == 0 && server->connections() == 2; });
+}
+
+TEST_F(Hoarders, OfAnswersAreLetGoToo) {
+  begin(Duration{5}, 0);
+  Peer shut(server->port());
+  shut.send(hello(initial_window(0)) + get("/large"));
+  wait_for([this] { return budget.unread() >= Echo::large_bytes; });
+  Peer plain(server->port(), 4096);
+  plain.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+  wait_for([this] { return echo.streams.size() == 1; });
+  const std::string much(8'000'000, 'm');  // a socket takes half of it at most
+  on_loop([&, piece = std::string_view(much)] { return echo.streams[0]->write({&piece, 1}).pieces; });
+  EXPECT_GT(budget.unread(), 3 * Echo::large_bytes);
+  budget.set_bytes_max(100);
+  wait_for([this] { return server->connections() == 0 && budget.unread() == 0; });
+}
+
+}  // namespace
+}  // namespace belfry::net
