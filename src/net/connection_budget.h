@@ -4,9 +4,10 @@
 //
 // Owner:  server. The listening servers of all loops share one, because the kernel does not spread
 //         connections evenly over them. Thread: any.
-// Bound:  either sum of bytes stays below twice its bound. Over the bound only who holds less than an even
-//         share may hold more, and each server ends those of its connections that hold more than that, the
-//         largest first, at its next look around: a stranger who holds little never has to wait for others.
+// Bound:  either sum of bytes stays below twice its bound, and a small request of each connection beside it.
+//         Over the bound only who holds less than an even share may hold more, and each server ends those
+//         of its connections that hold more than that, the largest first, at its next look around. So a
+//         stranger with a small request never waits for others, one with a large one until then.
 // Always: what was taken is given back by whoever took it.
 
 #include <algorithm>
@@ -38,6 +39,8 @@ class ConnectionBudget {
     addresses_.give_back(slot);
     count_.fetch_sub(1, std::memory_order_relaxed);
   }
+  // What a connection may hold whatever others do: a GET with its token.
+  static constexpr std::size_t small = 4096;
   // What is counted together, of all connections.
   enum class Bytes : std::uint8_t { requests, answers };
   // One holder has `now` bytes instead of `before`. False, and nothing has changed: it may not have more.
@@ -47,7 +50,7 @@ class ConnectionBudget {
     const std::size_t holders = sum.holders.fetch_add(is_new, std::memory_order_relaxed) + is_new;
     const std::size_t bytes = sum.bytes.fetch_add(now - before, std::memory_order_relaxed) + now - before;
     const std::size_t max = bytes_max_.load(std::memory_order_relaxed);
-    if (now <= before || bytes <= max || (bytes / 2 < max && now <= max / holders)) {
+    if (now <= before || now <= small || bytes <= max || (bytes / 2 < max && now <= max / holders)) {
       if (before > 0 && now == 0) sum.holders.fetch_sub(1, std::memory_order_relaxed);
       return true;
     }
@@ -60,7 +63,8 @@ class ConnectionBudget {
     const Sum& sum = sums_[static_cast<std::size_t>(of)];
     const std::size_t max = bytes_max_.load(std::memory_order_relaxed);
     if (sum.bytes.load(std::memory_order_relaxed) <= max) return false;
-    return held > max / std::max<std::size_t>(1, sum.holders.load(std::memory_order_relaxed));
+    const std::size_t holders = sum.holders.load(std::memory_order_relaxed);
+    return held > std::max(small, max / std::max<std::size_t>(1, holders));
   }
   bool is_over() const {
     const std::size_t max = bytes_max_.load(std::memory_order_relaxed);

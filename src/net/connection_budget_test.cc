@@ -14,7 +14,7 @@ using namespace by_hand;
 using Bytes = ConnectionBudget::Bytes;
 
 struct OfEither : ::testing::TestWithParam<Bytes> {
-  OfEither() { budget.set_bytes_max(1000); }
+  OfEither() { budget.set_bytes_max(1'000'000); }
   ConnectionBudget budget{10, 10};
 };
 
@@ -22,35 +22,48 @@ TEST_P(OfEither, WhoHoldsLessThanAnEvenShareMayHoldMore) {
   BytesLease modest(&budget, GetParam());
   {
     BytesLease greedy(&budget, GetParam());
-    EXPECT_TRUE(greedy.set(900));
-    EXPECT_TRUE(modest.set(90));
+    EXPECT_TRUE(greedy.set(900'000));
+    EXPECT_TRUE(modest.set(90'000));
     EXPECT_EQ(greedy.too_much(), 0u) << "all of it is within the bound";
-    EXPECT_TRUE(modest.set(500)) << "an even share";
-    EXPECT_FALSE(modest.set(501));
-    EXPECT_FALSE(greedy.set(901));
-    EXPECT_EQ(greedy.too_much(), 900u);
+    EXPECT_TRUE(modest.set(500'000)) << "an even share";
+    EXPECT_FALSE(modest.set(500'001));
+    EXPECT_FALSE(greedy.set(900'001));
+    EXPECT_EQ(greedy.too_much(), 900'000u);
     EXPECT_EQ(modest.too_much(), 0u);
-    EXPECT_TRUE(greedy.set(890)) << "less is always possible";
-    EXPECT_EQ(budget.bytes(GetParam()), 1390u);
+    EXPECT_TRUE(greedy.set(890'000)) << "less is always possible";
+    EXPECT_EQ(budget.bytes(GetParam()), 1'390'000u);
   }
-  EXPECT_EQ(budget.bytes(GetParam()), 500u);
+  EXPECT_EQ(budget.bytes(GetParam()), 500'000u);
   EXPECT_FALSE(budget.is_over());
-  EXPECT_TRUE(modest.set(1000));
+  EXPECT_TRUE(modest.set(1'000'000));
 }
 
 // The first holds all of it, the second a half, the third a third: that has no end by itself.
 TEST_P(OfEither, TheSumStaysBelowTwiceTheBound) {
   std::deque<BytesLease> leases;
   std::size_t refused = 0;
-  for (std::size_t i = 1; i <= 100; ++i) refused += !leases.emplace_back(&budget, GetParam()).set(1000 / i);
-  EXPECT_LT(budget.bytes(GetParam()), 2000u);
+  for (std::size_t i = 1; i <= 100; ++i)
+    refused += !leases.emplace_back(&budget, GetParam()).set(1'000'000 / i);
+  EXPECT_LT(budget.bytes(GetParam()), 2'000'000u);
   EXPECT_GT(refused, 0u);
   leases.clear();
   EXPECT_EQ(budget.bytes(GetParam()), 0u);
   BytesLease alone(&budget, GetParam());
-  EXPECT_TRUE(alone.set(600));
+  EXPECT_TRUE(alone.set(600'000));
   BytesLease other(&budget, GetParam());
-  EXPECT_TRUE(other.set(500)) << "those who have gone, or were refused, are no holders";
+  EXPECT_TRUE(other.set(500'000)) << "those who have gone, or were refused, are no holders";
+}
+
+// Whatever others hold.
+TEST_P(OfEither, ASmallRequestIsNeverRefused) {
+  std::deque<BytesLease> leases;
+  for (std::size_t i = 1; i <= 100; ++i) leases.emplace_back(&budget, GetParam()).set(1'000'000 / i);
+  BytesLease stranger(&budget, GetParam());
+  EXPECT_TRUE(stranger.set(ConnectionBudget::small));
+  EXPECT_FALSE(stranger.set(ConnectionBudget::small + 10'000));
+  EXPECT_EQ(stranger.too_much(), 0u);
+  budget.set_bytes_max(1000);
+  EXPECT_EQ(stranger.too_much(), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, OfEither, ::testing::Values(Bytes::requests, Bytes::answers));
