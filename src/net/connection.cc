@@ -321,9 +321,11 @@ std::size_t Connection::holds_too_much() const {
 }
 
 void Connection::let_go() {
-  log_warn("a client that holds more than its share was let go", {{"peer", peer()}});
-  die();
-  if (rest_) (void)rest_->held.set(0);
+  guarded([this] {
+    log_warn("a client that holds more than its share was let go", {{"peer", peer()}});
+    die();
+    if (rest_) (void)rest_->held.set(0);
+  });
 }
 
 ssize_t Connection::send_now(std::span<const std::string_view> pieces) {

@@ -83,7 +83,7 @@ TEST(LeasePart, GivesBackItsOwn) {
   EXPECT_EQ(budget.bytes(Bytes::requests), 10u);
 }
 
-// Three hold half a request each, all that there may be, and say no more.
+// Three connections that each hold half a request and send no more.
 struct Hoarders : ServerTest<SystemClock> {
   static constexpr std::size_t each = 300'000;
   ConnectionBudget budget{100, 100};
