@@ -8,13 +8,21 @@ namespace belfry::sim {
 
 void Truth::observe(const MemoryDisk& disk) {
   for (auto it = disk.log.upper_bound(head()); it != disk.log.end(); ++it)
-    history_.push_back({it->second, next_serial_++, 0, known_ = std::max(it->second.time, known_)});
+    history_.push_back({it->second, next_serial_++, 0, known_ = std::max(it->second.time, known_), dated_});
+  newest_ = std::max(newest_, known_);
+}
+
+void Truth::observe_dating(Instant now, Timestamp wall) {
+  dated_ = now;
+  known_ = std::max(known_, wall);
   newest_ = std::max(newest_, known_);
 }
 
 void Truth::restart(const MemoryDisk& disk) {
   observe(disk);
   known_ = disk.log.empty() ? Timestamp{} : at(disk.log.rbegin()->first)->not_before;
+  newest_ = known_;
+  for (const Fact& fact : history_) newest_ = std::max(newest_, fact.not_before);
 }
 
 void Truth::observe_gone(const MemoryDisk& disk) {
@@ -30,8 +38,6 @@ void Truth::rewind(const MemoryDisk& disk) {
   for (Fact& fact : history_) fact.gone = 0;
   observe_gone(disk);
   restart(disk);
-  newest_ = known_;
-  for (const Fact& fact : history_) newest_ = std::max(newest_, fact.not_before);
 }
 
 Timestamp Truth::earliest_since(Offset offset) const {

@@ -19,12 +19,16 @@ struct Fact {
   std::uint64_t serial = 0;
   std::uint64_t gone = 0;  // it is not on the disk any more: at which look that was found, or 0
   Timestamp not_before{};  // it was published then, or later, as long as the clock has come so far
+  Instant published{};     // by the clock that nobody sets
 };
 
 class Truth {
  public:
   // Looks at the disk after every step: what is new on it was committed.
   void observe(const MemoryDisk& disk);
+  // The clock is about to date events. What it says dates the log also where none of them stays: they may
+  // be ephemeral, or known already.
+  void observe_dating(Instant now, Timestamp wall);
   // Another process begins with what is on the disk: what is gone dates nothing that follows.
   void restart(const MemoryDisk& disk);
   // The same for what retention, or the end of its time, took away.
@@ -41,7 +45,7 @@ class Truth {
   Timestamp latest() const { return latest_; }
   // At which look it was found that the event is not on the disk any more; 0: it is there.
   std::uint64_t gone(Offset offset) const { return at(offset) == nullptr ? 0 : at(offset)->gone; }
-  // The latest time that an event of the present history is dated.
+  // The latest time that the present history is dated.
   Timestamp newest() const { return newest_; }
   // The earliest time that an event from the offset on is dated.
   Timestamp earliest_since(Offset offset) const;
@@ -58,8 +62,9 @@ class Truth {
   std::uint64_t next_serial_ = 1;
   std::uint64_t looks_ = 0;
   Offset forgotten_ = 0;
-  Timestamp known_{};  // of the newest event, to the process that runs
+  Timestamp known_{};  // the latest time of the log, to the process that runs
   Timestamp newest_{};
+  Instant dated_{};  // when events were dated last
   Timestamp latest_{};
 };
 

@@ -142,6 +142,7 @@ World::Lot World::draw_requests(std::size_t count) {
 void World::publish_group() {
   Lot lot = draw_requests(1 + pick(4));
   if (chance(4)) disk_.trouble = static_cast<MemoryDisk::Trouble>(1 + pick(3));
+  truth_.observe_dating(clock_.now(), clock_.wall());
   check_outcomes(lot, 0, log_->publish(lot.requests, clock_.wall()));
   if (chance(10)) (void)store_->index_now();
   if (chance(3)) check_acknowledged();
@@ -156,6 +157,7 @@ void World::publish_flood() {
     const std::size_t first = at;
     const Offset before = disk_.head;
     bool room = true;
+    truth_.observe_dating(clock_.now(), clock_.wall());
     log_->begin_group(clock_.wall());
     while (at < lot.requests.size() && room && log_->fits(lot.requests[at]))
       room = log_->add(std::move(lot.requests[at++])).room;

@@ -96,6 +96,8 @@ bool World::may_be_gone(const Fact& fact) const {
   const Duration never = Duration::max();
   const Duration age = std::min(retention_.value_or(never),
                                 rule == rules_.end() ? never : rule->age.value_or(never));
+  // That much time went by, whatever a clock says.
+  if (clock_.now() - fact.published > age) return true;
   // Old by both. By a clock that is behind the log, what follows may be dated rightly, and says how old this
   // one is.
   const auto old = [&](Timestamp now) {
