@@ -128,7 +128,8 @@ class World final : public PageSource {
   std::vector<RetentionRule> rules_;
   SettledClock settled_;               // of this process
   Stood stood_;                        // the same, by what is promised of it
-  Timestamp goes_by_{}, went_by_{};    // by what time something may go now, and the latest of all times
+  Stood::Times goes_by_{};             // by what times something may go now
+  Timestamp went_by_{};                // and the latest of all of them
   bool brief_ = false;       // whatever is published now expires soon
   Duration off_{0};          // how far the clock is ahead of the time that is true
   Duration off_of_keys_{0};  // how far it went since keys were let go

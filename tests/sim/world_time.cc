@@ -66,8 +66,8 @@ bool World::maintain() {
   if (published_.size() > 8) published_.pop_front();
   const std::size_t came = std::accumulate(published_.begin(), published_.end(), std::size_t{0});
   const std::size_t held = disk_.log.size();
-  goes_by_ = stood_.at_latest(clock_.now(), clock_.wall());
-  went_by_ = std::max(went_by_, goes_by_);
+  goes_by_ = stood_.at(clock_.now(), clock_.wall());
+  went_by_ = std::max(went_by_, goes_by_.latest);
   const auto more = log_->maintain({clock_.wall(), settled_.of(clock_.now(), clock_.wall())});
   const std::size_t gone = held - disk_.log.size();
   if (gone > std::max(limits::housekeeping_rows_min, came + came / 4))
@@ -98,13 +98,15 @@ bool World::may_be_gone(const Fact& fact) const {
                                 rule == rules_.end() ? never : rule->age.value_or(never));
   // That much time went by, whatever a clock says.
   if (clock_.now() - fact.published > age) return true;
-  // Old by both. By a clock that is behind the log, what follows may be dated rightly, and says how old this
-  // one is.
+  // Old by both, the clock and the one that goes on from before a jump. By a clock that is behind the log,
+  // what follows may be dated rightly, and says how old this one is.
   const auto old = [&](Timestamp now) {
     const bool behind = now < truth_.newest();
     return now - (behind ? truth_.earliest_since(fact.event.offset) : fact.not_before) > age;
   };
-  return old(clock_.wall()) && old(goes_by_);
+  const Timestamp last_behind = truth_.newest() + -Duration{1};
+  const bool was_behind = goes_by_.earliest <= last_behind && last_behind < goes_by_.latest;
+  return old(clock_.wall()) && (old(goes_by_.latest) || (was_behind && old(last_behind)));
 }
 
 // The newest offsets have no rows any more; then a start, by a clock that may be wrong.
