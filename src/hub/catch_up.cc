@@ -64,7 +64,8 @@ void Shard::pump(Session& session, Timestamp now) {
   if (ask_follows || session.position < whole) return ask_page(session);
   if (session.from_earliest) forgive(session, tail_.losses());
   if (session.position < head_) {
-    parts.view.slice(session, session.position, limits::write_events_max, parts.slice);
+    const TailView::Most most{limits::write_events_max, options_.slice_work};
+    parts.view.slice(session, session.position, most, parts.slice);
     parts.work += parts.slice.work;
     if (parts.slice.lost) return lose(session, head_);
     if (!offer(session, parts.slice.entries, parts.slice.upto, now)) return;

@@ -111,6 +111,7 @@ struct ShardOptions {
   Duration heartbeat = std::chrono::duration_cast<Duration>(limits::heartbeat_interval);  // 0: none
   std::size_t turn_work = limits::turn_work_max;  // budgets of a turn; less in the simulator
   std::size_t turn_news = limits::turn_news_max;
+  std::size_t slice_work = limits::slice_work_max;
 };
 
 struct Session;

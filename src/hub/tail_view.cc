@@ -64,12 +64,12 @@ const TailView::Topic* TailView::topic(std::string_view name) const {
   return it == topics_.end() ? nullptr : it->second.get();
 }
 
-void TailView::slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const {
+void TailView::slice(const Session& session, Offset after, Most most, Slice& out) const {
   out.entries.clear();
   out.upto = head();
   out.lost = false;
   out.work = out.bytes = 0;
-  out.entries_max = entries_max;
+  out.most = most;
   const bool scan = std::any_of(session.memberships.begin(), session.memberships.end(),
                                 [](const Membership& m) { return has_wildcard(m.group->selector.topic); });
   scan ? slice_by_scan(session, after, out) : slice_by_topic(session, after, out);
@@ -77,7 +77,7 @@ void TailView::slice(const Session& session, Offset after, std::size_t entries_m
 
 // False: the slice ends before this entry.
 bool TailView::take(const Entry& entry, std::uint64_t loss, Slice& out) {
-  if (loss != 0 || out.entries.size() == out.entries_max || out.bytes >= limits::page_bytes_max) {
+  if (loss != 0 || out.entries.size() == out.most.entries || out.bytes >= limits::page_bytes_max) {
     out.lost = loss != 0 && out.entries.empty();
     return false;
   }
@@ -101,7 +101,7 @@ void TailView::slice_by_topic(const Session& session, Offset after, Slice& out) 
     if (next != end) walks.push_back({next, end, &selector});
   }
   std::make_heap(walks.begin(), walks.end(), later);
-  const std::size_t work_max = out.work + limits::slice_work_max;
+  const std::size_t work_max = out.work + out.most.work;
   while (!walks.empty()) {
     const Offset offset = *walks.front().next;
     const Entry& entry = at(offset);
@@ -128,7 +128,7 @@ void TailView::slice_by_topic(const Session& session, Offset after, Slice& out) 
 
 void TailView::slice_by_scan(const Session& session, Offset after, Slice& out) const {
   const Offset end = std::min<Offset>(head(), after + limits::page_scan_rows_max);
-  for (out.upto = after; out.upto < end && out.work < limits::slice_work_max; ++out.upto) {
+  for (out.upto = after; out.upto < end && out.work < out.most.work; ++out.upto) {
     ++out.work;
     const Entry& entry = at(out.upto + 1);
     const Event& event = entry.event();

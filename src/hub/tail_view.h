@@ -43,9 +43,14 @@ class TailView {
   const Topic* topic(std::string_view name) const;
   std::size_t topics() const { return topics_.size(); }
 
-  // What follows `after` for these selectors, at most `entries_max` entries and limits::page_bytes_max bytes
-  // of events; the first is always there. Ends before an event that is lost and that the session does not
-  // know of.
+  // Bounds of a slice.
+  struct Most {
+    std::size_t entries = limits::write_events_max;
+    std::size_t work = limits::slice_work_max;
+  };
+  // What follows `after` for these selectors, at most `most.entries` entries and limits::page_bytes_max
+  // bytes of events; the first is always there. Ends before an event that is lost and that the session does
+  // not know of.
   struct Slice {
     std::vector<const Entry*> entries;  // in offset order
     Offset upto = 0;                    // everything asked for in (after, upto] is in `entries`
@@ -62,12 +67,12 @@ class TailView {
     };
     std::vector<Walk> walks;  // of one call; here so that its memory is used again
     std::size_t bytes = 0;
-    std::size_t entries_max = 0;
+    Most most;
   };
-  // REQUIRES: after >= low(). Ends after the row by which `work` reaches limits::slice_work_max, the look-up
-  // of each topic apart: `upto` may be below head() with few found. It goes forward by one row at least,
+  // REQUIRES: after >= low(). Ends after the row by which `work` reaches `most.work`, the look-up of each
+  // topic apart: `upto` may be below head() with few found. It goes forward by one row at least,
   // unless that one is lost.
-  void slice(const Session& session, Offset after, std::size_t entries_max, Slice& out) const;
+  void slice(const Session& session, Offset after, Most most, Slice& out) const;
 
  private:
   struct Item {

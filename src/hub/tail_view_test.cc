@@ -40,7 +40,7 @@ struct SliceTest : ::testing::Test {
     std::size_t most = 1 + selectors.size();
     for (const Selector& selector : selectors) most += 1 + selector.types.size();
     for (; position < view.head(); ++slices) {
-      view.slice(session, position, entries_max, slice);
+      view.slice(session, position, {entries_max}, slice);
       EXPECT_LE(slice.work, limits::slice_work_max + most) << "one row more, and its look-ups";
       EXPECT_GT(slice.upto, position);
       if (slice.upto <= position) return 0;

@@ -6,7 +6,6 @@ namespace belfry::sim {
 namespace {
 
 constexpr int kClients = 6;
-constexpr int kShards = 2;
 constexpr std::size_t kFewWarmRows = 16;
 constexpr std::size_t kTailBytes =
     24'000;  // some dozens of events, so that falling out of the tail is common
@@ -15,11 +14,11 @@ constexpr int kViolationsMax = 20;
 }  // namespace
 
 World::World(std::uint64_t seed, Faults faults)
-    : random_(seed), faults_(faults), crowd_([this](int number) { watch_.served(number); }) {
+    : random_(seed), faults_(faults), crowd_([this](int number) { watches_[0].served(number); }) {
   for (int i = 0; i < kClients; ++i)
     clients_.push_back(std::make_unique<Client>(
         i, truth_, clock_, [this](const std::string& what) { violation(what); },
-        [this, i](bool events) { events ? watch_.wrote(i) : watch_.served(i); }));
+        [this, i](bool events) { events ? watch_of(i).wrote(i) : watch_of(i).served(i); }));
   disk_.planted = faults_.store;
   disk_.index_lags = true;
   start();
@@ -51,7 +50,8 @@ void World::start() {
   ShardOptions shard{wire::feed_change_of, {}, nullptr, faults_.hub};
   shard.turn_work = TurnWatch::turn_work;
   shard.turn_news = TurnWatch::turn_news;
-  for (int i = 0; i < kShards; ++i)
+  shard.slice_work = TurnWatch::slice_work;
+  for (int i = 0; i < shards_max; ++i)
     shards_.push_back(std::make_unique<Shard>(log_->tail(), *this, shard));
   truth_.observe_time(clock_.wall());
 }
@@ -71,6 +71,7 @@ void World::crash(std::string_view why) {
   crowd_.forget();
   refused_.clear();
   published_.clear();
+  watches_ = {};
   for (auto& client : clients_) client->end_session();
   settled_ = SettledClock();
   stood_ = Stood();
@@ -83,7 +84,7 @@ void World::crash(std::string_view why) {
 
 bool World::ask(PageQuestion question) {
   Client* client = client_of(question.session, asking_);
-  if (client != nullptr) watch_.served(client->number());
+  if (client != nullptr) watch_of(client->number()).served(client->number());
   if (client != nullptr) client->fall_behind();
   if (chance(5)) {
     if (client != nullptr) refused_.insert(client->number());
@@ -165,7 +166,7 @@ void World::publish_flood() {
     if (disk_.head - before > limits::commit_rows_max)
       violation("a_group_is_bounded: " + std::to_string(disk_.head - before) + " rows");
     if (chance(2)) return crash("kill -9 in a flood");
-    if (chance(10)) turn(static_cast<int>(pick(kShards)));
+    if (chance(10)) turn(static_cast<int>(pick(shards_max)));
   }
 }
 
@@ -211,10 +212,25 @@ Client* World::client_of(SessionId id, int shard) const {
   return nullptr;
 }
 
+TurnWatch& World::watch_of(int client) {
+  return watches_[static_cast<std::size_t>(clients_[static_cast<std::size_t>(client)]->shard)];
+}
+
 std::set<int> World::live(int shard) const {
   std::set<int> out;
   for (const auto& client : clients_)
     if (client->live() && client->shard == shard) out.insert(client->number());
+  return out;
+}
+
+// Of those that are behind.
+std::map<int, Offset> World::positions(int shard) const {
+  std::map<int, Offset> out;
+  for (const auto& client : clients_) {
+    if (!client->connected() || client->live() || client->shard != shard) continue;
+    const auto position = shards_[static_cast<std::size_t>(shard)]->position(client->session());
+    if (position) out[client->number()] = *position;
+  }
   return out;
 }
 
@@ -238,11 +254,16 @@ void World::turn(int shard) {
   Shard& at = *shards_[static_cast<std::size_t>(shard)];
   if (shard == 0) crowd_.read_on(at);
   const std::uint64_t overruns = at.counts().overruns;
-  watch_.begin(live(shard));
+  TurnWatch& watch = watches_[static_cast<std::size_t>(shard)];
+  watch.begin(live(shard));
+  const std::map<int, Offset> stood = positions(shard);
   for (auto& client : clients_) client->begin_turn();
   at.advance(clock_.wall());
+  // It may go on without a word, where nothing is for it.
+  for (const auto& [client, position] : positions(shard))
+    if (stood.contains(client) && stood.at(client) != position) watch.served(client);
   const bool overrun = at.counts().overruns > overruns;
-  const std::string wrong = watch_.end(behind(shard), overrun);
+  const std::string wrong = watch.end(behind(shard), overrun);
   if (!wrong.empty()) violation(wrong);
   for (auto& client : clients_)
     if (overrun && client->shard == shard && !client->caught_up_in_turn()) client->fall_behind();
@@ -273,7 +294,7 @@ void World::pass_time() {
   clock_.advance(Duration{static_cast<std::int64_t>(pick(6'000))});
   truth_.observe_time(clock_.wall());
   refused_.clear();
-  for (int i = 0; i < kShards; ++i) {
+  for (int i = 0; i < shards_max; ++i) {
     asking_ = i;
     shards_[static_cast<std::size_t>(i)]->tick(clock_.now(), clock_.wall());
   }
@@ -313,14 +334,14 @@ void World::connect(Client& client) {
   // The stream's first words are its cursor.
   if (fresh) client.cursor = log_->epochs().text(client.position);
   if (chance(20)) attach.expires = clock_.wall() + Duration{static_cast<std::int64_t>(1 + pick(40'000))};
-  client.shard = static_cast<int>(pick(kShards));
+  client.shard = static_cast<int>(pick(shards_max));
   client.room = 1 + pick(60);
   client.temper = static_cast<Client::Temper>(chance(40) ? 0 : pick(5));
   if (client.temper == Client::Temper::slow) client.room = 1 + pick(2);
-  client.user = pick(3);
+  client.user = pick(TurnWatch::users);
   client.issued = clock_.wall() + -Duration{static_cast<std::int64_t>(pick(20'000))};
   attach.credential = credential(client);
-  watch_.forget(client.number());
+  watch_of(client.number()).join(client.number(), client.user);
   std::vector<Client::Wanted> wanted;
   for (const auto& selector : attach.selectors) wanted.push_back({selector, client.position});
   note("connect at " + std::to_string(client.position) + (attach.reset ? " with reset" : ""));
@@ -374,7 +395,7 @@ void World::disturb(Client& client) {
 void World::step() {
   const auto what = pick(100);
   if (what < 30) return publish_group();
-  if (what < 60) return turn(static_cast<int>(pick(kShards)));
+  if (what < 60) return turn(static_cast<int>(pick(shards_max)));
   if (what < 72) return answer_page();
   if (what < 92) return disturb(*clients_[pick(clients_.size())]);
   if (what < 96) return pass_time();
@@ -398,7 +419,7 @@ void World::finish() {
     clock_.advance(limits::tick_interval);
     truth_.observe_time(clock_.wall());
     refused_.clear();
-    for (int i = 0; i < kShards; ++i) {
+    for (int i = 0; i < shards_max; ++i) {
       asking_ = i;
       shards_[static_cast<std::size_t>(i)]->tick(clock_.now(), clock_.wall());
       turn(i);

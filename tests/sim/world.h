@@ -4,7 +4,9 @@
 // clock that jumps, floods of events, crowds, tokens that are revoked, and clients that are slow, stutter,
 // hang, vanish and return. Everything follows from one seed.
 
+#include <array>
 #include <deque>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
@@ -100,7 +102,9 @@ class World final : public PageSource {
   void turn(int shard);
   std::set<int> live(int shard) const;
   std::set<int> behind(int shard) const;
+  std::map<int, Offset> positions(int shard) const;
   Client* client_of(SessionId id, int shard) const;
+  TurnWatch& watch_of(int client);
   void answer_page();
   void pass_time();
   void connect(Client& client);
@@ -119,7 +123,8 @@ class World final : public PageSource {
   std::unique_ptr<Log> log_;
   std::vector<std::unique_ptr<Shard>> shards_;
   int asking_ = 0;  // the shard whose call is on the stack
-  TurnWatch watch_;
+  static constexpr int shards_max = 2;
+  std::array<TurnWatch, shards_max> watches_;
   Crowd crowd_;                // on the first shard
   std::set<int> refused_;      // clients whose page was refused or failed, until the next tick
   std::deque<std::size_t> published_;  // events between the newest slices of housekeeping
