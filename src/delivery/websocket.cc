@@ -46,13 +46,23 @@ void WebSocketStream::go_on() {
     if (!message) break;
     work += take(std::move(*message));
   }
-  if (closing_) return;
-  if (const auto& failure = parser_->failure()) return close(failure->close_code, failure->reason);
+  if (const auto& failure = parser_->failure()) {
+    close(failure->close_code, failure->reason);
+  } else if (!closing_ && !exchange().keep(parser_->held())) {
+    close(fail(Code::overloaded));
+  }
+  if (closing_) return forget_input();
   waiting_ = work >= limits::messages_turn_work_max && !parser_->idle();
   if (parser_->idle()) parser_.reset();
   if (waiting_) want_turn();
   if (waiting_ && !held) exchange().hold_input();
   if (held && !waiting_) exchange().take_input();
+}
+
+// Nothing that came means anything any more.
+void WebSocketStream::forget_input() {
+  parser_.reset();
+  (void)exchange().keep(0);
 }
 
 std::size_t WebSocketStream::take(net::WebSocketMessage message) {

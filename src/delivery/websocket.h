@@ -5,7 +5,8 @@
 // to delivery.
 //
 // Bound: limits::messages_turn_work_max of messages in a turn of the loop. What was read beyond that waits
-// in the parser, at most one read of the socket and one message; nothing more is read meanwhile.
+// in the parser, at most one read of the socket and one message; nothing more is read meanwhile. What is in
+// the parser is counted with what requests hold (net/connection_budget.h).
 
 #include "delivery/stream.h"
 
@@ -36,6 +37,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   void on_deadline() override;
 
  private:
+  void forget_input();
   // Both return the work of it, in the unit of limits::messages_turn_work_max.
   std::size_t take(net::WebSocketMessage message);
   std::size_t take_text(std::string_view text);

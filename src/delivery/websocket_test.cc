@@ -26,6 +26,7 @@ struct Wire : net::Exchange {
   net::Request asked;
   std::string out;
   bool held = false, closed = false;
+  std::size_t kept = 0, keeps_max = ~std::size_t{0};
   net::StreamEvents* events = nullptr;
 
   const net::Request& request() const override { return asked; }
@@ -40,6 +41,10 @@ struct Wire : net::Exchange {
   }
   void hold_input() override { held = true; }
   void take_input() override { held = false; }
+  bool keep(std::size_t bytes) override {
+    if (bytes <= keeps_max) kept = bytes;
+    return bytes <= keeps_max;
+  }
   void close() override { closed = true; }
 
   std::size_t count(std::string_view needle) const {
@@ -154,6 +159,45 @@ TEST_F(WebSocketTurns, AreSharedWithOtherSockets) {
     ahead += who == 'a' ? 1 : -1;
     ASSERT_LE(std::abs(ahead), static_cast<int>(kRenewalsATurn));
   }
+}
+
+TEST_F(WebSocketTurns, WhatIsIncompleteIsCountedUntilItIsWhole) {
+  Wire ana;
+  open(ana, "a");
+  EXPECT_EQ(ana.kept, 0u);
+  const std::string ping = frame_of(R"({"action":"ping","id":"1")" + std::string(200, ' ') + "}");
+  ana.events->on_bytes(ping + ping.substr(0, 90));
+  EXPECT_EQ(ana.kept, 90u);
+  ana.events->on_bytes(std::string_view(ping).substr(90));
+  EXPECT_EQ(ana.kept, 0u);
+  EXPECT_EQ(ana.count("pong"), 2u);
+  // A message in fragments.
+  std::string half = frame_of(std::string(100, ' '), 1);
+  half[0] = 1;
+  ana.events->on_bytes(half);
+  EXPECT_EQ(ana.kept, 100u);
+  ana.events->on_bytes(frame_of(R"({"action":"ping","id":"2"})", 0));
+  EXPECT_EQ(ana.kept, 0u);
+  EXPECT_EQ(ana.count("pong"), 3u);
+  // Whole messages that wait for their turn.
+  ana.events->on_bytes(renewals("a", 20));
+  EXPECT_GT(ana.kept, 0u);
+  while (!posted.empty()) turn();
+  EXPECT_EQ(ana.kept, 0u);
+}
+
+TEST_F(WebSocketTurns, WhoMayNotKeepAMessageIsClosed) {
+  Wire ana;
+  open(ana, "a");
+  ana.keeps_max = 80;
+  const std::string ping = frame_of(R"({"action":"ping","id":"1")" + std::string(200, ' ') + "}");
+  ana.events->on_bytes(std::string_view(ping).substr(0, 80));
+  EXPECT_EQ(ana.kept, 80u);
+  EXPECT_FALSE(ana.closed);
+  ana.events->on_bytes(std::string_view(ping).substr(80, 1));
+  EXPECT_TRUE(ana.closed);
+  EXPECT_EQ(ana.count("overloaded"), 2u) << "as a message, and as the reason of the close";
+  EXPECT_EQ(ana.kept, 0u);
 }
 
 // Topics cost as much as messages.

@@ -127,7 +127,8 @@ class BytesLease {
   std::size_t held_ = 0;
 };
 
-// What one of several requests of a connection holds; given back with it. The lease outlives it.
+// What one of several requests, or tunnels, of a connection holds; given back with it. The lease outlives
+// it.
 class LeasePart {
  public:
   explicit LeasePart(BytesLease& lease) : lease_(lease) {}
@@ -137,6 +138,11 @@ class LeasePart {
   bool grow(std::size_t count) {
     if (!lease_.grow(count)) return false;
     held_ += count;
+    return true;
+  }
+  bool set(std::size_t count) {
+    if (count > held_) return grow(count - held_);
+    shrink_to(count);
     return true;
   }
   void shrink_to(std::size_t count) {

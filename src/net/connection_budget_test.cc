@@ -150,5 +150,60 @@ TEST_F(Hoarders, OfAnswersAreLetGoToo) {
   wait_for([this] { return server->connections() == 0 && budget.unread() == 0; });
 }
 
+// Of messages that are not whole, over either version of HTTP.
+struct Tunnels : Hoarders {
+  std::size_t held() const { return budget.bytes(Bytes::requests); }
+  bool keep(std::size_t which, std::size_t bytes) {
+    return on_loop([=, this] { return echo.streams[which]->keep(bytes); });
+  }
+  // Over HTTP/2: two of one connection.
+  void open(Peer& peer, bool over_http2) {
+    const std::size_t before = on_loop([this] { return echo.streams.size(); });
+    peer.send(over_http2 ? hello() + connect_websocket("/tunnel", 1) + connect_websocket("/tunnel", 3)
+                         : "GET /tunnel HTTP/1.1\r\nHost: h\r\n\r\n");
+    wait_for([&] { return echo.streams.size() == before + (over_http2 ? 2 : 1) && held() == 0; });
+  }
+};
+
+TEST_F(Tunnels, WhatTheyKeepIsCountedUntilTheyEnd) {
+  begin(Duration{3'600'000}, 0);
+  auto plain = std::make_unique<Peer>(server->port()), http2 = std::make_unique<Peer>(server->port());
+  open(*plain, false);
+  open(*http2, true);
+  EXPECT_TRUE(keep(0, 10'000) && keep(1, 20'000) && keep(2, 40'000));
+  EXPECT_EQ(held(), 70'000u);
+  EXPECT_TRUE(keep(0, 5'000) && keep(1, 0));
+  EXPECT_EQ(held(), 45'000u);
+  EXPECT_TRUE(keep(1, 30'000));
+  budget.set_bytes_max(75'000);
+  EXPECT_FALSE(keep(0, 50'000)) << "more than half of what two connections may hold";
+  EXPECT_FALSE(keep(2, 50'000));
+  EXPECT_EQ(held(), 75'000u);
+  http2->send(reset(1));
+  wait_for([this] { return held() == 45'000; });
+  EXPECT_TRUE(keep(2, 41'000));
+  http2.reset();
+  wait_for([this] { return held() == 5'000; });
+  plain.reset();
+  wait_for([this] { return held() == 0; });
+}
+
+TEST_F(Tunnels, ThatKeepTooMuchAreLetGo) {
+  begin(Duration{5}, 0);
+  Peer plain(server->port()), modest(server->port()), http2(server->port());
+  open(plain, false);
+  open(modest, false);
+  open(http2, true);
+  EXPECT_TRUE(keep(0, 60'000) && keep(1, 10'000) && keep(2, 40'000) && keep(3, 40'000));
+  budget.set_bytes_max(75'000);
+  wait_for([this] { return server->connections() == 2; });
+  (void)http2.to_end();
+  EXPECT_TRUE(http2.ended) << "its two tunnels hold more than the other one";
+  EXPECT_EQ(held(), 70'000u);
+  budget.set_bytes_max(30'000);
+  wait_for([this] { return server->connections() == 1; });
+  EXPECT_EQ(held(), 10'000u);
+}
+
 }  // namespace
 }  // namespace belfry::net

@@ -92,6 +92,10 @@ class Exchange {
   // that has more to do than one turn of the loop is for.
   virtual void hold_input() = 0;
   virtual void take_input() = 0;
+  // After upgrade(): how many bytes of the client's input its owner keeps now, because more has to come.
+  // They are counted with what requests hold (ConnectionBudget) until it keeps none, or the exchange is
+  // gone. False, and nothing has changed: it may not keep so many.
+  virtual bool keep(std::size_t bytes) = 0;
   // Ends the stream once what is held back has gone out, at the latest after a few seconds; then on_closed.
   virtual void close() = 0;
 };

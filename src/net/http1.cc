@@ -204,6 +204,20 @@ void Http1::take_input() {
   if (!connection_.ended() && wants_more()) connection_.wait_read();
 }
 
+bool Http1::keep(std::size_t bytes) {
+  ConnectionBudget* budget = connection_.owner().options().budget;
+  if (bytes == kept_ || budget == nullptr) return true;
+  if (!budget->change(ConnectionBudget::Bytes::requests, kept_, bytes)) return false;
+  kept_ = static_cast<std::uint32_t>(bytes);
+  return true;
+}
+
+std::size_t Http1::holds_too_much() const {
+  const ConnectionBudget* budget = connection_.owner().options().budget;
+  if (reading_) return reading_->held.too_much();
+  return kept_ > 0 && budget->is_too_much(ConnectionBudget::Bytes::requests, kept_) ? kept_ : 0;
+}
+
 void Http1::close() {
   if (phase_ == Phase::closing) return;
   phase_ = Phase::closing;
@@ -233,6 +247,7 @@ void Http1::drain() {
 
 void Http1::on_dead() {
   if (reading_) reading_->held.shrink_to(0);
+  (void)keep(0);
   if (StreamEvents* events = std::exchange(events_, nullptr)) events->on_closed();
 }
 

@@ -28,6 +28,7 @@ nghttp2_nv field(std::string_view name, std::string_view value) {
 Http2Stream::Http2Stream(Http2& session, std::int32_t id)
     : session_(session),
       incoming_(std::make_unique<Incoming>(session.requests_)),
+      kept_(session.requests_),
       id_(id) {
   progress();
 }

@@ -25,6 +25,7 @@ class Http2Stream final : public Exchange {
   bool write_control(std::string_view bytes) override;
   void hold_input() override;
   void take_input() override;
+  bool keep(std::size_t bytes) override { return kept_.set(bytes); }
   void close() override;
 
  private:
@@ -70,6 +71,7 @@ class Http2Stream final : public Exchange {
   Http2& session_;
   StreamEvents* events_ = nullptr;
   std::unique_ptr<Incoming> incoming_;
+  LeasePart kept_;  // as keep() was told
   ByteQueue out_;  // taken, and not yet pulled
   std::string inbox_;  // of a tunnel
   Instant since_;      // of the last progress: a byte in or out, while one is awaited

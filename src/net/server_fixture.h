@@ -18,8 +18,8 @@
 
 namespace belfry::net {
 
-// Echoes; /stream begins a stream that the test writes to, /later answers when the test says so, and so does
-// each /wait, /large answers with large_bytes.
+// Echoes; /stream begins a stream that the test writes to, /tunnel one of both ways, /later answers when the
+// test says so, and so does each /wait, /large answers with large_bytes.
 struct Echo : Handler, StreamEvents {
   Exchange* held = nullptr;
   std::vector<Exchange*> streams;
@@ -30,6 +30,11 @@ struct Echo : Handler, StreamEvents {
     const Request& request = exchange.request();
     if (request.path == "/stream") {
       exchange.begin(200, {{"Content-Type", "text/plain"}}, *this);
+      streams.push_back(&exchange);
+      return;
+    }
+    if (request.path == "/tunnel") {
+      exchange.upgrade({}, *this);
       streams.push_back(&exchange);
       return;
     }

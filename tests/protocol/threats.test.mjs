@@ -57,6 +57,41 @@ describe('threats', () => {
     assert.ok(memory(server) - before < 4);
   });
 
+  it('threat 8: messages that never become whole, of very many sockets', async () => {
+    // All requests together may hold an eighth of that, 32 MiB.
+    const limits = 'memory_bytes = 268_435_456\nstreams_per_address = 10_000\n';
+    const small = await Server.start({ config: { limits } });
+    const sockets = [];
+    try {
+      const before = memory(small);
+      const half = Buffer.concat([
+        Buffer.from(handshake(), 'latin1'),
+        Buffer.from([0x81, 0xfe, 0xea, 0x60, 0, 0, 0, 0]),
+        Buffer.alloc(59_000, ' '),
+      ]);
+      let ended = 0;
+      let grown = 0;
+      for (let i = 0; i < count(1000, 5000); ++i) {
+        const socket = connect(small.port, '127.0.0.1').on('error', () => {});
+        socket.on('close', () => ++ended).resume();
+        await new Promise((resolve) => {
+          socket.write(half, resolve);
+        });
+        sockets.push(socket);
+        if (i % 50 === 0) grown = Math.max(grown, memory(small) - before);
+      }
+      await until(() => ended > 0, 'some are let go');
+      grown = Math.max(grown, memory(small) - before);
+      const client = await new WebSocketClient(small, ['a']).open();
+      client.close();
+      console.log(`${ended} of ${sockets.length} were let go; memory grew by ${grown.toFixed(1)} MiB`);
+      assert.ok(grown < 48, `memory grew by ${grown} MiB`);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await small.stop();
+    }
+  });
+
   it('threat 9: a frame that says it is larger than memory', async () => {
     const huge = Buffer.from([0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
     const answer = await exchange(server.port, Buffer.concat([Buffer.from(handshake(), 'latin1'), huge]));
