@@ -24,7 +24,8 @@ class TurnWatch {
   static constexpr std::size_t cost_max = limits::pump_work + (1 + limits::entry_work) * slice_work + 20;
   // Of turns of its shard in which somebody of a user could have been served, and nobody was. Between two of
   // its turns each other user, and a crowd, is given no more than the user was by the first, and one turn
-  // (Goyal, Vin, Cheng 1996, theorem 1); and one turn of the shard may be begun.
+  // (Goyal, Vin, Cheng 1996, theorem 1); and one turn of the shard may be begun. Not proved for FairQueue,
+  // which forgets where a lane stood that is empty.
   static constexpr int wait_max = 1 + (users * 2 * cost_max + turn_work - 1) / turn_work;
   // How often another one of its user is served while a client waits: who came before it, and once more if
   // its turn found no more than that what follows was lost, of which it hears in the next one.
