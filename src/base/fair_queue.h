@@ -6,10 +6,11 @@
 // Owner: whoever has it. Thread: the owner's; FairMailbox (fair_mailbox.h) is the one between threads.
 // Bound: items and bytes given at construction, of all lanes together. A lane may hold at most as much as is
 // still free, so one owner alone fills half, and there is always room for a newcomer. (Choudhury, Hahne,
-// "Dynamic Queue Length Thresholds", IEEE/ACM ToN 1998, alpha = 1.)
-// Always: items of one lane come out in the order they went in. An owner that comes back after its lane was
-// empty stands behind whoever waits already and was given least; a class pays for what it was given as
-// long as another one waits.
+// "Dynamic Queue Length Thresholds", IEEE/ACM ToN 1998, alpha = 1.) At most `debtors_max` empty lanes of a
+// class are remembered.
+// Always: items of one lane come out in the order they went in. As long as anybody waits, an owner pays for
+// what it was given although its lane is empty now, and so does a class. Who comes anew, or has paid, stands
+// behind whoever waits already and was given least.
 
 #include <algorithm>
 #include <array>
@@ -35,6 +36,9 @@ struct Turn {
 template <class Item>
 class FairQueue {
  public:
+  // More of them, and who comes next stands where the first of them stood: then it needs no remembering.
+  static constexpr std::size_t debtors_max = 1024;
+
   explicit FairQueue(std::size_t items_max, std::size_t bytes_max = ~std::size_t{0})
       : items_max_(items_max), bytes_max_(bytes_max) {}
 
@@ -47,20 +51,21 @@ class FairQueue {
     const std::size_t held_bytes = found == of.lanes.end() ? 0 : found->second.bytes;
     const auto room = [](std::size_t most, std::size_t taken) { return most - std::min(most, taken); };
     if (held >= room(items_max_, items_) || held_bytes + bytes > room(bytes_max_, bytes_)) return false;
-    // Where nobody waits there is nothing to share: all begin anew.
+    // Where nobody waits there is nothing to share.
     if (items_ == 0)
       for (const OwnerClass& each : classes_) now_ = std::max(now_, each.served);
     if (of.order.empty()) of.served = std::max(of.served, now_);
-    Lane& lane = found == of.lanes.end() ? new_lane(of, turn.owner) : found->second;
-    if (lane.items.empty()) {
-      if (!of.order.empty()) of.now = std::max(of.now, std::get<0>(*of.order.begin()));
-      lane.served = of.now;
-      enter(of, lane, turn.owner);
-    }
+    Lane& lane = lane_of(of, turn.owner);
+    const bool comes = lane.items.empty();
+    if (comes) leave(of, lane, turn.owner);
     lane.items.emplace_back(std::move(item), std::max<std::uint64_t>(cost, 1), bytes);
     lane.bytes += bytes;
     ++items_;
     bytes_ += bytes;
+    if (!comes) return true;
+    if (!of.order.empty()) of.now = std::max(of.now, std::get<0>(*of.order.begin()));
+    enter(of, lane, turn.owner, std::max(of.now, lane.served));
+    forgive(of);
     return true;
   }
 
@@ -87,23 +92,20 @@ class FairQueue {
     const auto lane = next->lanes.find(owner);
     Held& held = lane->second.items.front();
     if (!suits(held.item)) return out;
+    const std::uint64_t cost = held.cost;
     out.emplace(std::move(held.item), Turn{static_cast<std::size_t>(next - classes_.data()), owner},
-                held.bytes, served + held.cost);
-    next->order.erase(next->order.begin());
-    next->now = served;
+                held.bytes, served + cost);
+    next->now = std::max(next->now, served);
     now_ = next->served;
     last_ = next;
     lane->second.bytes -= held.bytes;
-    lane->second.served = served + held.cost;
     --items_;
     bytes_ -= held.bytes;
-    next->served += held.cost;
+    next->served += cost;
+    leave(*next, lane->second, owner);
     lane->second.items.pop_front();
-    if (lane->second.items.empty()) {
-      next->spare = next->lanes.extract(lane);
-    } else {
-      enter(*next, lane->second, owner);
-    }
+    enter(*next, lane->second, owner, served + cost);
+    for (OwnerClass& each : classes_) forgive(each);
     return out;
   }
 
@@ -111,33 +113,30 @@ class FairQueue {
   // cost so much: it waits behind whoever was given less. It finds room, also beyond the bounds.
   void give_back(Popped&& popped, std::uint64_t cost) {
     OwnerClass& of = classes_[popped.turn.owner_class];
-    const auto found = of.lanes.find(popped.turn.owner);
-    const bool waits = found != of.lanes.end();
-    Lane& lane = waits ? found->second : new_lane(of, popped.turn.owner);
-    if (waits) of.order.erase({lane.served, lane.place, popped.turn.owner});
-    lane.served = std::max(waits ? lane.served : 0, popped.served) + cost;
+    Lane& lane = lane_of(of, popped.turn.owner);
+    leave(of, lane, popped.turn.owner);
     lane.items.emplace_front(std::move(popped.item), 1, popped.bytes);
     lane.bytes += popped.bytes;
     ++items_;
     bytes_ += popped.bytes;
     of.served += cost;
-    enter(of, lane, popped.turn.owner);
+    enter(of, lane, popped.turn.owner, std::max(lane.served, popped.served) + cost);
   }
 
-  // What an item cost beyond what was said. Nothing is owed by an owner whose lane is empty.
+  // What an item cost beyond what was said.
   void charge(Turn turn, std::uint64_t cost) {
     OwnerClass& of = classes_[turn.owner_class];
     of.served += cost;
-    const auto lane = of.lanes.find(turn.owner);
-    if (lane == of.lanes.end()) return;
-    of.order.erase({lane->second.served, lane->second.place, turn.owner});
-    lane->second.served += cost;
-    enter(of, lane->second, turn.owner);
+    Lane& lane = lane_of(of, turn.owner);
+    leave(of, lane, turn.owner);
+    enter(of, lane, turn.owner, std::max(lane.served, of.now) + cost);
+    forgive(of);
   }
 
   std::size_t size() const { return items_; }
   std::size_t bytes() const { return bytes_; }
   bool empty() const { return items_ == 0; }
+  // Those of owners that owe nothing and have nothing there are not among them.
   std::size_t lanes() const { return classes_[0].lanes.size() + classes_[1].lanes.size(); }
 
  private:
@@ -152,25 +151,53 @@ class FairQueue {
     std::deque<Held> items;
     std::size_t bytes = 0;
     std::uint64_t served = 0;  // where it stands beside the other lanes of its class,
-    std::uint64_t place = 0;   // and among those that stand there: who came first is first
+    std::uint64_t place = 0;   // and among those that stand there: who came first is first; 0: nowhere yet
   };
   using Lanes = std::unordered_map<std::uint64_t, Lane>;
+  using Order = std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>>;  // served, place, owner
   struct OwnerClass {
-    Lanes lanes;                                             // by owner; none is empty
-    typename Lanes::node_type spare;  // the last that was emptied: its memory is used again
-    std::set<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>> order;  // served, place, owner
-    std::uint64_t now = 0;     // where the lane stood that was served last
-    std::uint64_t served = 0;  // where the class stands beside the others
+    Lanes lanes;                        // by owner; each stands in one of the two orders
+    Order order;                        // those with items
+    Order debtors;                      // those without, which were given more than who comes anew
+    typename Lanes::node_type spare;    // the last that was taken out: its memory is used again
+    typename Order::node_type standing; // the place of the last that left: so is this
+    std::uint64_t now = 0;              // where who comes anew stands
+    std::uint64_t served = 0;           // where the class stands beside the others
   };
 
-  Lane& new_lane(OwnerClass& of, std::uint64_t owner) {
+  Lane& lane_of(OwnerClass& of, std::uint64_t owner) {
+    const auto found = of.lanes.find(owner);
+    if (found != of.lanes.end()) return found->second;
     if (!of.spare) return of.lanes[owner];
     of.spare.key() = owner;
-    return of.lanes.insert(std::move(of.spare)).position->second;
+    Lane& lane = of.lanes.insert(std::move(of.spare)).position->second;
+    lane.served = lane.place = 0;
+    return lane;
   }
-  void enter(OwnerClass& of, Lane& lane, std::uint64_t owner) {
+  void leave(OwnerClass& of, const Lane& lane, std::uint64_t owner) {
+    if (lane.place == 0) return;
+    of.standing = (lane.items.empty() ? of.debtors : of.order).extract({lane.served, lane.place, owner});
+  }
+  void enter(OwnerClass& of, Lane& lane, std::uint64_t owner, std::uint64_t stands) {
+    lane.served = stands;
     lane.place = ++last_place_;
-    of.order.insert({lane.served, lane.place, owner});
+    Order& order = lane.items.empty() ? of.debtors : of.order;
+    if (!of.standing) {
+      order.insert({stands, lane.place, owner});
+      return;
+    }
+    of.standing.value() = {stands, lane.place, owner};
+    order.insert(std::move(of.standing));
+  }
+  // Those whose turn it would be now have paid; all have where nobody waits.
+  void forgive(OwnerClass& of) {
+    while (!of.debtors.empty()) {
+      const auto [stands, place, owner] = *of.debtors.begin();
+      if (stands > of.now && items_ != 0 && of.debtors.size() <= debtors_max) return;
+      of.now = std::max(of.now, stands);
+      of.standing = of.debtors.extract(of.debtors.begin());
+      of.spare = of.lanes.extract(owner);
+    }
   }
   bool comes_before(const OwnerClass& a, const OwnerClass& b) const {
     return a.served != b.served ? a.served < b.served : &b == last_;

@@ -151,6 +151,46 @@ TEST(FairQueue, WhoseLaneIsEmptyNowAndThenStarvesNobody) {
   }
 }
 
+// Owners with one item each put the next one in when theirs was taken; the last owner has many waiting. How
+// many turns that one has while the others have 200 each, if all is fair.
+std::size_t turns_beside(std::size_t others, std::uint64_t owner_class, std::uint64_t found) {
+  FairQueue<char> queue(10'000'000);
+  for (std::uint64_t other = 0; other < others; ++other) push(queue, {owner_class, other}, "x");
+  push(queue, {owner_class, 1'000'000}, std::string(500, 'y'));
+  std::size_t out = 0;
+  for (std::size_t i = 0; i < 200 * (others + 1); ++i) {
+    const auto popped = queue.pop();
+    queue.charge(popped->turn, found);
+    out += popped->item == 'y' ? 1 : 0;
+    if (popped->item == 'x' && !queue.push(popped->turn, 1, 0, 'x')) return 0;
+  }
+  return out;
+}
+
+TEST(FairQueue, ManyWithOneItemEachDoNotHoldUpWhoHasTwo) {
+  for (const std::size_t others : {1u, 2u, 10u, 100u, 3000u})
+    for (const std::uint64_t found : {0u, 7u})
+      EXPECT_NEAR(static_cast<double>(turns_beside(others, others % 2, found)), 200, 2) << others;
+}
+
+TEST(FairQueue, WhoOweAreForgottenOnceTheyHavePaid) {
+  FairQueue<char> queue(10'000'000);
+  push(queue, {0, 1}, std::string(5000, 'y'));
+  std::size_t waiting = 1, most = 0;
+  for (std::uint64_t owner = 2; owner < 5000; ++owner) {
+    push(queue, {0, owner}, "x");
+    const auto popped = queue.pop();
+    waiting += popped->item == 'x' ? 0 : 1;
+    queue.charge(popped->turn, popped->item == 'x' ? 1'000'000 : 0);
+    most = std::max(most, queue.lanes() - waiting);
+  }
+  EXPECT_EQ(most, queue.debtors_max);
+  all_of(queue);
+  EXPECT_EQ(queue.lanes(), 0u);
+  queue.charge({0, 1}, 5);
+  EXPECT_EQ(queue.lanes(), 0u) << "where nobody waits, nobody owes";
+}
+
 TEST(FairQueue, ALargeOneThatFitsNowhereElseHasItsTurn) {
   FairQueue<char> queue(100);
   push(queue, {0, 5}, "L", 100);
