@@ -110,7 +110,8 @@ void Shard::forgive(Session& session, std::uint64_t losses) const {
 void Shard::lose(Session& session, Offset floor) {
   session.floor_known = floor;
   session.reset = ResetReason::horizon;
-  session.has_feed ? follow_anew(session) : make_ready(session);
+  if (session.has_feed) return follow_anew(session);
+  if (tell_reset(session)) make_ready(session);
 }
 
 // Who was answered something else since waits for the answer that is on its way, and asks then.
