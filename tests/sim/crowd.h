@@ -1,6 +1,6 @@
 #pragma once
-// Many slow clients of one user: each takes an event, or a few, and then none for a while. They are there to
-// be in the way of others.
+// Slow clients, many of one user or one each of some users: each takes an event, and then none for a while.
+// They are there to be in the way of others.
 
 #include <memory>
 #include <vector>
@@ -14,8 +14,8 @@ class Crowd {
   using Heard = std::function<void(int)>;
   explicit Crowd(Heard heard) : heard_(std::move(heard)) {}
 
-  // They begin at the earliest event. REQUIRES: nobody is there.
-  void gather(Shard& shard, std::size_t count, Instant now);
+  // They begin at the earliest event. REQUIRES: nobody is there; users <= members.
+  void gather(Shard& shard, std::size_t members, std::uint64_t users, Instant now);
   // Each has room again.
   void read_on(Shard& shard);
   void scatter(Shard& shard);
@@ -24,7 +24,7 @@ class Crowd {
   bool empty() const { return members_.empty(); }
 
  private:
-  static constexpr std::uint64_t user = 77;
+  static constexpr std::uint64_t first_user = 77;
 
   struct Member final : Outlet {
     Written write(std::span<const Entry* const> entries, Offset) override {
@@ -51,15 +51,15 @@ class Crowd {
   std::vector<std::unique_ptr<Member>> members_;
 };
 
-inline void Crowd::gather(Shard& shard, std::size_t count, Instant now) {
-  for (std::size_t i = 0; i < count; ++i) {
+inline void Crowd::gather(Shard& shard, std::size_t members, std::uint64_t users, Instant now) {
+  for (std::size_t i = 0; i < members; ++i) {
     auto& member = *members_.emplace_back(std::make_unique<Member>());
     member.crowd = this;
     member.number = -1 - static_cast<int>(i);
     Attach attach;
     attach.selectors = {{"#", {}}};
     attach.from_earliest = true;
-    attach.credential.user = user;
+    attach.credential.user = first_user + i % users;
     member.session = shard.attach(member, std::move(attach), now);
   }
 }

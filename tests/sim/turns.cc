@@ -21,6 +21,11 @@ void TurnWatch::join(int client, std::uint64_t user) {
   for (auto& [waiting, by] : passed_) by.erase(client);
 }
 
+void TurnWatch::gather(std::uint64_t crowd) {
+  crowd_ = crowd;
+  waits_.clear();
+}
+
 std::string TurnWatch::end(const std::set<int>& behind, bool overrun) {
   running_ = false;
   if (late_ && !overrun) return "live_before_behind: a live client came after one that is behind";
@@ -46,7 +51,7 @@ std::string TurnWatch::wait(const std::set<int>& behind) {
   }
   std::erase_if(waits_, [&](const auto& each) { return !waiting.contains(each.first); });
   for (const std::uint64_t user : waiting)
-    if (++waits_[user] > wait_max) return "nobody_is_held_up: user " + std::to_string(user) + " waits";
+    if (++waits_[user] > wait_max()) return "nobody_is_held_up: user " + std::to_string(user) + " waits";
   return {};
 }
 

@@ -23,16 +23,19 @@ class TurnWatch {
   // And so much at most, with what the last row of a slice costs.
   static constexpr std::size_t cost_max = limits::pump_work + (1 + limits::entry_work) * slice_work + 20;
   // Of turns of its shard in which somebody of a user could have been served, and nobody was. Between two of
-  // its turns each other user, and a crowd, is given no more than the user was by the first, and one turn
-  // (Goyal, Vin, Cheng 1996, theorem 1); and one turn of the shard may be begun. Not proved for FairQueue,
-  // which forgets where a lane stood that is empty.
-  static constexpr int wait_max = 1 + (users * 2 * cost_max + turn_work - 1) / turn_work;
-  // How often another one of its user is served while a client waits: who came before it, and once more if
-  // its turn found no more than that what follows was lost, of which it hears in the next one.
-  static constexpr int passes_max = 2;
+  // its turns each other user is given no more than the user was by the first, and one turn (Goyal, Vin,
+  // Cheng 1996, theorem 1); and one turn of the shard may be begun.
+  int wait_max() const {
+    const std::uint64_t others = users - 1 + crowd_;
+    return static_cast<int>(1 + (others * 2 * cost_max + turn_work - 1) / turn_work);
+  }
+  // How often another one of its user is served while a client waits: who came before it.
+  static constexpr int passes_max = 1;
 
   // The client's session begins. It is one of the user's from now on.
   void join(int client, std::uint64_t user);
+  // A crowd of so many users takes turns with them from now on.
+  void gather(std::uint64_t crowd);
   // Those clients are live now.
   void begin(std::set<int> live);
   // The client heard something of its shard: an event, or anything else. A member of a crowd has number -1
@@ -47,6 +50,7 @@ class TurnWatch {
   std::string wait(const std::set<int>& behind);
   void told(int client) { late_ |= !served_.empty() && told_.insert(client).second; }
 
+  std::uint64_t crowd_ = 0;  // users of the last one
   bool running_ = false;
   bool late_ = false;  // a live one heard its event after one that is behind
   std::set<int> live_, told_, served_;

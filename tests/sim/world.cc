@@ -112,8 +112,8 @@ Event World::make_event() {
   } else {
     event.type = kind < 6 ? "t.one" : "t.two";
   }
-  const std::uint64_t lives = brief_ ? 1000 : 30'000;
-  if (brief_ || chance(5)) event.expires = clock_.wall() + Duration{static_cast<std::int64_t>(pick(lives))};
+  if (brief_ || chance(5))
+    event.expires = clock_.wall() + (brief_ ? Duration{static_cast<std::int64_t>(pick(1000))} : age());
   return event;
 }
 

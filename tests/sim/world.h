@@ -86,6 +86,7 @@ class World final : public PageSource {
   void take_backup();
   void restore_backup();
   void retain();
+  Duration age();
   void let_months_pass();
   // One slice of housekeeping; what it may take is what retention lets go. False: nothing is left to do.
   bool maintain();
@@ -98,6 +99,7 @@ class World final : public PageSource {
   void revoke();
   void renew(Client& client);
   void crowd();
+  void besiege();
   static Credential credential(const Client& client);
   void turn(int shard);
   std::set<int> live(int shard) const;
@@ -134,7 +136,6 @@ class World final : public PageSource {
   SettledClock settled_;               // of this process
   Stood stood_;                        // the same, by what is promised of it
   Stood::Times goes_by_{};             // by what times something may go now
-  Timestamp went_by_{};                // and the latest of all of them
   bool brief_ = false;       // whatever is published now expires soon
   Duration off_{0};          // how far the clock is ahead of the time that is true
   Duration off_of_keys_{0};  // how far it went since keys were let go

@@ -10,23 +10,29 @@ namespace {
 
 using std::chrono::hours;
 
-constexpr std::size_t kCrowd = 48;
+constexpr std::size_t kCrowd = 48;     // of one user
+constexpr std::size_t kCrowdUsers = 8;  // with one session each
 constexpr Duration kKeysFar = hours(10);  // as far as the clock may go with the keys that are known
 
 std::string user_name(std::uint64_t user) { return "u" + std::to_string(user); }
 
 }  // namespace
 
+// Mostly less than a wrong clock makes of it, sometimes more.
+Duration World::age() {
+  return Duration{static_cast<std::int64_t>(pick(chance(80) ? 60'000 : Duration(hours(6)).count()))};
+}
+
 // By the age of the log, by rules, or both; each time by others.
 void World::retain() {
   static const char* patterns[] = {"a/#", "b/+", "#", "c"};
   retention_.reset();
   rules_.clear();
-  if (chance(40)) retention_ = Duration{static_cast<std::int64_t>(pick(60'000))};
+  if (chance(40)) retention_ = age();
   for (std::size_t n = pick(3); n > 0; --n) {
     RetentionRule rule{patterns[pick(4)]};
     if (chance(70)) rule.events = 1 + pick(40);
-    if (chance(40)) rule.age = Duration{static_cast<std::int64_t>(pick(60'000))};
+    if (chance(40)) rule.age = age();
     rules_.push_back(std::move(rule));
   }
   log_->set_retention(retention_, rules_);
@@ -40,7 +46,7 @@ void World::retain() {
 // Long enough that topics without events are forgotten.
 void World::let_months_pass() {
   const Offset before = disk_.forgotten;
-  retention_ = Duration{static_cast<std::int64_t>(pick(60'000))};
+  retention_ = age();
   rules_.clear();
   for (int i = 0; i < 4; ++i) {
     log_->set_retention(retention_, {});
@@ -67,7 +73,6 @@ bool World::maintain() {
   const std::size_t came = std::accumulate(published_.begin(), published_.end(), std::size_t{0});
   const std::size_t held = disk_.log.size();
   goes_by_ = stood_.at(clock_.now(), clock_.wall());
-  went_by_ = std::max(went_by_, goes_by_.latest);
   const auto more = log_->maintain({clock_.wall(), settled_.of(clock_.now(), clock_.wall())});
   const std::size_t gone = held - disk_.log.size();
   if (gone > std::max(limits::housekeeping_rows_min, came + came / 4))
@@ -88,7 +93,7 @@ void World::check_gone() {
 }
 
 bool World::may_be_gone(const Fact& fact) const {
-  if (fact.event.expired(went_by_)) return true;
+  if (fact.event.expired(goes_by_.latest)) return true;
   const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const RetentionRule& one) {
     return matches(one.pattern, fact.event.topic);
   });
@@ -205,7 +210,25 @@ void World::crowd() {
   if (!crowd_.empty()) return crowd_.scatter(*shards_[0]);
   note("a crowd gathers");
   ++outcome_.crowds;
-  crowd_.gather(*shards_[0], kCrowd, clock_.now());
+  const bool of_one = chance(50);
+  const std::size_t users = of_one ? 1 : kCrowdUsers;
+  watches_[0].gather(users);
+  crowd_.gather(*shards_[0], of_one ? kCrowd : kCrowdUsers, users, clock_.now());
+  if (!of_one) besiege();
+}
+
+// For as long as it takes to see that somebody is held up: all want all there is, as fast as they get it.
+void World::besiege() {
+  for (int round = 0; round < 2 * watches_[0].wait_max() && !crowd_.empty(); ++round) {
+    publish_group();
+    for (std::size_t n = pages_.size(); n > 0 && !crowd_.empty(); --n) answer_page();
+    for (auto& client : clients_) {
+      if (!client->connected() || client->shard != 0 || !client->blocked()) continue;
+      client->unblock(1 + pick(3));
+      shards_[0]->writable(client->session());
+    }
+    turn(0);
+  }
 }
 
 }  // namespace belfry::sim
