@@ -120,7 +120,7 @@ Streams::Streams(DeliveryParts parts) : parts_(std::move(parts)) {}
 Streams::~Streams() = default;
 
 void Streams::drop(Stream& stream) {
-  std::erase(timed_, &stream);
+  if (stream.timed_) std::erase(timed_, &stream);
   std::erase(turn_end_, &stream);
   std::erase(waiting_, &stream);
   std::unique_ptr<Stream>& slot = slots_[stream.slot];
@@ -154,15 +154,15 @@ void Streams::after_turn() {
 }
 
 void Streams::tick(Instant now) {
-  // A WebSocket that has said who it is waits for nothing any more.
-  std::erase_if(timed_, [](const Stream* stream) { return stream->deadline() == Instant::never(); });
+  // A WebSocket may wait for nothing any more.
   std::vector<Stream*> due;
-  for (Stream* stream : timed_)
-    if (stream->deadline() <= now) due.push_back(stream);
-  for (Stream* stream : due) {
-    std::erase(timed_, stream);
-    stream->on_deadline();
-  }
+  std::erase_if(timed_, [&](Stream* stream) {
+    const Instant deadline = stream->deadline();
+    stream->timed_ = deadline > now && deadline != Instant::never();
+    if (deadline <= now) due.push_back(stream);
+    return !stream->timed_;
+  });
+  for (Stream* stream : due) stream->on_deadline();
 }
 
 }  // namespace belfry

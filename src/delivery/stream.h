@@ -56,7 +56,10 @@ class Stream : public Outlet, public net::StreamEvents {
   OutletState write_one(std::string_view bytes);
   // The stream has answered whole; its exchange is gone.
   void finished();
-  void watch_deadline() { owner_.timed_.push_back(this); }
+  // Also if it is watched already.
+  void watch_deadline() {
+    if (!std::exchange(timed_, true)) owner_.timed_.push_back(this);
+  }
   void want_turn_end() { owner_.turn_end_.push_back(this); }
   // REQUIRES: it does not wait for one already.
   void want_turn() { owner_.go_on_later(*this); }
@@ -64,6 +67,7 @@ class Stream : public Outlet, public net::StreamEvents {
  private:
   friend class Streams;
 
+  bool timed_ = false;  // the owner watches its deadline
   Streams& owner_;
   net::Exchange* exchange_;
   SeatPlaces seat_;

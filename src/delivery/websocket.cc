@@ -28,24 +28,31 @@ void WebSocketStream::start() {
 }
 
 void WebSocketStream::on_deadline() {
-  if (!speaker_) close(fail(Code::timeout, "No connect message came in time."));
+  close(fail(Code::timeout,
+             speaker_ ? "The rest of a message did not come in time." : "No connect message came in time."));
 }
 
 void WebSocketStream::on_bytes(std::string_view bytes) {
   if (closing_) return;  // a client need not stop sending when it is told that this is over
   if (!parser_) parser_ = std::make_unique<net::WebSocketParser>();
   parser_->feed(bytes);
-  if (!waiting_) go_on();
+  if (!waiting_) return go_on();
+  if (!exchange().keep(parser_->held())) close(fail(Code::overloaded));
 }
 
 void WebSocketStream::go_on() {
   const bool held = std::exchange(waiting_, false);
+  if (closing_) return;
   std::size_t work = 0;
+  bool anew = false;
+  taking_ = true;
   while (!closing_ && work < limits::messages_turn_work_max) {
     auto message = parser_->next();
     if (!message) break;
     work += take(std::move(*message));
+    anew |= !parser_->in_message();
   }
+  taking_ = false;
   if (const auto& failure = parser_->failure()) {
     close(failure->close_code, failure->reason);
   } else if (!closing_ && !exchange().keep(parser_->held())) {
@@ -53,10 +60,22 @@ void WebSocketStream::go_on() {
   }
   if (closing_) return forget_input();
   waiting_ = work >= limits::messages_turn_work_max && !parser_->idle();
+  await_rest(anew);
   if (parser_->idle()) parser_.reset();
   if (waiting_) want_turn();
   if (waiting_ && !held) exchange().hold_input();
   if (held && !waiting_) exchange().take_input();
+}
+
+// Until it is connected, all of it has one time.
+void WebSocketStream::await_rest(bool anew) {
+  if (!speaker_) return;
+  if (parser_->idle()) {
+    deadline_ = Instant::never();
+  } else if (anew || deadline_ == Instant::never()) {
+    deadline_ = parts().clock.now() + limits::body_time_max;
+    watch_deadline();
+  }
 }
 
 // Nothing that came means anything any more.
@@ -293,6 +312,7 @@ void WebSocketStream::close(int code, std::string_view reason) {
   closing_ = true;
   detach();
   exchange().write_control(net::websocket_close(code, reason));
+  if (!taking_) forget_input();
   exchange().close();
 }
 

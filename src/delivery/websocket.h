@@ -6,7 +6,8 @@
 //
 // Bound: limits::messages_turn_work_max of messages in a turn of the loop. What was read beyond that waits
 // in the parser, at most one read of the socket and one message; nothing more is read meanwhile. What is in
-// the parser is counted with what requests hold (net/connection_budget.h).
+// the parser is counted with what requests hold (net/connection_budget.h), and a message that has begun is
+// whole within limits::body_time_max.
 
 #include "delivery/stream.h"
 
@@ -38,6 +39,8 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
 
  private:
   void forget_input();
+  // The time for the rest of what is incomplete. `anew`: it has begun since the last time.
+  void await_rest(bool anew);
   // Both return the work of it, in the unit of limits::messages_turn_work_max.
   std::size_t take(net::WebSocketMessage message);
   std::size_t take_text(std::string_view text);
@@ -77,6 +80,7 @@ class WebSocketStream final : public Stream, public OutcomeReceiver {
   Instant deadline_ = Instant::never();
   bool closing_ = false;
   bool waiting_ = false;  // for go_on; messages may be in the parser
+  bool taking_ = false;   // go_on is on the stack, and looks into the parser
 };
 
 }  // namespace belfry

@@ -179,9 +179,12 @@ TEST_F(WebSocketTurns, WhatIsIncompleteIsCountedUntilItIsWhole) {
   ana.events->on_bytes(frame_of(R"({"action":"ping","id":"2"})", 0));
   EXPECT_EQ(ana.kept, 0u);
   EXPECT_EQ(ana.count("pong"), 3u);
-  // Whole messages that wait for their turn.
+  // Whole messages that wait for their turn, and what comes meanwhile.
   ana.events->on_bytes(renewals("a", 20));
   EXPECT_GT(ana.kept, 0u);
+  const std::size_t before = ana.kept;
+  ana.events->on_bytes(ping);
+  EXPECT_EQ(ana.kept, before + ping.size());
   while (!posted.empty()) turn();
   EXPECT_EQ(ana.kept, 0u);
 }
@@ -198,6 +201,70 @@ TEST_F(WebSocketTurns, WhoMayNotKeepAMessageIsClosed) {
   EXPECT_TRUE(ana.closed);
   EXPECT_EQ(ana.count("overloaded"), 2u) << "as a message, and as the reason of the close";
   EXPECT_EQ(ana.kept, 0u);
+}
+
+TEST_F(WebSocketTurns, WhoIsClosedMeanwhileKeepsNothing) {
+  Wire ana, bob;
+  open(ana, "a");
+  open(bob, "b");
+  ana.events->on_bytes(frame_of(std::string(100, ' ')).substr(0, 90));
+  bob.events->on_bytes(renewals("b", 20));
+  EXPECT_EQ(ana.kept, 90u);
+  EXPECT_GT(bob.kept, 0u);
+  shard.end_all(Code::unauthenticated);
+  EXPECT_EQ(ana.kept + bob.kept, 0u);
+  // Or by the last message that there was room for.
+  Wire eve;
+  open(eve, "e");
+  eve.events->on_bytes(renewals("e", 20));
+  eve.keeps_max = eve.kept;
+  eve.events->on_bytes("x");
+  EXPECT_TRUE(eve.closed);
+  EXPECT_EQ(eve.kept, 0u);
+  while (!posted.empty()) turn();
+}
+
+// However slowly, and whatever comes between.
+TEST_F(WebSocketTurns, WhatHasBegunIsWholeInTime) {
+  const std::string ping = frame_of(R"({"action":"ping","id":"1")" + std::string(200, ' ') + "}");
+  std::string fragment = frame_of(R"({"action":"ping",)", 1);
+  fragment[0] = 1;
+  for (const std::string& half : {ping.substr(0, 90), fragment}) {
+    Wire ana;
+    open(ana, "a");
+    ana.events->on_bytes(half);
+    const auto last = std::chrono::duration_cast<std::chrono::seconds>(limits::body_time_max).count() - 1;
+    for (int second = 0; second < last; ++second) {
+      clock.advance(std::chrono::seconds(1));
+      streams.tick(clock.now());
+      ana.events->on_bytes(half == fragment ? frame_of("", 9) : " ");
+    }
+    EXPECT_FALSE(ana.closed);
+    clock.advance(std::chrono::seconds(1));
+    streams.tick(clock.now());
+    EXPECT_TRUE(ana.closed);
+    EXPECT_EQ(ana.count("The rest of a message"), 1u);
+    EXPECT_EQ(ana.kept, 0u);
+    ana.events->on_closed();
+    turn();
+  }
+}
+
+TEST_F(WebSocketTurns, WhoSendsWholeMessagesHasNewTimeForEach) {
+  Wire ana;
+  open(ana, "a");
+  const std::string ping = frame_of(R"({"action":"ping","id":"1"})");
+  ana.events->on_bytes(ping.substr(0, 20));
+  for (int i = 0; i < 10; ++i) {
+    clock.advance(limits::body_time_max - Duration{1});
+    streams.tick(clock.now());
+    ana.events->on_bytes(ping.substr(20) + ping.substr(0, 20));
+  }
+  ana.events->on_bytes(ping.substr(20));
+  clock.advance(std::chrono::hours(1));
+  streams.tick(clock.now());
+  EXPECT_FALSE(ana.closed);
+  EXPECT_EQ(ana.count("pong"), 11u);
 }
 
 // Topics cost as much as messages.

@@ -31,7 +31,9 @@ void Http1::take(std::string_view bytes) {
       return serve();
     case Phase::upgraded:
       // What came with the request goes first.
-      return reading_ ? reading_->input.append(bytes) : events_->on_bytes(bytes);
+      if (!reading_) return events_->on_bytes(bytes);
+      if (!reading_->held.grow(bytes.size())) return connection_.die();
+      return reading_->input.append(bytes);
     case Phase::stream:
     case Phase::closing:
       return;  // nothing that comes now means anything
@@ -169,6 +171,7 @@ void Http1::become(Phase phase, StreamEvents& events) {
   // The handler may still be looking at the request; it goes when the handler has returned.
   connection_.later([this] {
     const std::unique_ptr<Reading> reading = std::move(reading_);
+    reading->held.shrink_to(0);  // whoever takes them counts them now
     if (phase_ == Phase::upgraded && !reading->input.empty()) events_->on_bytes(reading->input.view());
     if (!connection_.ended() && wants_more()) connection_.wait_read();
   });

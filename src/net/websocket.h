@@ -50,6 +50,8 @@ class WebSocketParser {
   const std::optional<Failure>& failure() const { return failure_; }
   // Nothing is incomplete: the parser may be thrown away and made anew.
   bool idle() const { return input_.empty() && !in_message_; }
+  // The last data message has begun and is not whole. Control messages may come between its fragments.
+  bool in_message() const { return in_message_; }
   // Bytes of what is incomplete, or not asked for yet.
   std::size_t held() const { return input_.size() + message_.size(); }
 

@@ -97,6 +97,26 @@ TEST(WebSocketParser, FragmentsAreBounded) {
   EXPECT_EQ(story(bytes, 1), "fail:1008");
 }
 
+// What it holds in memory is in proportion to what is told of it.
+TEST(WebSocketParser, AWholeReadLeavesNoRoomBehind) {
+  std::string pongs;
+  while (pongs.size() + 6 < 64 * 1024) pongs += std::string("\x8a\x80\0\0\0\0", 6);
+  ByteQueue queue;
+  WebSocketParser parser;
+  for (int round = 0; round < 3; ++round) {
+    queue.append(pongs + '\x8a');
+    for (std::size_t dropped = 0; dropped < pongs.size(); dropped += 6) {
+      queue.drop(6);
+      ASSERT_LE(queue.capacity(), std::max<std::size_t>(ByteQueue::kept_bytes, 4 * queue.size()));
+    }
+    EXPECT_EQ(queue.view(), "\x8a");
+    queue.drop(1);
+    parser.feed(pongs);
+    while (parser.next()) continue;
+  }
+  EXPECT_EQ(parser.held(), 0u);
+}
+
 TEST(WebSocketFrames, LengthForms) {
   EXPECT_EQ(websocket_text("hi"), std::string("\x81\x02hi", 4));
   EXPECT_EQ(websocket_text(std::string(126, 'x')).substr(0, 4), std::string("\x81\x7e\x00\x7e", 4));
