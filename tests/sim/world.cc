@@ -449,7 +449,10 @@ void World::finish() {
 }
 
 Outcome World::play(int steps) {
-  for (step_ = 0; step_ < steps && outcome_.violations.empty(); ++step_) step();
+  for (step_ = 0; step_ < steps && outcome_.violations.empty(); ++step_) {
+    step();
+    if (log_->failure()) crash("the store failed");  // a flood does not look
+  }
   if (outcome_.violations.empty()) finish();
   for (auto& shard : shards_) {
     outcome_.deliveries += shard->counts().delivered;
