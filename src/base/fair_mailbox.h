@@ -73,10 +73,10 @@ class FairMailbox {
     queue_.give_back(std::move(popped), cost);
   }
 
-  // What a message cost beyond what was said at the push.
-  void charge(Turn turn, std::uint64_t cost) {
+  // As FairQueue::charge. Before the answer, which may bring the owner's next message.
+  void charge(const Popped& popped, std::uint64_t cost) {
     const std::lock_guard lock(mutex_);
-    queue_.charge(turn, cost);
+    queue_.charge(popped, cost);
   }
 
   // Refuses every later push and lets the readers finish what waits.

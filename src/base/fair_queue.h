@@ -7,7 +7,7 @@
 // Bound: items and bytes given at construction, of all lanes together. A lane may hold at most as much as is
 // still free, so one owner alone fills half, and there is always room for a newcomer. (Choudhury, Hahne,
 // "Dynamic Queue Length Thresholds", IEEE/ACM ToN 1998, alpha = 1.) At most `debtors_max` empty lanes of a
-// class are remembered.
+// class are remembered, some hundred bytes each.
 // Always: items of one lane come out in the order they went in. As long as anybody waits, an owner pays for
 // what it was given although its lane is empty now, and so does a class. Who comes anew, or has paid, stands
 // behind whoever waits already and was given least.
@@ -123,13 +123,13 @@ class FairQueue {
     enter(of, lane, popped.turn.owner, std::max(lane.served, popped.served) + cost);
   }
 
-  // What an item cost beyond what was said.
-  void charge(Turn turn, std::uint64_t cost) {
-    OwnerClass& of = classes_[turn.owner_class];
+  // What an item cost beyond what was said. Nobody pays for others that were served meanwhile.
+  void charge(const Popped& popped, std::uint64_t cost) {
+    OwnerClass& of = classes_[popped.turn.owner_class];
     of.served += cost;
-    Lane& lane = lane_of(of, turn.owner);
-    leave(of, lane, turn.owner);
-    enter(of, lane, turn.owner, std::max(lane.served, of.now) + cost);
+    Lane& lane = lane_of(of, popped.turn.owner);
+    leave(of, lane, popped.turn.owner);
+    enter(of, lane, popped.turn.owner, std::max(lane.served, popped.served) + cost);
     forgive(of);
   }
 

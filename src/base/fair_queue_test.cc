@@ -45,9 +45,37 @@ TEST(FairQueue, WhatWasFoundToCostMoreIsOwed) {
   FairQueue<char> queue(100);
   push(queue, {0, 1}, "aaa");
   push(queue, {0, 2}, "bbb");
-  ASSERT_EQ(queue.pop()->item, 'a');
-  queue.charge({0, 1}, 10);
+  const auto popped = queue.pop();
+  ASSERT_EQ(popped->item, 'a');
+  queue.charge(*popped, 10);
   EXPECT_EQ(all_of(queue), "bbbaa");
+}
+
+// Two take from the queue: while the one is busy with what costs much, the other goes on with what is light.
+TEST(FairQueue, NobodyPaysForTheTimeInWhichHisOwnItemIsServed) {
+  constexpr std::uint64_t much = 1000, light = 10;
+  FairQueue<char> queue(100'000);
+  push(queue, {0, 1}, "M");
+  push(queue, {0, 2}, std::string(50'000, 'l'));
+  std::uint64_t given_much = 0, given_light = 0;
+  std::optional<FairQueue<char>::Popped> busy;
+  for (std::uint64_t time = 0, until = 0; time < 400'000; time += light) {
+    if (busy && time >= until) {
+      queue.charge(*busy, much);
+      given_much += much;
+      push(queue, {0, 1}, "M");
+      busy.reset();
+    }
+    auto popped = queue.pop();
+    if (popped->item == 'M') {
+      until = time + much;
+      busy.emplace(std::move(*popped));
+      popped = queue.pop();
+    }
+    queue.charge(*popped, light);
+    given_light += light;
+  }
+  EXPECT_NEAR(static_cast<double>(given_much) / static_cast<double>(given_light), 1, 0.15);
 }
 
 TEST(FairQueue, WhatIsGivenBackIsFirstOfItsLaneAndBehindTheOthers) {
@@ -113,9 +141,7 @@ TEST(FairQueue, WhatAClassWasGivenWhileNobodyElseWaitedIsNotHeldAgainstIt) {
   FairQueue<char> queue(10'000);
   for (int i = 0; i < 1000; ++i) {
     push(queue, {0, 7}, "B", 100);
-    queue.charge({0, 7}, 1000);
-    ASSERT_TRUE(queue.pop());
-    queue.charge({0, 7}, 1000);
+    queue.charge(*queue.pop(), 2000);
   }
   for (std::uint64_t user = 0; user < 10; ++user) push(queue, {1, user}, "uuuuuuuuuu");
   push(queue, {0, 7}, "B");
@@ -132,7 +158,7 @@ std::string shares(Turn one, std::uint64_t cost, Turn other, std::uint64_t other
     const auto popped = queue.pop();
     out += popped->item;
     if (popped->item != 'x') continue;
-    queue.charge(one, found);
+    queue.charge(*popped, found);
     push(queue, one, "x", cost);
   }
   return out;
@@ -160,7 +186,7 @@ std::size_t turns_beside(std::size_t others, std::uint64_t owner_class, std::uin
   std::size_t out = 0;
   for (std::size_t i = 0; i < 200 * (others + 1); ++i) {
     const auto popped = queue.pop();
-    queue.charge(popped->turn, found);
+    queue.charge(*popped, found);
     out += popped->item == 'y' ? 1 : 0;
     if (popped->item == 'x' && !queue.push(popped->turn, 1, 0, 'x')) return 0;
   }
@@ -176,18 +202,19 @@ TEST(FairQueue, ManyWithOneItemEachDoNotHoldUpWhoHasTwo) {
 TEST(FairQueue, WhoOweAreForgottenOnceTheyHavePaid) {
   FairQueue<char> queue(10'000'000);
   push(queue, {0, 1}, std::string(5000, 'y'));
+  const auto last = queue.pop();
   std::size_t waiting = 1, most = 0;
   for (std::uint64_t owner = 2; owner < 5000; ++owner) {
     push(queue, {0, owner}, "x");
     const auto popped = queue.pop();
     waiting += popped->item == 'x' ? 0 : 1;
-    queue.charge(popped->turn, popped->item == 'x' ? 1'000'000 : 0);
+    queue.charge(*popped, popped->item == 'x' ? 1'000'000 : 0);
     most = std::max(most, queue.lanes() - waiting);
   }
   EXPECT_EQ(most, queue.debtors_max);
   all_of(queue);
   EXPECT_EQ(queue.lanes(), 0u);
-  queue.charge({0, 1}, 5);
+  queue.charge(*last, 5);
   EXPECT_EQ(queue.lanes(), 0u) << "where nobody waits, nobody owes";
 }
 

@@ -27,7 +27,9 @@ void WebSocketStream::start() {
   watch_deadline();
 }
 
+// What is missing while messages wait is a turn, not a byte.
 void WebSocketStream::on_deadline() {
+  if (waiting_) return watch_deadline();
   close(fail(Code::timeout,
              speaker_ ? "The rest of a message did not come in time." : "No connect message came in time."));
 }
@@ -53,7 +55,7 @@ void WebSocketStream::go_on() {
     anew |= !parser_->in_message();
   }
   taking_ = false;
-  if (const auto& failure = parser_->failure()) {
+  if (const auto failure = parser_->failure()) {
     close(failure->close_code, failure->reason);
   } else if (!closing_ && !exchange().keep(parser_->held())) {
     close(fail(Code::overloaded));
@@ -61,6 +63,7 @@ void WebSocketStream::go_on() {
   if (closing_) return forget_input();
   waiting_ = work >= limits::messages_turn_work_max && !parser_->idle();
   await_rest(anew);
+  if (closing_) return;
   if (parser_->idle()) parser_.reset();
   if (waiting_) want_turn();
   if (waiting_ && !held) exchange().hold_input();
@@ -75,6 +78,8 @@ void WebSocketStream::await_rest(bool anew) {
   } else if (anew || deadline_ == Instant::never()) {
     deadline_ = parts().clock.now() + limits::body_time_max;
     watch_deadline();
+  } else if (deadline_ <= parts().clock.now()) {
+    on_deadline();  // it came while whole ones waited
   }
 }
 

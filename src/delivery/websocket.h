@@ -7,7 +7,7 @@
 // Bound: limits::messages_turn_work_max of messages in a turn of the loop. What was read beyond that waits
 // in the parser, at most one read of the socket and one message; nothing more is read meanwhile. What is in
 // the parser is counted with what requests hold (net/connection_budget.h), and a message that has begun is
-// whole within limits::body_time_max.
+// whole within limits::body_time_max, also if it is not read because the client takes nothing.
 
 #include "delivery/stream.h"
 

@@ -250,6 +250,52 @@ TEST_F(WebSocketTurns, WhatHasBegunIsWholeInTime) {
   }
 }
 
+TEST_F(WebSocketTurns, WhatIsAllThereHasTimeToWaitForItsTurn) {
+  std::string topics = "\"a\"";
+  for (int i = 0; i < 63; ++i) topics += ",\"t/" + std::to_string(i) + '"';
+  const std::string ping = frame_of(R"({"action":"ping","id":"1"})");
+  const std::string many = frame_of(R"({"action":"subscribe","topics":[)" + topics + "]}") + ping;
+  std::string fragments = frame_of(R"({"action":"ping",)", 1);
+  fragments[0] = 1;
+  for (int i = 0; i < 200; ++i) fragments += frame_of("", 9);
+  fragments += frame_of(R"("id":"9"})", 0);
+  for (const std::string& bytes : {renewals("a", 20), many, fragments}) {
+    Wire ana;
+    open(ana, "a");
+    ana.events->on_bytes(bytes);
+    EXPECT_TRUE(ana.held);
+    for (int i = 0; i < 2; ++i) {
+      clock.advance(limits::body_time_max);
+      streams.tick(clock.now());
+    }
+    while (!posted.empty()) turn();
+    EXPECT_FALSE(ana.closed);
+    EXPECT_FALSE(ana.held);
+    ana.events->on_closed();
+    turn();
+  }
+}
+
+TEST_F(WebSocketTurns, AFloodOfWholeOnesGivesAHalfOneNoTime) {
+  Wire ana;
+  open(ana, "a");
+  std::string fragment = frame_of(R"({"action":"ping",)", 1);
+  fragment[0] = 1;
+  ana.events->on_bytes(fragment);
+  std::string flood;
+  for (int i = 0; i < 300; ++i) flood += frame_of("", 9);
+  int seconds = 0;
+  for (; seconds < 60 && !ana.closed; ++seconds) {
+    ana.events->on_bytes(flood);
+    clock.advance(std::chrono::seconds(1));
+    streams.tick(clock.now());
+    while (!posted.empty()) turn();
+  }
+  EXPECT_LE(seconds, 31);
+  EXPECT_EQ(ana.kept, 0u);
+  while (!posted.empty()) turn();
+}
+
 TEST_F(WebSocketTurns, WhoSendsWholeMessagesHasNewTimeForEach) {
   Wire ana;
   open(ana, "a");

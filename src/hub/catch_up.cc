@@ -48,7 +48,7 @@ void Shard::pump_ready(Timestamp now) {
     }
     parts.work += limits::pump_work;
     pump(*session, now);
-    parts.ready.charge(next.turn, parts.work - before - 1);
+    parts.ready.charge(next, parts.work - before - 1);
   }
   parts.pumping = false;
   for (const SessionId id : parts.later)
@@ -110,7 +110,7 @@ void Shard::forgive(Session& session, std::uint64_t losses) const {
 void Shard::lose(Session& session, Offset floor) {
   session.floor_known = floor;
   session.reset = ResetReason::horizon;
-  if (session.has_feed) return follow_anew(session);
+  if (session.has_feed) follow_anew(session);
   if (tell_reset(session)) make_ready(session);
 }
 

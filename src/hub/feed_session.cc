@@ -104,7 +104,6 @@ void Shard::take_follows(Session& session, Page& page) {
 void Shard::follow_anew(Session& session) {
   leave_feed(session);
   session.feed->follows_known = false;
-  make_ready(session);
 }
 
 void Shard::join_feed(Session& session, const std::string& topic) {

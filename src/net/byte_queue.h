@@ -34,6 +34,12 @@ class ByteQueue {
     }
     from_ = 0;
   }
+  // Its memory is twice what waits, or a few bytes.
+  void fit() {
+    if (bytes_.capacity() <= few_bytes + 2 * size()) return;
+    std::string(view()).swap(bytes_);
+    from_ = 0;
+  }
   // Its memory too.
   void clear() {
     std::string().swap(bytes_);
@@ -41,6 +47,8 @@ class ByteQueue {
   }
 
  private:
+  static constexpr std::size_t few_bytes = 256;
+
   std::string bytes_;
   std::size_t from_ = 0;
 };

@@ -150,7 +150,10 @@ std::optional<WebSocketParser::Frame> WebSocketParser::take_frame() {
 std::optional<WebSocketMessage> WebSocketParser::next() {
   while (!failure_) {
     auto frame = take_frame();
-    if (!frame) return std::nullopt;
+    if (!frame) {
+      input_.fit();  // the rest may be long in coming
+      return std::nullopt;
+    }
     auto message = frame->opcode >= close ? take_control(std::move(*frame)) : take_data(std::move(*frame));
     if (message) return message;
   }

@@ -52,8 +52,10 @@ class WebSocketParser {
   bool idle() const { return input_.empty() && !in_message_; }
   // The last data message has begun and is not whole. Control messages may come between its fragments.
   bool in_message() const { return in_message_; }
-  // Bytes of what is incomplete, or not asked for yet.
+  // Bytes of what is incomplete, or not asked for yet. Once next() gave nothing, the memory is twice that,
+  // and some hundred bytes.
   std::size_t held() const { return input_.size() + message_.size(); }
+  std::size_t memory() const { return input_.capacity() + message_.capacity(); }
 
  private:
   struct Frame {

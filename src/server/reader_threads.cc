@@ -32,23 +32,21 @@ StoreReaders::~StoreReaders() {
 
 void StoreReaders::run(StoreReader& reader) {
   while (auto popped = mailbox_.wait_pop()) {
-    const std::uint64_t cost = serve(reader, popped->item);
-    mailbox_.charge(popped->turn, cost);
+    const ReadJob& job = popped->item;
+    if (const auto* feed = std::get_if<FeedJob>(&job.question)) {
+      std::uint64_t cost = 0;
+      auto reply = read_feed_of(reader, *feed, cost);
+      mailbox_.charge(*popped, cost);
+      callbacks_.feed(job.shard, job.ticket, std::move(reply));
+      continue;
+    }
+    const auto& question = std::get<PageQuestion>(job.question);
+    auto page = reader.read(question.request);
+    const std::uint64_t rows = page ? page.value().rows_read : 1;
+    add(rows_read_, static_cast<double>(rows));
+    mailbox_.charge(*popped, rows);
+    callbacks_.page(job.shard, {question.session, question.number, std::move(page)});
   }
-}
-
-std::uint64_t StoreReaders::serve(StoreReader& reader, const ReadJob& job) {
-  if (const auto* feed = std::get_if<FeedJob>(&job.question)) {
-    std::uint64_t cost = 0;
-    callbacks_.feed(job.shard, job.ticket, read_feed_of(reader, *feed, cost));
-    return cost;
-  }
-  const auto& question = std::get<PageQuestion>(job.question);
-  auto page = reader.read(question.request);
-  const std::uint64_t rows = page ? page.value().rows_read : 1;
-  add(rows_read_, static_cast<double>(rows));
-  callbacks_.page(job.shard, {question.session, question.number, std::move(page)});
-  return rows;
 }
 
 Result<FeedReply> StoreReaders::read_feed_of(StoreReader& reader, const FeedJob& job, std::uint64_t& cost) {

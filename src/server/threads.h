@@ -121,8 +121,6 @@ class StoreReaders {
 
  private:
   void run(StoreReader& reader);
-  // Answers the job; returns what it cost, in rows looked at.
-  std::uint64_t serve(StoreReader& reader, const ReadJob& job);
   Result<FeedReply> read_feed_of(StoreReader& reader, const FeedJob& job, std::uint64_t& cost);
 
   std::vector<std::unique_ptr<StoreReader>> readers_;

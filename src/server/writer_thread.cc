@@ -147,7 +147,7 @@ std::vector<LogWriter::Asked> LogWriter::fill_group(std::size_t& events) {
       asked.back().erased = std::get<EraseCommand>(*command).user;
     events += job.request.events.size();
     const Log::Added added = log_.add(std::move(job.request));
-    if (added.work >= kWorkPerCost) mailbox_.charge(popped->turn, added.work / kWorkPerCost);
+    if (added.work >= kWorkPerCost) mailbox_.charge(*popped, added.work / kWorkPerCost);
     if (!added.room) break;
   }
   return asked;

@@ -207,7 +207,10 @@ void World::renew(Client& client) {
 }
 
 void World::crowd() {
-  if (!crowd_.empty()) return crowd_.scatter(*shards_[0]);
+  if (!crowd_.empty()) {
+    watches_[0].gather(0);
+    return crowd_.scatter(*shards_[0]);
+  }
   note("a crowd gathers");
   ++outcome_.crowds;
   const bool of_one = chance(50);
