@@ -2,7 +2,7 @@
 // Bytes that wait, in order: appended behind, dropped from the front.
 //
 // Owner: whoever holds it. Thread: one.
-// Bound: the owner's; size() is what counts against it. Its memory is a page, or four times as much at most.
+// Bound: the owner's; size() is what counts against it. Its memory is a page, or four times that.
 // Always: dropping costs in all what was appended, however small the steps: what is left is moved only when
 // it is the smaller part.
 

@@ -121,6 +121,7 @@ class StoreReaders {
 
  private:
   void run(StoreReader& reader);
+  // `cost`: in rows looked at.
   Result<FeedReply> read_feed_of(StoreReader& reader, const FeedJob& job, std::uint64_t& cost);
 
   std::vector<std::unique_ptr<StoreReader>> readers_;
