@@ -114,7 +114,7 @@ void Api::listen(net::Exchange& exchange) {
   if (wish.feed) attach_feed(attach, principal.user, wish.types);
   attach.credential = credential_of(principal);
   attach.user = principal.user;
-  if (asking.value().ticket) attach.credential.ticket = keyed_hash(asking.value().ticket->id);
+  if (asking.value().ticket) attach.ticket = keyed_hash(asking.value().ticket->id);
   attach.expires = principal.expires.value_or(Timestamp{Duration::max()});
   open_stream(exchange, std::move(attach), since, asking.value().ticket);
 }
@@ -155,8 +155,8 @@ void Api::open_stream(net::Exchange& exchange, Attach attach, std::string_view s
   const bool cloud_events = request.parameter("format").has_value() || form == StreamForm::cloud_poll;
   const bool opens = ticket && !head_only && form != StreamForm::none;
   if (opens) {  // its seat is free then
-    parts_.streams.end_ticket(attach.credential.ticket);
-    parts_.feed.end_ticket_elsewhere(attach.credential.ticket);
+    parts_.streams.end_ticket(attach.ticket);
+    parts_.feed.end_ticket_elsewhere(attach.ticket);
   }
   auto taken = parts_.admission.take_seat(attach.user, counted_address(request));
   if (!taken) return turn_away(exchange, taken.error());

@@ -39,8 +39,9 @@ void Shard::end_keys(const std::vector<std::uint64_t>& keys) {
 }
 
 void Shard::end_ticket(std::uint64_t ticket) {
-  end_where(Code::replaced,
-            [ticket](const Session&, const Credential& mine) { return mine.ticket == ticket; });
+  end_where(Code::replaced, [&](const Session& session, const Credential&) {
+    return session.slot < parts_->tickets.size() && parts_->tickets[session.slot] == ticket;
+  });
 }
 
 void Shard::end_all(Code code) {
@@ -58,17 +59,15 @@ void Shard::end_blocked(Code code) {
 }
 
 void Shard::renew_ticket(std::uint64_t ticket, const Principal& principal) {
-  for (Session& session : parts_->sessions) {
-    Credential& mine = parts_->credentials[session.slot];
-    if (session.state == SessionState::free || mine.ticket != ticket) continue;
+  for (std::size_t slot = 0; slot < parts_->tickets.size(); ++slot) {
+    const Session& session = parts_->sessions[slot];
+    if (session.state == SessionState::free || parts_->tickets[slot] != ticket) continue;
     std::vector<Selector> lost = selectors(session.id());
     std::erase_if(lost, [&](const Selector& selector) {
       return static_cast<bool>(authorize(principal.rights, Act::subscribe, selector.topic));
     });
     unsubscribe(session.id(), lost);
-    Credential renewed = credential_of(principal);
-    renewed.ticket = ticket;
-    renew(session.id(), principal.expires.value_or(Timestamp{Duration::max()}), renewed);
+    renew(session.id(), principal.expires.value_or(Timestamp{Duration::max()}), credential_of(principal));
   }
 }
 

@@ -63,6 +63,8 @@ SessionId Shard::attach(Outlet& outlet, Attach attach, Instant now) {
   session.memberships.shrink_to_fit();
   parts.deadlines[session.slot] = {attach.expires.value.count(), next_heartbeat(now)};
   parts.credentials[session.slot] = attach.credential;
+  if (attach.ticket != 0 && parts.tickets.size() <= session.slot) parts.tickets.resize(session.slot + 1);
+  if (session.slot < parts.tickets.size()) parts.tickets[session.slot] = attach.ticket;
   appear(session, attach.selectors, attach.user);
   ++session_count_;
   make_ready(session);

@@ -57,6 +57,7 @@ struct Attach {
   std::string user{};                     // who appears on topics that keep presence; empty: nobody
   std::string feed_of{};                  // not empty: this user's feed too
   std::vector<std::string> feed_types{};  // of the feed; empty: all
+  std::uint64_t ticket = 0;               // by which the stream was opened: its keyed hash; 0: none
 };
 
 // Hears who is attached to the topics that keep presence. Called on the shard's thread.

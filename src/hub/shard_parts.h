@@ -33,6 +33,7 @@ struct Shard::Parts {
   std::deque<Session> sessions;         // by slot; addresses stay
   std::vector<Deadline> deadlines;      // by slot
   std::vector<Credential> credentials;  // by slot
+  std::vector<std::uint64_t> tickets;   // by slot, up to the last one that had any; 0: none
   std::vector<std::uint32_t> free_slots;
   // Sessions to pump; each is here at most once while it lives, in the lane of its user.
   FairQueue<SessionId> ready{~std::size_t{0} / 2};

@@ -28,7 +28,7 @@ Result<void> authorize_events(const Rights& rights, std::span<const Event> event
 
 Credential credential_of(const Principal& principal) {
   const auto hash = [](const std::string& text) { return text.empty() ? 0 : keyed_hash(text); };
-  return {hash(principal.user), hash(principal.token_id), hash(principal.key), principal.issued, 0};
+  return {hash(principal.user), hash(principal.token_id), hash(principal.key), principal.issued};
 }
 
 bool concerns(const Revocation& revocation, const Credential& credential, Timestamp now) {

@@ -47,7 +47,6 @@ struct Credential {
   std::uint64_t token = 0;  // 0: none
   std::uint64_t key = 0;    // 0: none
   Timestamp issued;
-  std::uint64_t ticket = 0;  // by which the stream was opened; 0: none
 };
 Credential credential_of(const Principal& principal);
 // `now`: of the revocation. What was let in before and is dated later than a token may be then, was dated by

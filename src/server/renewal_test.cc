@@ -14,7 +14,7 @@ struct Renewals : HubTest {
     Attach wish;
     wish.selectors = {{"a", {}}};
     wish.credential = credential_of(ana_with("first"));
-    wish.credential.ticket = ticket;
+    wish.ticket = ticket;
     wish.expires = Timestamp{Duration::max()};
     shard->attach(ana, wish, clock.now());
     turn();
