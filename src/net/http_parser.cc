@@ -4,6 +4,7 @@
 // may have four (test ALastChunkMayComeByteByByte). What it does then is right, so a build with assertions
 // need not die of it.
 #define BOOST_DISABLE_ASSERTS
+#include <array>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/url/parse.hpp>
@@ -113,9 +114,11 @@ struct RequestParser::State {
   http::request_parser<http::string_body> parser;
   std::size_t head_taken = 0;  // bytes of the head
   std::size_t body_taken = 0;  // bytes after it, chunk framing among them
-  std::optional<http::fields> head;  // of a chunked request, because Beast adds the trailers to the fields
-
-  std::string line_end;    // the last two bytes of the head so far
+  // Of a chunked request, because Beast adds the trailers to the fields. Apart: every idle connection has a
+  // parser, few requests are chunked.
+  std::unique_ptr<http::fields> head;
+  std::array<char, 2> line_end{};  // the last bytes of the head so far
+  std::uint8_t line_end_size = 0;
   bool keep_alive = true;  // as the head says
 
   // The head first, and then what follows it. `of_head`: how much of what was taken is of the head; left
@@ -127,7 +130,7 @@ struct RequestParser::State {
     if (parser.is_header_done()) return feed();
     of_head = feed();
     if (failed || !parser.is_header_done()) return of_head;
-    if (parser.chunked()) head = parser.get().base();
+    if (parser.chunked()) head = std::make_unique<http::fields>(parser.get().base());
     keep_alive = parser.get().keep_alive();
     parser.eager(true);
     bytes.remove_prefix(of_head);
@@ -142,10 +145,12 @@ struct RequestParser::State {
     if (head_taken + (parser.is_header_done() ? 0 : left) > limits::header_bytes_max)
       return fail(Code::header_too_large);
     if (taken.empty()) return {};
-    if (!line_end.empty()) line_end += taken;
-    const std::string_view text = line_end.empty() ? taken : line_end;
+    std::string joined;
+    if (line_end_size > 0) joined = std::string(line_end.data(), line_end_size).append(taken);
+    const std::string_view text = joined.empty() ? taken : joined;
     TRY(check_lines(text));
-    line_end = text.substr(text.size() - std::min<std::size_t>(text.size(), 2));
+    line_end_size = static_cast<std::uint8_t>(text.copy(
+        line_end.data(), line_end.size(), text.size() - std::min(text.size(), line_end.size())));
     return {};
   }
 
