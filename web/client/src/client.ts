@@ -143,6 +143,7 @@ export class BelfryClient implements Client {
         this.#want();
       },
       place: () => this.#link.cursor,
+      closed: () => this.#state.status === 'closed',
       told: (cursor) => this.#link.cursor ?? this.#link.move(cursor),
       share: (intent, done) => this.#sharing.tabs?.intent(intent, done),
     });
@@ -375,6 +376,7 @@ export class BelfryClient implements Client {
       this.#subscriptions.settle(undefined, next.error ?? errorOf('disposed'));
     }
     if (next.status === 'idle' || machine.phase === 'closed') this.#settle();
+    if (next.status === 'live') for (const inbox of this.#inboxes.values()) inbox.live();
     this.#emitter.emit('state', next, before);
   }
 

@@ -36,6 +36,8 @@ export interface FeedPort {
   place(): Cursor | null;
   /** A page is true at this place; a stream that has none yet begins there. */
   told(cursor: Cursor): void;
+  /** Nobody is let in until the application calls connect(). */
+  closed(): boolean;
   /** To the other tabs. */
   share(intent: Intent, done: boolean): void;
 }
@@ -96,6 +98,9 @@ export class Feed implements FeedApi {
     }
   }
 
+  get closed(): boolean {
+    return this.#port.closed();
+  }
   pending(): readonly Intent[] {
     return this.#pending;
   }

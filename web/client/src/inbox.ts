@@ -40,6 +40,8 @@ export class Inbox implements InboxStore {
   #countsTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
+  /** The last request failed, and no timer asks again. */
+  #refused = false;
   #stop: Unsubscribe[] = [];
 
   constructor(feed: Feed, query: FeedQuery, onGap: (listener: () => void) => Unsubscribe) {
@@ -124,11 +126,17 @@ export class Inbox implements InboxStore {
     return Math.min(RETRY_MAX_MS, COUNTS_MS * 2 ** this.#failures++);
   }
 
+  /** The connection is live again: a list that was refused is asked for once more. */
+  live(): void {
+    if (this.#refused && this.#listeners.size) this.refetch().catch(() => {});
+  }
+
   async refetch(): Promise<void> {
     this.#loading?.abort();
     clearTimeout(this.#retryTimer);
     const loading = new AbortController();
     this.#loading = loading;
+    this.#refused = false;
     this.#show({ status: this.#pages.length ? 'ready' : 'loading' });
     try {
       // As many as were loaded, so that nobody who has scrolled is thrown back.
@@ -149,7 +157,9 @@ export class Inbox implements InboxStore {
       if (loading.signal.aborted) return;
       this.#loading = null;
       const failure = asError(error);
-      if (failure.retryable && this.#listeners.size)
+      // A token that ended on the way says nothing of the next one: the connection finds out, and closes.
+      this.#refused = !failure.retryable && (failure.code !== 'token_expired' || this.#feed.closed);
+      if (!this.#refused && this.#listeners.size)
         this.#retryTimer = setTimeout(() => this.refetch().catch(() => {}), this.#backoff());
       this.#show({ status: 'error', error: failure });
       throw error;
@@ -183,6 +193,8 @@ export class Inbox implements InboxStore {
   forget(): void {
     this.#loading?.abort();
     this.#loading = null;
+    clearTimeout(this.#retryTimer);
+    this.#refused = false;
     this.#pages = [];
     this.#snapshot = emptySnapshot;
     this.#show({});

@@ -13,6 +13,7 @@ function start(options = {}, more = {}): { server: MockServer; client: Client & 
   return { server, client: server.client({ lingerMs: 0, ...more }) as never };
 }
 afterEach(() => {
+  vi.useRealTimers();
   for (const server of servers.splice(0)) server.dispose();
 });
 
@@ -137,6 +138,52 @@ describe('the client', () => {
     );
     expect(inbox.getSnapshot().counts).toEqual(server.counts);
     expect(heard).toHaveBeenCalledTimes(2);
+  });
+
+  it('a list that was refused is loaded when the connection is live again', async () => {
+    const { server, client } = start({ notifications: [{ title: 'hers' }] });
+    const inbox = client.inbox();
+    inbox.subscribe(() => {});
+    await vi.waitFor(() => expect(inbox.getSnapshot().status).toBe('ready'));
+    server.failNext('feed.list', 'forbidden');
+    await expect(inbox.refetch()).rejects.toMatchObject({ code: 'forbidden' });
+    expect(inbox.getSnapshot()).toMatchObject({ status: 'error', items: [{ title: 'hers' }] });
+    client.disconnect();
+    client.connect();
+    await vi.waitFor(() => expect(inbox.getSnapshot()).toMatchObject({ status: 'ready', error: null }));
+  });
+
+  it('a list whose token ended twice is asked for again, until the client is closed', async () => {
+    vi.useFakeTimers();
+    const { server, client } = start({ notifications: [{ title: 'hers' }] });
+    const inbox = client.inbox();
+    inbox.subscribe(() => {});
+    await vi.advanceTimersByTimeAsync(10);
+    server.failNext('feed.list', 'token_expired', 2);
+    await expect(inbox.refetch()).rejects.toMatchObject({ code: 'token_expired' });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(inbox.getSnapshot()).toMatchObject({ status: 'ready', error: null });
+    server.dropConnections({ code: 'token_revoked', message: 'Revoked.', kind: 'never' });
+    expect(client.state).toMatchObject({ status: 'closed', reason: 'revoked' });
+    server.failNext('feed.list', 'token_expired', 2);
+    await expect(inbox.refetch()).rejects.toMatchObject({ code: 'token_expired' });
+    const asked = server.requests.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.requests).toHaveLength(asked);
+  });
+
+  it('logout ends the next try of a list', async () => {
+    vi.useFakeTimers();
+    const { server, client } = start({ notifications: [{ title: 'hers' }] });
+    const inbox = client.inbox();
+    inbox.subscribe(() => {});
+    await vi.advanceTimersByTimeAsync(10);
+    server.failNext('feed.list');
+    await expect(inbox.refetch()).rejects.toMatchObject({ code: 'internal' });
+    await client.logout();
+    const asked = server.requests.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.requests).toHaveLength(asked);
   });
 
   it('logout forgets whose it was', async () => {
