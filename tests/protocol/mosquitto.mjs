@@ -32,6 +32,7 @@ export class Mosquitto {
       `persistence_location ${broker.folder}/`,
       'autosave_interval 1',
       'autosave_on_changes true',
+      'max_queued_messages 0', // beyond it messages are dropped in silence
       settings,
     ];
     writeFileSync(join(broker.folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);

@@ -4,12 +4,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { certificate } from './certificates.mjs';
+import { sqlite } from './data_folder.mjs';
 import { Mosquitto } from './mosquitto.mjs';
+import { SmallBroker } from './mqtt_broker.mjs';
 import { freePort } from './proxies.mjs';
 import { until } from './server.mjs';
 import { held, holds, onceEach, running, sourceStatus, withSources } from './sources.mjs';
@@ -236,50 +238,8 @@ it('a broker whose network swallows packets keeps nobody from stopping', { timeo
   }
 });
 
-// A broker of a few lines, because Mosquitto refuses no SUBSCRIBE. Packets are shorter than 128 bytes: the
-// remaining length is one byte (MQTT 5 section 1.5.5).
-class Refusing {
-  static async start() {
-    const broker = new Refusing();
-    broker.connections = 0;
-    broker.asked = []; // [connection, filter]
-    broker.refuses = new Set();
-    broker.listener = createServer((socket) => broker.serve(socket));
-    await new Promise((resolve) => broker.listener.listen(0, '127.0.0.1', resolve));
-    broker.url = `mqtt://127.0.0.1:${broker.listener.address().port}`;
-    return broker;
-  }
-  serve(socket) {
-    let connection = 0;
-    let bytes = Buffer.alloc(0);
-    socket.on('error', () => {});
-    socket.on('data', (more) => {
-      bytes = Buffer.concat([bytes, more]);
-      while (bytes.length >= 2 && bytes.length >= 2 + bytes[1]) {
-        if (bytes[0] >> 4 === 1) connection = ++this.connections; // CONNECT
-        this.take(connection, socket, bytes.subarray(0, 2 + bytes[1]));
-        bytes = bytes.subarray(2 + bytes[1]);
-      }
-    });
-  }
-  take(connection, socket, packet) {
-    const type = packet[0] >> 4;
-    if (type === 1) socket.write(Buffer.from([0x20, 3, connection > 1 ? 1 : 0, 0, 0])); // CONNACK
-    if (type === 12) socket.write(Buffer.from([0xd0, 0])); // PINGRESP
-    if (type !== 8) return;
-    const [high, low, properties] = packet.subarray(2);
-    const rest = packet.subarray(5 + properties);
-    const filter = rest.subarray(2, 2 + rest.readUInt16BE(0)).toString();
-    this.asked.push([connection, filter]);
-    socket.write(Buffer.from([0x90, 4, high, low, 0, this.refuses.has(filter) ? 0x87 : 1])); // SUBACK
-  }
-  stop() {
-    this.listener.close();
-  }
-}
-
 it('a subscription that is refused is asked for again, and one that was granted is not', async () => {
-  const refusing = await Refusing.start();
+  const refusing = await SmallBroker.start();
   refusing.refuses.add('b');
   const config = `kind = "mqtt"\nurl = "${refusing.url}"\nsubscriptions = ["a", "b"]\n`;
   const server = await withSources({ mqtt: config });
@@ -306,4 +266,69 @@ it('a subscription that is refused is asked for again, and one that was granted 
     await server.stop();
     refusing.stop();
   }
+});
+
+describe('a broker that has more under way than it may', () => {
+  const count = 2_000;
+  let small, server;
+  before(async () => {
+    small = await SmallBroker.start();
+    server = await withSources({
+      mqtt: `kind = "mqtt"\nurl = "${small.url}"\nsubscriptions = ["t"]\n`,
+    });
+    await running(server, 'mqtt');
+  });
+  after(async () => {
+    await server?.stop();
+    small?.stop();
+  });
+
+  // As Mosquitto 2.0.11 does: of what is confirmed it has read nothing when the connection ends.
+  it('sends again what was committed, and nothing comes twice', async () => {
+    small.reads = false;
+    small.publish(1, count);
+    await holds(server, count);
+    small.end();
+    await until(() => small.connections === 2, 'it connects again');
+    small.publish(1, count, { again: true });
+    small.publish(count + 1, 1);
+    await holds(server, count + 1);
+    onceEach(await held(server), count + 1, { ordered: true });
+  });
+
+  it('sends it a third time, though it has answered before', async () => {
+    small.end();
+    small.reads = true;
+    await until(() => small.connections === 3, 'it connects again');
+    await running(server, 'mqtt');
+    small.publish(0, 1, { qos: 0 });
+    await holds(server, count + 2); // what was sent before that has been read
+    small.reads = false;
+    small.publish(1, count + 1, { again: true });
+    small.publish(count + 2, 600);
+    await holds(server, count + 602);
+    small.end();
+    small.reads = true;
+    await until(() => small.connections === 4, 'it connects again');
+    small.publish(1, count + 601, { again: true });
+    small.publish(count + 602, 1);
+    await until(() => small.confirmed.has(count + 602), 'the last one is confirmed');
+    onceEach(
+      (await held(server)).filter(({ data }) => data > 0),
+      count + 602,
+    );
+  });
+
+  it('is asked how far it has read, and what it has read is forgotten', async () => {
+    assert.ok(small.asked.length === 1, 'it subscribes once');
+    const file = `${server.data}/belfry.db`;
+    const kept = () => JSON.parse(sqlite(file, 'SELECT value FROM positions')[0][0]).last.split(' ').length;
+    await until(() => small.questions > 0, 'it asks');
+    small.publish(count + 603, 1);
+    await until(() => kept() === 500, 'the position is short again');
+    small.publish(count + 604, 600);
+    await until(() => small.confirmed.has(count + 1203), 'all are confirmed');
+    small.publish(count + 1204, 1);
+    await until(() => kept() === 500, 'and stays so');
+  });
 });

@@ -6,8 +6,10 @@
 //
 // If it ends in between, the broker sends the message again under the same packet id (MQTT 5 section 4.4);
 // a confirmation that was on its way may be lost too. So the position holds the last messages that were
-// committed, each as packet id and hash, at least as many as the broker has under way at a time
-// (kWindow): what comes again at the beginning of a resumed session and is among them, is passed over.
+// committed, each as packet id and hash: what comes again at the beginning of a resumed session and is among
+// them, is passed over. It holds those of which it is not known that the broker has read the confirmation,
+// and kWindow at least. A broker answers in order: an answer to an UNSUBSCRIBE from nothing, sent behind
+// confirmations, tells that they were read.
 
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
@@ -37,6 +39,8 @@ constexpr int kSendRetainNew =
 constexpr Duration kLook{1'000};
 constexpr int kPackets = 200;
 constexpr std::size_t kWindow = 500;
+constexpr std::size_t kWindowMax = 4'096;  // where the broker does not answer; in the store some 60 KB
+constexpr const char* kNothing = "belfry/nothing";  // nobody subscribes to it
 // Under way at a time. A Mosquitto that is started again gives what goes beyond its max_inflight_messages,
 // 20 by default, new packet ids; then a repeat could not be told.
 constexpr int kUnderWay = 20;
@@ -78,6 +82,7 @@ class Reader {
   bool is_repeat(const Seen& seen);
   json::value record_of(const mosquitto_message& message, const mosquitto_property* properties) const;
   Result<void> flush();
+  Result<void> ask_for_word();
 
   struct Destroy {
     void operator()(mosquitto* client) const { mosquitto_destroy(client); }
@@ -88,7 +93,9 @@ class Reader {
   std::map<int, std::string> asked_;     // by packet id: to be subscribed, or unsubscribed
   bool changed_ = false;                 // subscribed_ is not stored yet
   std::vector<Seen> repeats_;            // committed before the connection, maybe not confirmed
-  std::deque<Seen> history_;             // the last kWindow
+  std::deque<Seen> history_;             // the last that were committed
+  std::size_t unread_ = 0;               // of them, the newest whose confirmation may not have been read
+  std::optional<std::pair<int, std::size_t>> word_;  // asked for: its packet id, and how many it confirms
   SourceBatch batch_;
   std::optional<int> connected_;  // code of CONNACK
   bool resumed_ = false;
@@ -113,6 +120,11 @@ void Reader::on_unsubscribe(mosquitto*, void* self, int id, const mosquitto_prop
 // The broker has answered: only now the position may say so. Else a subscription that was refused would
 // never be asked for again in a session that goes on.
 void Reader::settle(int id, bool granted) {
+  if (word_ && word_->first == id) {
+    unread_ -= std::min(unread_, word_->second);
+    word_.reset();
+    return;
+  }
   auto asked = asked_.extract(id);
   if (asked.empty()) return;
   if (!granted) {
@@ -186,7 +198,9 @@ void Reader::take(const mosquitto_message& message, const mosquitto_property* pr
     const Seen seen{message.mid, static_cast<std::uint32_t>(siphash13(text, 0, 0))};
     if (is_repeat(seen)) return;
     history_.push_back(seen);
-    if (history_.size() > kWindow) history_.pop_front();
+    ++unread_;
+    const std::size_t kept = std::clamp(unread_, kWindow, kWindowMax);
+    while (history_.size() > kept) history_.pop_front();
   }
   context_.map(batch_, record_of(message, properties), std::string(message.topic));
 }
@@ -222,6 +236,7 @@ void Reader::read_position() {
     rest.remove_prefix(std::min(rest.size(), static_cast<std::size_t>(parsed.ptr - rest.data()) + 1));
   }
   repeats_.assign(history_.begin(), history_.end());
+  unread_ = history_.size();
 }
 
 Result<void> Reader::start() {
@@ -288,6 +303,7 @@ Result<void> Reader::subscribe(bool resumed) {
   if (!resumed) {
     repeats_.clear();
     history_.clear();
+    unread_ = 0;
     if (!context_.position().empty())
       context_.alarm(
           fail(Code::source_gap, "The broker no longer has the session; what it got meanwhile is lost."));
@@ -319,8 +335,20 @@ Result<void> Reader::subscribe(bool resumed) {
 Result<void> Reader::flush() {
   if (batch_.records > 0 || std::exchange(changed_, false)) batch_.positions.emplace_back("", position());
   if (!batch_.empty()) TRY(context_.commit(std::exchange(batch_, {})));
+  TRY(ask_for_word());
   const int code = mosquitto_loop_write(client_.get(), kPackets);
   if (code != MOSQ_ERR_SUCCESS) return wrong(code, "writing to the broker");
+  return {};
+}
+
+// REQUIRES: what came is committed, so its confirmations go out before this. While repeats may come, what
+// was confirmed over the connection before may have been lost with it.
+Result<void> Reader::ask_for_word() {
+  if (word_ || !repeats_.empty() || unread_ < kWindow / 2) return {};
+  int id = 0;
+  const int code = mosquitto_unsubscribe(client_.get(), &id, kNothing);
+  if (code != MOSQ_ERR_SUCCESS) return wrong(code, "asking the broker how far it has read");
+  word_.emplace(id, unread_);
   return {};
 }
 
